@@ -1,0 +1,136 @@
+//! What servers tell clients: the events of API.md part 4. A `RoomEvent` goes to everyone in a conversation, a
+//! `UserEvent` to all sockets of one user.
+
+use crate::conversation::ConversationState;
+use crate::error::{Code, Refusal};
+use crate::id::{CharacterId, ConversationId, MessageId, SessionId, UserId};
+use crate::message::Message;
+use crate::usage::Usage;
+use serde::{Deserialize, Serialize};
+
+/// An error as a socket is told of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventError {
+    pub code: Code,
+    pub detail: String,
+    /// Seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}
+
+impl From<&Refusal> for EventError {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.code,
+            detail: refusal.detail.clone(),
+            retry_after: refusal.retry_after.map(|wait| wait.as_secs_f64().ceil() as u64),
+        }
+    }
+}
+
+/// A reply under way, as far as it has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Partial {
+    pub message_id: MessageId,
+    pub in_reply_to: MessageId,
+    pub text: String,
+}
+
+/// Serialises as `{"event": NAME, "payload": {…}}` between servers; a client gets the two apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", content = "payload", rename_all_fields = "camelCase")]
+pub enum RoomEvent {
+    #[serde(rename = "message:new")]
+    MessageNew { message: Message },
+    #[serde(rename = "message:updated")]
+    MessageUpdated { message: Message },
+    #[serde(rename = "reply:start")]
+    ReplyStart { conversation_id: ConversationId, message_id: MessageId, in_reply_to: MessageId },
+    #[serde(rename = "reply:delta")]
+    ReplyDelta {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        /// UTF-16 code units from the reply's start.
+        offset: u64,
+        text: String,
+    },
+    #[serde(rename = "reply:error")]
+    ReplyError {
+        conversation_id: ConversationId,
+        message_id: MessageId,
+        in_reply_to: MessageId,
+        error: EventError,
+    },
+    #[serde(rename = "conversation:resync")]
+    Resync { conversation_id: ConversationId },
+    #[serde(rename = "typing")]
+    Typing {
+        conversation_id: ConversationId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_id: Option<UserId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        character_id: Option<CharacterId>,
+        typing: bool,
+    },
+    #[serde(rename = "conversation:state")]
+    State {
+        conversation_id: ConversationId,
+        #[serde(flatten)]
+        state: ConversationState,
+    },
+}
+
+impl RoomEvent {
+    /// The event's name on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::MessageNew { .. } => "message:new",
+            Self::MessageUpdated { .. } => "message:updated",
+            Self::ReplyStart { .. } => "reply:start",
+            Self::ReplyDelta { .. } => "reply:delta",
+            Self::ReplyError { .. } => "reply:error",
+            Self::Resync { .. } => "conversation:resync",
+            Self::Typing { .. } => "typing",
+            Self::State { .. } => "conversation:state",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", content = "payload", rename_all_fields = "camelCase")]
+pub enum UserEvent {
+    #[serde(rename = "usage:updated")]
+    Usage {
+        character_id: CharacterId,
+        #[serde(flatten)]
+        usage: Usage,
+    },
+    /// For servers alone: sockets of this session, or of all the user's sessions, are to be closed.
+    #[serde(rename = "session:revoked")]
+    Revoked {
+        #[serde(default)]
+        session_id: Option<SessionId>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_reads_as_the_contract_says() -> Result<(), Box<dyn std::error::Error>> {
+        let event = RoomEvent::State {
+            conversation_id: ConversationId::parse("c1")?,
+            state: ConversationState { pending: 2, position: Some(1), ..Default::default() },
+        };
+        let expected = serde_json::json!({
+            "event": "conversation:state",
+            "payload": { "conversationId": "c1", "state": "idle", "pending": 2, "position": 1 },
+        });
+        assert_eq!(serde_json::to_value(&event)?, expected);
+        assert_eq!(serde_json::from_value::<RoomEvent>(expected)?, event);
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! The platform's values: ids, accounts, characters, conversations, messages, limits and events.
+//!
+//! Nothing here does I/O. Types that a client sees serialise exactly as the wire contract says (camelCase, times
+//! as RFC 3339 UTC); types that only servers see say so.
+
+pub mod account;
+pub mod ambient;
+pub mod character;
+pub mod conversation;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod limits;
+pub mod message;
+pub mod time;
+pub mod usage;
+
+pub use account::{Member, Profile, Role, Session, Tier, User, Username};
+pub use ambient::{Ambient, Clock, ManualClock, Random, SeededRandom, SystemClock, SystemRandom};
+pub use character::{Character, CharacterDraft, CharacterPatch, Visibility};
+pub use conversation::{Conversation, ConversationState, Phase};
+pub use error::{Code, FieldError, Refusal};
+pub use event::{Partial, RoomEvent, UserEvent};
+pub use id::{CharacterId, ConversationId, IdError, Incarnation, MessageId, SessionId, TokenHash, UploadId, UserId};
+pub use limits::{Rule, RuleSet};
+pub use message::{Author, Kind, Media, Message, Personality, ReplyState, Variants};
+pub use time::{Millis, Timestamp};
+pub use usage::{Allowance, Usage, UsageCount};
