@@ -1,0 +1,145 @@
+//! The truth: commands in, outcomes out.
+//!
+//! A command is one commit. Its outcome is a value (`Sent::UsageFull`, `Claimed::CharacterBusy`), an error is only what
+//! went wrong with the store itself. Whatever a command changes that somebody may have cached also writes a row of
+//! `changes` in the same commit; every server tails that feed, see [`Change`].
+//!
+//! Who asks is part of every read of what is not public: there is no way to get a conversation without a member.
+//! Leases and windows are judged by the store's own clock, never by a caller's.
+
+pub mod account;
+pub mod change;
+pub mod character;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod conversation;
+pub mod error;
+pub mod reply;
+pub mod sqlite;
+
+pub use account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
+pub use change::Change;
+pub use character::{CharacterPage, CharacterQuery, SaveCharacter, Sort};
+pub use conversation::{ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation, SendMessage, Sent};
+pub use error::StoreError;
+pub use reply::{Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse};
+
+use aim_domain::{
+    Author, Character, CharacterId, Conversation, ConversationId, Incarnation, Member, Message, MessageId, SessionId,
+    TokenHash, UsageCount, User, UserId, Username,
+};
+use async_trait::async_trait;
+use std::time::Duration;
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// What every store does. One conformance suite (`conformance`) runs over all of them.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// One small read, for `/health`.
+    async fn ping(&self) -> Result<()>;
+
+    // Accounts
+
+    /// Creates an account; its email and its username are both unique without case.
+    async fn create_user(&self, user: NewUser) -> Result<CreateUser>;
+    async fn user(&self, id: &UserId) -> Result<Option<User>>;
+    async fn user_by_username(&self, username: &Username) -> Result<Option<User>>;
+    /// By email or by username, both without case.
+    async fn credentials(&self, login: &str) -> Result<Option<Credentials>>;
+    /// Changes what is given; `None` when there is no such user. Writes `Change::User`.
+    async fn change_user(&self, id: &UserId, change: AccountChange) -> Result<Option<User>>;
+    /// Removes the account with its sessions, conversations, private characters and usage. False when there was none.
+    /// Public characters stay, without an owner. Writes `Change::User` and a `Change::Session` for each session.
+    async fn delete_user(&self, id: &UserId) -> Result<bool>;
+
+    // Sessions
+
+    async fn create_session(&self, session: NewSession) -> Result<()>;
+    /// The session with its user as it is now; none when it is over, revoked or unknown.
+    async fn member(&self, token: &TokenHash) -> Result<Option<Member>>;
+    /// Notes a use: `last_used_at` is now and it lives `ttl` from here.
+    async fn touch_session(&self, token: &TokenHash, ttl: Duration) -> Result<()>;
+    /// Those that live, newest first.
+    async fn sessions(&self, user: &UserId) -> Result<Vec<aim_domain::Session>>;
+    /// False when this user has no such session. Writes `Change::Session`.
+    async fn revoke_session(&self, user: &UserId, session: &SessionId) -> Result<bool>;
+    /// Ends every session of a user, but for `except`; answers how many. Writes a `Change::Session` each.
+    async fn revoke_sessions(&self, user: &UserId, except: Option<&SessionId>) -> Result<u64>;
+
+    // Characters
+
+    /// `SaveCharacter::IdTaken` when another has that id.
+    async fn create_character(&self, character: Character) -> Result<SaveCharacter>;
+    async fn character(&self, id: &CharacterId) -> Result<Option<Character>>;
+    /// Stores what `character` says if its `revision` is one more than the stored one; `Stale` otherwise. Writes `Change::Character`.
+    async fn update_character(&self, character: Character) -> Result<SaveCharacter>;
+    /// Removes it from lists and for new conversations; conversations with it stay readable. Writes `Change::Character`.
+    async fn delete_character(&self, id: &CharacterId) -> Result<bool>;
+    async fn characters(&self, query: CharacterQuery) -> Result<CharacterPage>;
+
+    // Conversations
+
+    /// The conversation of this pair, made with its greeting as message 1 where there was none.
+    async fn open_conversation(&self, open: OpenConversation) -> Result<(ConversationItem, bool)>;
+    /// None when there is none or `member` is not in it.
+    async fn conversation(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationItem>>;
+    /// Those of `member`, the last changed first. `cursor` is `next_cursor` of the page before.
+    async fn conversations(&self, member: &UserId, cursor: Option<&str>, limit: u32) -> Result<ConversationPage>;
+    async fn rename_conversation(&self, id: &ConversationId, owner: &UserId, title: &str) -> Result<bool>;
+    /// Only by its owner. Removes the messages as well. Writes `Change::Conversation`.
+    async fn delete_conversation(&self, id: &ConversationId, owner: &UserId) -> Result<bool>;
+    /// False unless `owner` owns it and `user` exists. Adding twice is fine. Writes `Change::Conversation`.
+    async fn add_member(&self, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<bool>;
+    /// By the owner, or by a member of himself; the owner cannot be removed. Writes `Change::Conversation`.
+    async fn remove_member(&self, id: &ConversationId, by: &UserId, user: &UserId) -> Result<bool>;
+    /// In order of `seq`. The caller has loaded the conversation through its member gate.
+    async fn messages(&self, conversation: &Conversation, query: MessageQuery) -> Result<MessagePage>;
+    async fn message(&self, conversation: &Conversation, id: &MessageId) -> Result<Option<Message>>;
+
+    // Sending and answering: the claim protocol
+
+    /// One commit: the message with the next `seq` and `reply_state = due`, the sender's usage raised, idempotent by
+    /// (conversation, sender, `client_id`).
+    async fn send_message(&self, send: SendMessage) -> Result<Sent>;
+    async fn claim_reply(&self, claim: ClaimReply) -> Result<Claimed>;
+    async fn commit_reply(&self, commit: CommitReply) -> Result<Committed>;
+    /// Ends a claim without a reply: as failed, as cancelled, or given back as due.
+    async fn end_reply(&self, end: EndReply) -> Result<Ended>;
+    /// The reply under way is told to stop (`Change::Cancel`), or, when none is, what waits is cancelled.
+    async fn cancel(&self, conversation: &Conversation) -> Result<Cancel>;
+    /// A failed or cancelled message becomes due again, with one more attempt; none when it is neither.
+    async fn retry(&self, conversation: &Conversation, message: &MessageId) -> Result<Option<Message>>;
+    /// Messages that are due and held by no living server, oldest first.
+    async fn due_replies(&self, limit: u32) -> Result<Vec<Due>>;
+    /// What the model reads before the claimed message: every answered message followed by its reply, the greeting
+    /// first, oldest first, the last `limit` of them.
+    async fn context(&self, claim: &Claim, limit: u32) -> Result<Vec<(Author, Message)>>;
+    /// The highest `seq` of a conversation, 0 when it is empty or gone. For servers, which deliver to rooms they have checked.
+    async fn last_seq(&self, conversation: &ConversationId) -> Result<u64>;
+    /// Messages after `seq` for a room that missed some; as `last_seq`, for servers.
+    async fn missed(&self, conversation: &ConversationId, after: u64, limit: u32) -> Result<Vec<Message>>;
+
+    // Usage and tokens
+
+    async fn usage(&self, user: &UserId, character: &CharacterId) -> Result<UsageCount>;
+    /// All characters with usage in the last 24 hours.
+    async fn usages(&self, user: &UserId) -> Result<Vec<(CharacterId, UsageCount)>>;
+    /// Tokens and requests by model of one UTC day, `2026-11-23`.
+    async fn tokens_on(&self, day: &str) -> Result<Vec<ModelTokens>>;
+
+    // Servers and the change feed
+
+    /// Makes or renews this process's lease. False when it had one and lost it: it must stop its replies and take a new incarnation.
+    async fn renew_lease(&self, server: &Incarnation, lease: Duration) -> Result<bool>;
+    /// Ends the lease and gives back what it holds.
+    async fn end_lease(&self, server: &Incarnation) -> Result<()>;
+    /// The number of servers whose lease lives.
+    async fn live_servers(&self) -> Result<u64>;
+    /// The changes after `cursor`, oldest first, each with its own cursor.
+    async fn changes(&self, cursor: i64, limit: u32) -> Result<Vec<(i64, Change)>>;
+    /// The cursor of the newest change; 0 when there is none.
+    async fn last_change(&self) -> Result<i64>;
+    /// Removes what is older than `keep`: changes, ended leases, sessions that are over. Answers how many rows.
+    async fn sweep(&self, keep: Duration) -> Result<u64>;
+}

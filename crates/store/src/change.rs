@@ -1,0 +1,18 @@
+//! The change feed: what became stale, for every server that may have it cached.
+
+use aim_domain::{CharacterId, ConversationId, SessionId, TokenHash, UserId};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Change {
+    /// A profile, tier or role; `username` is the one that may be cached.
+    User { id: UserId, username: String },
+    /// A session was revoked, or is over.
+    Session { token: TokenHash, id: SessionId, user: UserId },
+    Character { id: CharacterId },
+    /// Members or title changed, or it is gone.
+    Conversation { id: ConversationId },
+    /// The reply under way is to stop.
+    Cancel { conversation: ConversationId },
+}
