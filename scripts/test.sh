@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Every test there is, suite by suite, each to its end: `make test`, which prepares page, model and packages first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/steps.sh
+
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+export AIM_BIN=$target/debug/aim
+export AIM_AI__LOCAL__MODEL_PATH=$PWD/models/demo.gguf
+
+# Tests and binary in one build: built apart, Cargo resolves their features differently and compiles much of it twice.
+build() { cargo build --workspace --locked --features local-model --bins --tests; }
+
+workspace_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked --features local-model --profile "${NEXTEST_PROFILE:-default}"
+  else
+    echo "cargo-nextest is not here (cargo install --locked cargo-nextest); cargo test runs the same tests, slower"
+    cargo test --workspace --locked --features local-model --bins --tests --no-fail-fast
+  fi
+}
+
+node_tests() { # folder
+  cd "$1"
+  # One file after the other: each starts servers of its own, and the machine may be small.
+  node --test --test-concurrency=1 --test-reporter=spec ./*.test.mjs
+}
+
+step "page: unit tests" npm --prefix web test
+step "workspace: build" build
+if ((step_code == 0)); then
+  step "workspace: tests" workspace_tests
+  step "contract: the official client and the server" node_tests tests/contract
+  step "browser: Chromium and the server" node_tests tests/browser
+else
+  for suite in "workspace: tests" "contract: the official client and the server" "browser: Chromium and the server"; do
+    left_out "$suite" "the build failed"
+  done
+fi
+closing "Tests"
