@@ -1,0 +1,64 @@
+//! The performance backbone: seven capabilities, each a folder with one contract and a file for each backend.
+//!
+//! A capability hurries the store along and decides nothing: what it holds can be rebuilt from the store, and what it
+//! loses costs time, never truth. Each contract's header states its policy in an outage and its step on recovery.
+//! Key names are made in [`keys`] alone.
+
+pub mod bus;
+pub mod cache;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod keys;
+pub mod limits;
+pub mod queue;
+pub mod sessions;
+pub mod turns;
+pub mod usage;
+
+use aim_domain::Ambient;
+use std::sync::Arc;
+
+/// A capability could not do what was asked and had nothing to fall back on.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{capability} is unavailable: {detail}")]
+pub struct Fault {
+    pub capability: &'static str,
+    pub detail: String,
+}
+
+/// All seven, as one server uses them; cheap to clone.
+#[derive(Clone)]
+pub struct Backbone {
+    pub cache: cache::Cache,
+    pub usage: Arc<dyn usage::Usage>,
+    pub limits: Arc<dyn limits::Limits>,
+    pub queue: Arc<dyn queue::Queue>,
+    pub bus: Arc<dyn bus::Bus>,
+    pub turns: Arc<dyn turns::Turns>,
+    pub sessions: Arc<dyn sessions::Sessions>,
+}
+
+/// What the backends need to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Cached values are kept a tenth of their time (the `development` profile).
+    pub short_cache: bool,
+    /// The most values kept near, over all families.
+    pub cache_capacity: u64,
+    pub turns: turns::Settings,
+}
+
+impl Backbone {
+    /// Everything in this process.
+    pub fn local(settings: &Settings, ambient: &Ambient) -> Self {
+        Self {
+            cache: cache::Cache::new(Arc::new(cache::local::LocalCache::new(settings, ambient))),
+            usage: Arc::new(usage::local::LocalUsage::new(ambient)),
+            limits: Arc::new(limits::local::LocalLimits::new(ambient)),
+            queue: Arc::new(queue::local::LocalQueue::new(ambient)),
+            bus: Arc::new(bus::local::LocalBus::new()),
+            turns: Arc::new(turns::local::LocalTurns::new(settings.turns, ambient)),
+            sessions: Arc::new(sessions::local::LocalSessions::new(ambient)),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Events between servers: one channel a conversation, one a user.
+//!
+//! A server listens with one [`Sink`] and subscribes to a channel while it has somebody to tell. A publisher's events
+//! arrive in the order in which it published them; events of different publishers may cross, so a room orders
+//! `message:new` by `seq`. What a reply has said so far is kept for those who join late.
+//!
+//! In an outage: delivery within this server goes on; rooms that await a reply compare `last_seq` with the store every
+//! second. On recovery the sink is told of every channel that may have missed something.
+
+pub mod local;
+
+use crate::Fault;
+use aim_domain::{ConversationId, Incarnation, Partial, RoomEvent, UserEvent, UserId};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// An event with the socket that caused it, which must not get it back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoomNote {
+    #[serde(flatten)]
+    pub event: RoomEvent,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// A socket of one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub server: Incarnation,
+    pub socket: String,
+}
+
+impl From<RoomEvent> for RoomNote {
+    fn from(event: RoomEvent) -> Self {
+        Self { event, origin: None }
+    }
+}
+
+/// Where a server's events arrive. Called in order, on the publisher's own thread where both are in one process: it
+/// must neither block nor wait.
+pub trait Sink: Send + Sync + 'static {
+    fn room(&self, conversation: &ConversationId, note: Arc<RoomNote>);
+    fn user(&self, user: &UserId, event: Arc<UserEvent>);
+    /// Events of this conversation may have been lost.
+    fn lost(&self, conversation: &ConversationId);
+}
+
+#[async_trait]
+pub trait Bus: Send + Sync + 'static {
+    /// Sets this server's sink; the one before it hears nothing more.
+    fn listen(&self, sink: Arc<dyn Sink>);
+
+    async fn publish_room(&self, conversation: &ConversationId, note: RoomNote) -> Result<(), Fault>;
+    async fn publish_user(&self, user: &UserId, event: UserEvent) -> Result<(), Fault>;
+
+    /// After the answer every event published is delivered. Subscribing twice is one subscription.
+    async fn subscribe_room(&self, conversation: &ConversationId) -> Result<(), Fault>;
+    async fn unsubscribe_room(&self, conversation: &ConversationId) -> Result<(), Fault>;
+    async fn subscribe_user(&self, user: &UserId) -> Result<(), Fault>;
+    async fn unsubscribe_user(&self, user: &UserId) -> Result<(), Fault>;
+
+    /// Publishes `ReplyStart` or `ReplyDelta` and keeps what they add up to; any other event is refused.
+    async fn publish_reply(&self, conversation: &ConversationId, event: RoomEvent) -> Result<(), Fault>;
+    /// The reply under way is over: nothing of it is kept.
+    async fn end_reply(&self, conversation: &ConversationId) -> Result<(), Fault>;
+    /// The reply under way so far.
+    async fn partial(&self, conversation: &ConversationId) -> Result<Option<Partial>, Fault>;
+}
