@@ -1,0 +1,118 @@
+/**
+ * Calls of the HTTP API. The session is a cookie that scripts cannot read, so there is no token here; every failure
+ * is an `ApiError`, a lost connection too.
+ */
+import type { Code, FieldError } from './types';
+
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly code: Code | 'offline';
+  /** HTTP status; 0 when no answer came. */
+  readonly status: number;
+  readonly errors: readonly FieldError[];
+  /** Seconds until it is worth trying again. */
+  readonly retryAfter: number | undefined;
+
+  constructor(
+    code: Code | 'offline',
+    detail: string,
+    more: { status?: number; errors?: readonly FieldError[]; retryAfter?: number | undefined } = {},
+  ) {
+    super(detail);
+    this.code = code;
+    this.status = more.status ?? 0;
+    this.errors = more.errors ?? [];
+    this.retryAfter = more.retryAfter;
+  }
+}
+
+/** Any failure as an `ApiError`, for a place that only has to show it. */
+export function asApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  return new ApiError('internal', 'Something went wrong on this page. Reload it and try again.');
+}
+
+interface Problem {
+  code?: Code;
+  title?: string;
+  detail?: string;
+  errors?: FieldError[];
+}
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+type Query = Record<string, string | number | undefined>;
+
+let whenSignedOut: () => void = () => undefined;
+
+/** What to do when the server no longer knows the session. */
+export function onSignedOut(handler: () => void): void {
+  whenSignedOut = handler;
+}
+
+function address(path: string, query: Query): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== '') search.set(name, String(value));
+  }
+  const text = search.toString();
+  return text === '' ? path : `${path}?${text}`;
+}
+
+async function problem(response: Response): Promise<ApiError> {
+  let body: Problem = {};
+  try {
+    body = (await response.json()) as Problem;
+  } catch {
+    // A proxy in between answered with something else; the status tells enough.
+  }
+  const seconds = Number.parseInt(response.headers.get('retry-after') ?? '', 10);
+  return new ApiError(
+    body.code ?? (response.status >= 500 ? 'unavailable' : 'internal'),
+    body.detail ?? body.title ?? `The server answered ${response.status}.`,
+    {
+      status: response.status,
+      errors: body.errors ?? [],
+      retryAfter: Number.isNaN(seconds) ? undefined : seconds,
+    },
+  );
+}
+
+async function call<T>(
+  method: Method,
+  path: string,
+  options: { query?: Query; body?: unknown; signal?: AbortSignal | undefined; quiet?: boolean } = {},
+): Promise<T> {
+  const init: RequestInit = { method, credentials: 'same-origin', headers: { accept: 'application/json' } };
+  if (options.body !== undefined) {
+    init.headers = { ...init.headers, 'content-type': 'application/json' };
+    init.body = JSON.stringify(options.body);
+  }
+  if (options.signal) init.signal = options.signal;
+  let response: Response;
+  try {
+    response = await fetch(address(path, options.query ?? {}), init);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new ApiError('offline', 'The server cannot be reached. Check your connection.');
+  }
+  if (!response.ok) {
+    const refused = await problem(response);
+    if (refused.status === 401 && options.quiet !== true) whenSignedOut();
+    throw refused;
+  }
+  if (response.status === 204) return undefined as T;
+  return (await response.json()) as T;
+}
+
+interface Options {
+  signal?: AbortSignal;
+  /** A 401 is an answer here, not the end of the session. */
+  quiet?: boolean;
+}
+
+export const http = {
+  get: <T>(path: string, query: Query = {}, options: Options = {}) => call<T>('GET', path, { query, ...options }),
+  post: <T>(path: string, body?: unknown, options: Options = {}) => call<T>('POST', path, { body, ...options }),
+  patch: <T>(path: string, body: unknown) => call<T>('PATCH', path, { body }),
+  delete: (path: string) => call<undefined>('DELETE', path),
+};
