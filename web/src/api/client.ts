@@ -82,9 +82,10 @@ async function call<T>(
   path: string,
   options: { query?: Query; body?: unknown; signal?: AbortSignal | undefined; quiet?: boolean } = {},
 ): Promise<T> {
-  const init: RequestInit = { method, credentials: 'same-origin', headers: { accept: 'application/json' } };
+  const headers = new Headers({ accept: 'application/json' });
+  const init: RequestInit = { method, credentials: 'same-origin', headers };
   if (options.body !== undefined) {
-    init.headers = { ...init.headers, 'content-type': 'application/json' };
+    headers.set('content-type', 'application/json');
     init.body = JSON.stringify(options.body);
   }
   if (options.signal) init.signal = options.signal;
@@ -111,8 +112,10 @@ interface Options {
 }
 
 export const http = {
-  get: <T>(path: string, query: Query = {}, options: Options = {}) => call<T>('GET', path, { query, ...options }),
-  post: <T>(path: string, body?: unknown, options: Options = {}) => call<T>('POST', path, { body, ...options }),
+  get: <T>(path: string, query: Query = {}, options: Options = {}) =>
+    call<T>('GET', path, { query, ...options }),
+  post: <T>(path: string, body?: unknown, options: Options = {}) =>
+    call<T>('POST', path, { body, ...options }),
   patch: <T>(path: string, body: unknown) => call<T>('PATCH', path, { body }),
   delete: (path: string) => call<undefined>('DELETE', path),
 };

@@ -88,7 +88,10 @@ export class Model {
     if (replyState === 'failed' && stream !== undefined) {
       const error = { code: 'unavailable' as const, detail: 'The model does not answer.' };
       const { messageId } = stream;
-      this.#tell({ name: 'reply:error', payload: { conversationId: CONVERSATION, messageId, inReplyTo, error } });
+      this.#tell({
+        name: 'reply:error',
+        payload: { conversationId: CONVERSATION, messageId, inReplyTo, error },
+      });
     }
     this.#tell({ name: 'message:updated', payload: { message: settled } });
     if (stream !== undefined) this.types(false);
@@ -114,7 +117,12 @@ export class Model {
     const partial = [...this.streams.values()].at(-1);
     this.#answers[this.told.length] = (afterSeq) => {
       const missed = stored.filter((one) => one.seq > afterSeq);
-      const answer: Joined = { ok: true, ...line, messages: missed.slice(0, 200), hasMore: missed.length > 200 };
+      const answer: Joined = {
+        ok: true,
+        ...line,
+        messages: missed.slice(0, 200),
+        hasMore: missed.length > 200,
+      };
       return partial === undefined ? answer : { ...answer, partial };
     };
   }

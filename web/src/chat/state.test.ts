@@ -103,7 +103,10 @@ describe('following a conversation', () => {
         const follower = new Follower(model);
         follower.join(0);
         follower.hear(0, from);
-        follower.do({ type: 'event', event: { name: 'conversation:resync', payload: { conversationId: CONVERSATION } } });
+        follower.do({
+          type: 'event',
+          event: { name: 'conversation:resync', payload: { conversationId: CONVERSATION } },
+        });
         expect(follower.state.needsSync).toBe(true);
         follower.join(until);
         follower.hear(until, end);
@@ -144,7 +147,12 @@ describe('the text of a reply under way', () => {
     model.delta('m1', 'abc');
     return followed(model);
   }
-  const delta = (offset: number, text: string, messageId = 'r') => ({ conversationId: CONVERSATION, messageId, offset, text });
+  const delta = (offset: number, text: string, messageId = 'r') => ({
+    conversationId: CONVERSATION,
+    messageId,
+    offset,
+    text,
+  });
   const text = (state: ChatState) => state.replies[0]?.text;
 
   it('ignores what it already has and takes the rest of what overlaps', () => {
@@ -179,12 +187,19 @@ describe('the text of a reply under way', () => {
   it('never grows shorter by an older answer to a join', () => {
     let next = reduceChat(streaming().state, { type: 'joining' });
     const partial = { messageId: 'r', inReplyTo: 'm1', text: 'ab' };
-    next = reduceChat(next, { type: 'joined', answer: { ok: true, state: 'processing', pending: 0, messages: [], partial } });
+    next = reduceChat(next, {
+      type: 'joined',
+      answer: { ok: true, state: 'processing', pending: 0, messages: [], partial },
+    });
     expect(text(next)).toBe('abc');
   });
 
   it('is replaced when the reply starts anew, and what is left of the first attempt is dropped', () => {
-    let next = event(streaming().state, 'reply:start', { conversationId: CONVERSATION, messageId: 'r2', inReplyTo: 'm1' });
+    let next = event(streaming().state, 'reply:start', {
+      conversationId: CONVERSATION,
+      messageId: 'r2',
+      inReplyTo: 'm1',
+    });
     expect(next.replies).toEqual([{ messageId: 'r2', inReplyTo: 'm1', text: '' }]);
     next = event(next, 'reply:delta', delta(3, 'late'));
     next = event(next, 'reply:start', { conversationId: CONVERSATION, messageId: 'r', inReplyTo: 'm1' });
@@ -215,7 +230,12 @@ describe('the text of a reply under way', () => {
 
   it('shows why it failed, until it is tried again', () => {
     const error = { code: 'unavailable', detail: 'No model.' };
-    let next = event(streaming().state, 'reply:error', { conversationId: CONVERSATION, messageId: 'r', inReplyTo: 'm1', error });
+    let next = event(streaming().state, 'reply:error', {
+      conversationId: CONVERSATION,
+      messageId: 'r',
+      inReplyTo: 'm1',
+      error,
+    });
     expect(next.failures).toEqual({ m1: error });
     expect(next.messages[0]?.replyState).toBe('failed');
     expect(isAnswering(next)).toBe(false);
@@ -264,7 +284,11 @@ describe('messages', () => {
     const follower = new Follower(new Model());
     const page = (from: number, to: number) => model.messages.slice(from, to);
     follower.do({ type: 'history', messages: page(3, 6), hasMore: true });
-    follower.do({ type: 'history', messages: page(0, 4).map((one) => ({ ...one, text: `older ${one.text}` })), hasMore: false });
+    follower.do({
+      type: 'history',
+      messages: page(0, 4).map((one) => ({ ...one, text: `older ${one.text}` })),
+      hasMore: false,
+    });
     expect(follower.state.messages.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(follower.state.messages[3]?.text).toBe('text 4');
     expect(follower.state.hasEarlier).toBe(false);
@@ -278,7 +302,7 @@ describe('messages', () => {
   });
 });
 
-describe('messages of one\'s own', () => {
+describe("messages of one's own", () => {
   it('wait, are sent, and give way to what the server stored, whichever tells it first', () => {
     for (const first of ['event', 'answer'] as const) {
       const follower = followed(new Model());
@@ -297,8 +321,16 @@ describe('messages of one\'s own', () => {
   it('keep their clientId when they are refused and tried again', () => {
     const follower = followed(new Model());
     follower.do({ type: 'typed', unsent: unsent('k1') });
-    follower.do({ type: 'refused', clientId: 'k1', error: { code: 'rate_limited', detail: 'Too quick.', retryAfter: 21 } });
-    expect(follower.state.unsent[0]).toMatchObject({ clientId: 'k1', status: 'refused', error: { retryAfter: 21 } });
+    follower.do({
+      type: 'refused',
+      clientId: 'k1',
+      error: { code: 'rate_limited', detail: 'Too quick.', retryAfter: 21 },
+    });
+    expect(follower.state.unsent[0]).toMatchObject({
+      clientId: 'k1',
+      status: 'refused',
+      error: { retryAfter: 21 },
+    });
     follower.do({ type: 'sending', clientId: 'k1' });
     expect(follower.state.unsent).toEqual([unsent('k1')]);
     follower.do({ type: 'discarded', clientId: 'k1' });
@@ -316,7 +348,10 @@ describe('messages of one\'s own', () => {
   it('are not taken for stored by the clientId of someone else', () => {
     const follower = followed(new Model());
     follower.do({ type: 'typed', unsent: unsent('k1') });
-    follower.do({ type: 'event', event: { name: 'message:new', payload: { message: message(1, { senderId: 'u2' }) } } });
+    follower.do({
+      type: 'event',
+      event: { name: 'message:new', payload: { message: message(1, { senderId: 'u2' }) } },
+    });
     expect(follower.state.unsent).toHaveLength(1);
   });
 });
@@ -349,9 +384,16 @@ describe('what stands beside the messages', () => {
     state = reduceChat(state, { type: 'joining' });
     const line = { conversationId: CONVERSATION, state: 'queued', pending: 2, position: 1 };
     state = event(state, 'conversation:state', line);
-    state = reduceChat(state, { type: 'joined', answer: { ok: true, state: 'idle', pending: 0, messages: [] } });
+    state = reduceChat(state, {
+      type: 'joined',
+      answer: { ok: true, state: 'idle', pending: 0, messages: [] },
+    });
     expect(state).toMatchObject({ phase: 'queued', pending: 2, position: 1 });
-    state = event(state, 'conversation:state', { conversationId: CONVERSATION, state: 'processing', pending: 1 });
+    state = event(state, 'conversation:state', {
+      conversationId: CONVERSATION,
+      state: 'processing',
+      pending: 1,
+    });
     expect(state.position).toBeUndefined();
   });
 
@@ -360,7 +402,10 @@ describe('what stands beside the messages', () => {
     state = reduceChat(state, { type: 'joining' });
     state = event(state, 'conversation:resync', { conversationId: CONVERSATION });
     expect(state.needsSync).toBe(false);
-    state = reduceChat(state, { type: 'joined', answer: { ok: true, state: 'idle', pending: 0, messages: [] } });
+    state = reduceChat(state, {
+      type: 'joined',
+      answer: { ok: true, state: 'idle', pending: 0, messages: [] },
+    });
     expect(state.needsSync).toBe(true);
     state = reduceChat(reduceChat(state, { type: 'joining' }), { type: 'join failed' });
     expect(state).toMatchObject({ needsSync: true, joining: false });

@@ -17,6 +17,8 @@ export interface Unsent {
   createdAt: string;
   status: 'waiting' | 'sending' | 'refused';
   error?: EventError;
+  /** Epoch milliseconds before which the server would refuse it again. */
+  retryAt?: number;
 }
 
 export interface ChatState {
@@ -62,12 +64,11 @@ export type ChatAction =
   | { type: 'join failed' }
   | { type: 'disconnected' }
   | { type: 'event'; event: ServerEvent }
-  | { type: 'usage'; usage: Usage }
   | { type: 'typed'; unsent: Unsent }
   | { type: 'restored'; unsent: readonly Unsent[] }
   | { type: 'sending'; clientId: string }
   | { type: 'sent'; message: Message; usage: Usage | undefined }
-  | { type: 'refused'; clientId: string; error: EventError }
+  | { type: 'refused'; clientId: string; error: EventError; retryAt?: number }
   | { type: 'discarded'; clientId: string };
 
 const NOTHING_FRESH: ChatState['fresh'] = { ids: [], line: false, resync: false };
@@ -112,21 +113,33 @@ export function reduceChat(state: ChatState, action: ChatAction): ChatState {
     case 'join failed':
       return { ...state, joining: false, needsSync: true };
     case 'disconnected':
-      return { ...state, joined: false, joining: false, needsSync: false, typists: [], early: [], characterTypes: false };
+      return {
+        ...state,
+        joined: false,
+        joining: false,
+        needsSync: false,
+        typists: [],
+        early: [],
+        characterTypes: false,
+      };
     case 'event':
       return onEvent(state, action.event);
-    case 'usage':
-      return { ...state, usage: action.usage };
     case 'typed':
       return { ...state, unsent: [...state.unsent, action.unsent] };
     case 'restored':
       return { ...state, unsent: unconfirmed([...action.unsent, ...state.unsent], state) };
     case 'sending':
-      return withUnsent(state, action.clientId, ({ error: _, ...unsent }) => ({ ...unsent, status: 'sending' }));
+      return withUnsent(state, action.clientId, ({ error: _, retryAt: __, ...unsent }) => ({
+        ...unsent,
+        status: 'sending',
+      }));
     case 'sent':
       return withUsage(addMessages(state, [action.message], 'event'), action.usage);
     case 'refused':
-      return withUnsent(state, action.clientId, (unsent) => ({ ...unsent, status: 'refused', error: action.error }));
+      return withUnsent(state, action.clientId, (unsent) => {
+        const refused: Unsent = { ...unsent, status: 'refused', error: action.error };
+        return action.retryAt === undefined ? refused : { ...refused, retryAt: action.retryAt };
+      });
     case 'discarded':
       return { ...state, unsent: state.unsent.filter((unsent) => unsent.clientId !== action.clientId) };
   }
@@ -161,7 +174,11 @@ export function isAnswering(state: ChatState): boolean {
 
 function onHistory(state: ChatState, messages: readonly Message[], hasMore: boolean): ChatState {
   const known = new Set(state.messages.map((message) => message.id));
-  const added = addMessages(state, messages.filter((message) => !known.has(message.id)), 'history');
+  const added = addMessages(
+    state,
+    messages.filter((message) => !known.has(message.id)),
+    'history',
+  );
   return { ...added, loaded: true, hasEarlier: hasMore };
 }
 
@@ -213,7 +230,9 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
     case 'message:updated': {
       const { message } = event.payload;
       if (message.conversationId !== state.conversationId) return state;
-      return event.name === 'message:new' ? addMessages(state, [message], 'event') : updateMessage(state, message);
+      return event.name === 'message:new'
+        ? addMessages(state, [message], 'event')
+        : updateMessage(state, message);
     }
     case 'reply:start':
       return onReplyStart(state, event.payload);
@@ -222,11 +241,16 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
     case 'reply:error': {
       const { messageId, inReplyTo, error } = event.payload;
       if (isEnded(state, messageId)) return state;
-      const ended = { ...endReplies(state, inReplyTo, messageId), failures: { ...state.failures, [inReplyTo]: error } };
+      const ended = {
+        ...endReplies(state, inReplyTo, messageId),
+        failures: { ...state.failures, [inReplyTo]: error },
+      };
       return withReplyState(ended, inReplyTo, 'failed');
     }
     case 'conversation:resync':
-      return state.joining ? { ...state, fresh: { ...state.fresh, resync: true } } : { ...state, needsSync: true };
+      return state.joining
+        ? { ...state, fresh: { ...state.fresh, resync: true } }
+        : { ...state, needsSync: true };
     case 'conversation:state':
       return { ...withLine(state, event.payload), fresh: { ...state.fresh, line: true } };
     case 'typing': {
@@ -266,7 +290,11 @@ function onDelta(state: ChatState, delta: ReplyDelta): ChatState {
  * Puts messages in their place. A copy that an event brought is the newest there is. One from a join's answer
  * replaces what is here, unless an event came while the answer was under way. One from history only fills.
  */
-function addMessages(state: ChatState, messages: readonly Message[], from: 'event' | 'answer' | 'history'): ChatState {
+function addMessages(
+  state: ChatState,
+  messages: readonly Message[],
+  from: 'event' | 'answer' | 'history',
+): ChatState {
   if (messages.length === 0) return state;
   const byId = new Map(state.messages.map((message) => [message.id, message]));
   for (const message of messages) {
@@ -282,7 +310,8 @@ function addMessages(state: ChatState, messages: readonly Message[], from: 'even
     if (isAnswered(next, id)) next = withReplyState(next, id, 'done');
     next = dropSettled(next, id);
   }
-  if (from === 'event' && !state.joining && state.loaded && hasGap(next.messages)) next = { ...next, needsSync: true };
+  if (from === 'event' && !state.joining && state.loaded && hasGap(next.messages))
+    next = { ...next, needsSync: true };
   return next;
 }
 
@@ -320,12 +349,15 @@ function withReply(state: ChatState, reply: Partial): ChatState {
   const replaced = state.replies.find((one) => one.inReplyTo === reply.inReplyTo);
   const others = state.replies.filter((one) => one.inReplyTo !== reply.inReplyTo);
   const next = { ...state, replies: [...others, reply] };
-  return replaced !== undefined && replaced.messageId !== reply.messageId ? retire(next, replaced.messageId) : next;
+  return replaced !== undefined && replaced.messageId !== reply.messageId
+    ? retire(next, replaced.messageId)
+    : next;
 }
 
 function retire(state: ChatState, messageId: string): ChatState {
   const early = state.early.filter((delta) => delta.messageId !== messageId);
-  if (state.retired.includes(messageId)) return early.length === state.early.length ? state : { ...state, early };
+  if (state.retired.includes(messageId))
+    return early.length === state.early.length ? state : { ...state, early };
   return { ...state, early, retired: [...state.retired, messageId].slice(-MAX_RETIRED) };
 }
 

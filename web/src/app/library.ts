@@ -1,0 +1,147 @@
+/**
+ * What was read of characters, conversations and usage, kept for as long as the page is open: going back and forth
+ * costs no call, and calls are counted.
+ */
+import { http } from '../api/client';
+import type { Character, Conversation, Usage, UsageReport } from '../api/types';
+import { createStore } from '../lib/store';
+
+interface Listing {
+  items: readonly Conversation[];
+  /** Null when all are here; undefined before the first page. */
+  nextCursor: string | null | undefined;
+}
+
+export const characters = createStore<Readonly<Record<string, Character>>>({});
+export const conversations = createStore<Listing>({ items: [], nextCursor: undefined });
+export const usages = createStore<Readonly<Record<string, Usage>>>({});
+
+let usageRead: Promise<void> | undefined;
+const charactersAsked = new Map<string, Promise<Character>>();
+
+export function clearLibrary(): void {
+  characters.set({});
+  conversations.set({ items: [], nextCursor: undefined });
+  usages.set({});
+  usageRead = undefined;
+  charactersAsked.clear();
+}
+
+export function takeCharacters(items: readonly Character[]): void {
+  characters.set({ ...characters.get(), ...Object.fromEntries(items.map((item) => [item.id, item])) });
+}
+
+/** One character, read once; `anew` reads it again. */
+export async function loadCharacter(id: string, anew = false): Promise<Character> {
+  const known = characters.get()[id];
+  if (known !== undefined && !anew) return known;
+  const asked = charactersAsked.get(id);
+  if (asked !== undefined) return asked;
+  const reading = http
+    .get<{ character: Character }>(`/api/characters/${id}`)
+    .then(({ character }) => {
+      takeCharacters([character]);
+      return character;
+    })
+    .finally(() => charactersAsked.delete(id));
+  charactersAsked.set(id, reading);
+  return reading;
+}
+
+export interface CharacterPage {
+  items: Character[];
+  nextCursor?: string | null;
+}
+
+export async function listCharacters(
+  query: { q?: string; tag?: string; sort?: string; cursor?: string },
+  signal: AbortSignal,
+): Promise<CharacterPage> {
+  const page = await http.get<CharacterPage>('/api/characters', { ...query, limit: 24 }, { signal });
+  takeCharacters(page.items);
+  return page;
+}
+
+export async function deleteCharacter(id: string): Promise<void> {
+  await http.delete(`/api/characters/${id}`);
+  const { [id]: _, ...rest } = characters.get();
+  characters.set(rest);
+  const { items, nextCursor } = conversations.get();
+  conversations.set({ items: items.filter((item) => item.characterId !== id), nextCursor });
+}
+
+/** The next page of conversations, and the sheets of the characters in it. */
+export async function loadConversations(): Promise<void> {
+  const { items, nextCursor } = conversations.get();
+  if (nextCursor === null) return;
+  const page = await http.get<{ items: Conversation[]; nextCursor?: string | null }>('/api/conversations', {
+    cursor: nextCursor,
+    limit: 30,
+  });
+  const known = new Set(items.map((item) => item.id));
+  conversations.set({
+    items: [...items, ...page.items.filter((item) => !known.has(item.id))],
+    nextCursor: page.nextCursor ?? null,
+  });
+  const missing = new Set(
+    page.items.map((item) => item.characterId).filter((id) => !(id in characters.get())),
+  );
+  await Promise.allSettled([...missing].map((id) => loadCharacter(id)));
+}
+
+export async function loadConversation(id: string): Promise<Conversation> {
+  const known = conversations.get().items.find((item) => item.id === id);
+  if (known !== undefined) return known;
+  const { conversation } = await http.get<{ conversation: Conversation }>(`/api/conversations/${id}`);
+  takeConversation(conversation);
+  return conversation;
+}
+
+/** The conversation with a character, begun when there is none yet. */
+export async function openConversation(characterId: string): Promise<Conversation> {
+  const known = conversations.get().items.find((item) => item.characterId === characterId);
+  if (known !== undefined) return known;
+  const { conversation } = await http.post<{ conversation: Conversation }>('/api/conversations', {
+    characterId,
+  });
+  takeConversation(conversation);
+  return conversation;
+}
+
+export async function deleteConversation(id: string): Promise<void> {
+  await http.delete(`/api/conversations/${id}`);
+  const { items, nextCursor } = conversations.get();
+  conversations.set({ items: items.filter((item) => item.id !== id), nextCursor });
+}
+
+/** Something was said in a conversation: it moves to the top of the list. */
+export function touchConversation(id: string, at: string): void {
+  const { items, nextCursor } = conversations.get();
+  const touched = items.find((item) => item.id === id);
+  if (touched === undefined || touched.updatedAt >= at) return;
+  const others = items.filter((item) => item !== touched);
+  conversations.set({ items: [{ ...touched, updatedAt: at }, ...others], nextCursor });
+}
+
+function takeConversation(conversation: Conversation): void {
+  const { items, nextCursor } = conversations.get();
+  const others = items.filter((item) => item.id !== conversation.id);
+  const sorted = [conversation, ...others].sort((a, b) => b.updatedAt.localeCompare(a.updatedAt));
+  conversations.set({ items: sorted, nextCursor });
+}
+
+export async function loadUsage(): Promise<void> {
+  usageRead ??= http.get<UsageReport>('/api/auth/usage').then(({ characters: read }) => {
+    usages.set({ ...read, ...usages.get() });
+  });
+  try {
+    await usageRead;
+  } catch (error) {
+    usageRead = undefined;
+    throw error;
+  }
+}
+
+export function takeUsage(characterId: string, { text, audio, image, resetsAt }: Usage): void {
+  usages.set({ ...usages.get(), [characterId]: { text, audio, image, resetsAt: resetsAt ?? null } });
+}

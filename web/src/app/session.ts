@@ -1,0 +1,105 @@
+/** Who is signed in here, and the connection that belongs to it. */
+import { ApiError, http, onSignedOut } from '../api/client';
+import type { ServerConfig, User } from '../api/types';
+import { createStore } from '../lib/store';
+import { forgetPerson } from '../lib/storage';
+import { LiveConnection } from '../live/connection';
+import { clearLibrary, takeUsage } from './library';
+
+export type Session =
+  | { status: 'loading' }
+  | { status: 'unreachable'; error: ApiError }
+  | { status: 'out'; notice?: string }
+  | { status: 'in'; user: User; connection: LiveConnection };
+
+export const session = createStore<Session>({ status: 'loading' });
+
+/** What the server says of itself; undefined until it has. */
+export const serverConfig = createStore<ServerConfig | undefined>(undefined);
+
+interface SignedIn {
+  user: User;
+}
+
+/** Finds out who is signed in. */
+export async function openSession(): Promise<void> {
+  session.set({ status: 'loading' });
+  void loadConfig();
+  try {
+    enter((await http.get<SignedIn>('/api/auth/me', {}, { quiet: true })).user);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) session.set({ status: 'out' });
+    else if (error instanceof ApiError) session.set({ status: 'unreachable', error });
+    else throw error;
+  }
+}
+
+async function loadConfig(): Promise<void> {
+  try {
+    serverConfig.set(await http.get<ServerConfig>('/api/config', {}, { quiet: true }));
+  } catch {
+    // The page works without; it only cannot say which model answers.
+  }
+}
+
+export async function register(form: {
+  email: string;
+  username: string;
+  password: string;
+  displayName?: string;
+}): Promise<void> {
+  enter((await http.post<SignedIn>('/api/auth/register', form, { quiet: true })).user);
+}
+
+export async function logIn(login: string, password: string): Promise<void> {
+  enter((await http.post<SignedIn>('/api/auth/login', { login, password }, { quiet: true })).user);
+}
+
+export async function logOut(): Promise<void> {
+  try {
+    await http.post('/api/auth/logout', undefined, { quiet: true });
+  } catch (error) {
+    if (!(error instanceof ApiError && error.status === 401)) throw error;
+  }
+  forgetPerson();
+  leave();
+}
+
+export function updateUser(user: User): void {
+  const now = session.get();
+  if (now.status === 'in') session.set({ ...now, user });
+}
+
+function enter(user: User): void {
+  closeConnection();
+  clearLibrary();
+  const connection = new LiveConnection(() => void recheck());
+  connection.onEvent((event) => {
+    if (event.name === 'usage:updated') takeUsage(event.payload.characterId, event.payload);
+  });
+  session.set({ status: 'in', user, connection });
+}
+
+function leave(notice?: string): void {
+  closeConnection();
+  clearLibrary();
+  session.set(notice === undefined ? { status: 'out' } : { status: 'out', notice });
+}
+
+function closeConnection(): void {
+  const now = session.get();
+  if (now.status === 'in') now.connection.close();
+}
+
+/** The socket was refused. A call that is answered 401 signs this page out; anything else leaves it as it is. */
+async function recheck(): Promise<void> {
+  try {
+    await http.get('/api/auth/me');
+  } catch {
+    // Out of reach for now: the socket keeps trying.
+  }
+}
+
+onSignedOut(() => {
+  if (session.get().status === 'in') leave('You were signed out. Log in to go on where you were.');
+});

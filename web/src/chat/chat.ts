@@ -1,0 +1,268 @@
+/**
+ * One open conversation: drives `state.ts` with the API and the socket. It reads the newest page, joins, joins again
+ * when the connection was lost or something is missing, and sends one's own messages one at a time, in order, each
+ * with the same `clientId` until the server has it.
+ */
+import { ApiError, asApiError, http } from '../api/client';
+import type { Message } from '../api/types';
+import { freshId } from '../lib/id';
+import { createStore, type Store } from '../lib/store';
+import { recall, remember } from '../lib/storage';
+import type { Connection } from '../live/connection';
+import type { EventError } from '../live/events';
+import { emptyChat, reduceChat, resumeSeq, type ChatAction, type ChatState, type Unsent } from './state';
+
+const PAGE = 50;
+/** Pauses before joining again, in milliseconds; the last one repeats. */
+const JOIN_PAUSES = [0, 250, 1_000, 2_500, 5_000];
+/** A join that holds this long starts the pauses over. */
+const STEADY_AFTER = 10_000;
+/** How often others are told that this person goes on typing; they forget it when the connection is lost. */
+const TYPING_EVERY = 4_000;
+const TYPING_ENDS_AFTER = 5_000;
+
+export interface OpenChat {
+  state: ChatState;
+  /** Why the conversation cannot be shown. */
+  error: ApiError | undefined;
+  loadingEarlier: boolean;
+}
+
+export class Chat {
+  readonly store: Store<OpenChat>;
+  readonly #id: string;
+  readonly #connection: Connection;
+  readonly #stops: (() => void)[] = [];
+  #closed = false;
+  #sending = false;
+  #joins = 0;
+  #lastJoin = 0;
+  #joinTimer: ReturnType<typeof setTimeout> | undefined;
+  #typingSince: number | undefined;
+  #typingTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(conversationId: string, characterId: string, userId: string, connection: Connection) {
+    this.#id = conversationId;
+    this.#connection = connection;
+    const state = emptyChat(conversationId, characterId, userId);
+    this.store = createStore<OpenChat>({ state, error: undefined, loadingEarlier: false });
+  }
+
+  open(): void {
+    this.#stops.push(this.#connection.onEvent((event) => this.#do({ type: 'event', event })));
+    this.#stops.push(
+      this.#connection.state.subscribe(() => {
+        if (this.#connection.state.get() === 'connected') this.#join();
+        else this.#do({ type: 'disconnected' });
+      }),
+    );
+    void this.load();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.setTyping(false);
+    clearTimeout(this.#joinTimer);
+    for (const stop of this.#stops) stop();
+    if (this.#connection.state.get() === 'connected') {
+      this.#connection.ask('conversation:leave', { conversationId: this.#id }).catch(() => undefined);
+    }
+  }
+
+  /** The newest page, then the room. Called again by a person when it failed. */
+  async load(): Promise<void> {
+    this.#patch({ error: undefined });
+    try {
+      const page = await this.#page();
+      this.#do({ type: 'history', messages: page.items, hasMore: page.hasMore });
+      this.#do({ type: 'restored', unsent: this.#recallUnsent() });
+      this.#join();
+    } catch (error) {
+      this.#patch({ error: asApiError(error) });
+    }
+  }
+
+  async loadEarlier(): Promise<void> {
+    const { state, loadingEarlier } = this.store.get();
+    const first = state.messages[0];
+    if (loadingEarlier || !state.hasEarlier || first === undefined) return;
+    this.#patch({ loadingEarlier: true });
+    try {
+      const page = await this.#page(first.seq);
+      this.#do({ type: 'history', messages: page.items, hasMore: page.hasMore });
+    } finally {
+      this.#patch({ loadingEarlier: false });
+    }
+  }
+
+  send(text: string): void {
+    const createdAt = new Date().toISOString();
+    this.#do({ type: 'typed', unsent: { clientId: freshId(), text, createdAt, status: 'waiting' } });
+    this.setTyping(false);
+    void this.#flush();
+  }
+
+  /** Sends a refused message again, as the same message. */
+  async resend(clientId: string): Promise<void> {
+    await this.#deliver(clientId);
+    void this.#flush();
+  }
+
+  discard(clientId: string): void {
+    this.#do({ type: 'discarded', clientId });
+  }
+
+  /** Stops the reply under way. */
+  async stop(): Promise<void> {
+    const answer = await this.#connection.ask('message:cancel', { conversationId: this.#id });
+    if (!answer.ok) throw refusal(answer.error);
+  }
+
+  /** Asks once more for the reply to a message whose reply failed or was stopped. */
+  async retryReply(messageId: string): Promise<void> {
+    const answer = await http.post<{ message?: Message }>(
+      `/api/conversations/${this.#id}/messages/${messageId}/retry`,
+    );
+    if (answer.message)
+      this.#do({ type: 'event', event: { name: 'message:updated', payload: { message: answer.message } } });
+  }
+
+  /** Tells the others that this person types; ends by itself when nothing more is typed. */
+  setTyping(typing: boolean): void {
+    clearTimeout(this.#typingTimer);
+    const now = Date.now();
+    if (typing) {
+      if (this.#typingSince === undefined || now - this.#typingSince > TYPING_EVERY) {
+        this.#typingSince = now;
+        this.#connection.tell('typing', { conversationId: this.#id, typing });
+      }
+      this.#typingTimer = setTimeout(() => this.setTyping(false), TYPING_ENDS_AFTER);
+    } else if (this.#typingSince !== undefined) {
+      this.#typingSince = undefined;
+      this.#connection.tell('typing', { conversationId: this.#id, typing });
+    }
+  }
+
+  #page(before?: number): Promise<{ items: Message[]; hasMore: boolean }> {
+    return http.get(`/api/conversations/${this.#id}/messages`, { before, limit: PAGE });
+  }
+
+  /** Joins now, or after a pause when joins follow each other closely. */
+  #join(): void {
+    const now = Date.now();
+    if (now - this.#lastJoin > STEADY_AFTER) this.#joins = 0;
+    const pause = JOIN_PAUSES[Math.min(this.#joins, JOIN_PAUSES.length - 1)] ?? 0;
+    clearTimeout(this.#joinTimer);
+    if (pause === 0) void this.#joinNow();
+    else this.#joinTimer = setTimeout(() => void this.#joinNow(), pause);
+  }
+
+  async #joinNow(): Promise<void> {
+    const { state } = this.store.get();
+    if (this.#closed || !state.loaded || state.joining || this.#connection.state.get() !== 'connected')
+      return;
+    this.#joins += 1;
+    this.#lastJoin = Date.now();
+    this.#do({ type: 'joining' });
+    try {
+      const answer = await this.#connection.ask('conversation:join', {
+        conversationId: this.#id,
+        afterSeq: resumeSeq(state),
+      });
+      if (answer.ok) {
+        this.#do({ type: 'joined', answer });
+        void this.#flush();
+      } else if (answer.error.code === 'not_found' || answer.error.code === 'forbidden') {
+        this.#patch({ error: refusal(answer.error) });
+      } else {
+        this.#do({ type: 'join failed' });
+      }
+    } catch {
+      if (this.#connection.state.get() === 'connected') this.#do({ type: 'join failed' });
+    }
+  }
+
+  /** Sends what waits, in the order in which it was written. */
+  async #flush(): Promise<void> {
+    if (this.#sending) return;
+    this.#sending = true;
+    try {
+      for (let next = this.#nextUnsent(); next !== undefined; next = this.#nextUnsent()) {
+        await this.#deliver(next.clientId);
+      }
+    } finally {
+      this.#sending = false;
+    }
+  }
+
+  /** A message that was on its way when the connection was lost is sent again: the server knows it by its `clientId`. */
+  #nextUnsent(): Unsent | undefined {
+    const { state } = this.store.get();
+    if (this.#closed || !state.joined) return undefined;
+    return state.unsent.find(({ status }) => status !== 'refused');
+  }
+
+  async #deliver(clientId: string): Promise<void> {
+    const { state } = this.store.get();
+    const unsent = state.unsent.find((one) => one.clientId === clientId);
+    if (unsent === undefined) return;
+    this.#do({ type: 'sending', clientId });
+    if (!state.joined) return;
+    try {
+      const { text } = unsent;
+      const answer = await this.#connection.ask('message:send', {
+        conversationId: this.#id,
+        clientId,
+        type: 'text',
+        text,
+      });
+      if (answer.ok) this.#do({ type: 'sent', message: answer.message, usage: answer.usage });
+      else this.#refuse(clientId, answer.error);
+    } catch {
+      // When the connection is gone, the message is sent again after the next join.
+      if (this.#connection.state.get() === 'connected') {
+        const error: EventError = { code: 'unavailable', detail: 'The server did not confirm this message.' };
+        this.#refuse(clientId, error);
+      }
+    }
+  }
+
+  #refuse(clientId: string, error: EventError): void {
+    const action = { type: 'refused', clientId, error } as const;
+    const { retryAfter } = error;
+    this.#do(retryAfter === undefined ? action : { ...action, retryAt: Date.now() + retryAfter * 1000 });
+  }
+
+  #do(action: ChatAction): void {
+    if (this.#closed) return;
+    const before = this.store.get().state;
+    const state = reduceChat(before, action);
+    if (state === before) return;
+    this.#patch({ state });
+    if (state.unsent !== before.unsent) this.#rememberUnsent(state.unsent);
+    if (state.needsSync && !state.joining) this.#join();
+  }
+
+  #patch(change: Partial<OpenChat>): void {
+    this.store.set({ ...this.store.get(), ...change });
+  }
+
+  #rememberUnsent(unsent: readonly Unsent[]): void {
+    remember(`unsent.${this.#id}`, unsent.length === 0 ? undefined : JSON.stringify(unsent));
+  }
+
+  /** What a closed page left unsent is not sent behind the person's back: it waits to be sent or discarded. */
+  #recallUnsent(): Unsent[] {
+    try {
+      const kept = JSON.parse(recall(`unsent.${this.#id}`) ?? '[]') as Unsent[];
+      const error: EventError = { code: 'unavailable', detail: 'The page was closed before this was sent.' };
+      return kept.map((unsent) => ({ ...unsent, status: 'refused', error }));
+    } catch {
+      return [];
+    }
+  }
+}
+
+function refusal(error: EventError): ApiError {
+  return new ApiError(error.code, error.detail, { retryAfter: error.retryAfter });
+}

@@ -1,0 +1,32 @@
+/** `localStorage` that is never in the way: blocked or full, it forgets. */
+
+const PREFIX = 'aim.';
+
+export function recall(key: string): string | undefined {
+  try {
+    return localStorage.getItem(PREFIX + key) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function remember(key: string, value: string | undefined): void {
+  try {
+    if (value === undefined || value === '') localStorage.removeItem(PREFIX + key);
+    else localStorage.setItem(PREFIX + key, value);
+  } catch {
+    // Nothing depends on it.
+  }
+}
+
+/** Drops what belongs to the one who leaves this browser; the theme stays. */
+export function forgetPerson(): void {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      if (key.startsWith(`${PREFIX}draft.`) || key.startsWith(`${PREFIX}unsent.`))
+        localStorage.removeItem(key);
+    }
+  } catch {
+    // Nothing was kept then.
+  }
+}
