@@ -41,8 +41,10 @@ modules: $(node_modules)
 
 openapi: web/node_modules/.package-lock.json web/dist/index.html ## Write the OpenAPI document and the page's types anew from the code
 	cargo build --workspace --locked --features local-model --bins --tests
-	$(debug)/aim openapi > web/openapi.json
-	cd web && npx --no-install openapi-typescript openapi.json --output src/api/schema.d.ts
+	$(debug)/aim openapi > $(debug)/openapi.json
+	cp $(debug)/openapi.json web/openapi.json
+	cd web && npx --no-install prettier --write openapi.json
+	npm --prefix web run types
 
 fmt: web/node_modules/.package-lock.json ## Format Rust and the page
 	cargo fmt --all
@@ -52,7 +54,7 @@ lint: web/node_modules/.package-lock.json web/dist/index.html ## Lint Rust and t
 	cargo clippy --workspace --locked --all-targets --features local-model -- -D warnings
 	npm --prefix web run lint
 
-check: modules web/dist/index.html ## Format, lints, generated files and dependencies, as CI checks them
+check: ready-to-test modules web/dist/index.html ## Format, lints, generated files and dependencies, as CI checks them
 	@scripts/check.sh
 
 bench: ready-to-bench web/dist/index.html ## Measure the server beside its Node.js peer; RUNS, DURATION and SCENARIOS choose how much

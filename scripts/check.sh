@@ -16,13 +16,15 @@ openapi() {
   local made
   made=$(mktemp -d)
   trap 'rm -rf "$made"' EXIT
-  "$target/debug/aim" openapi >"$made/openapi.json"
-  diff -u web/openapi.json "$made/openapi.json" || {
+  "$target/debug/aim" openapi | jq -S . >"$made/openapi.json"
+  diff -u <(jq -S . web/openapi.json) "$made/openapi.json" || {
     echo "web/openapi.json is not what the server publishes; make openapi writes it anew" >&2
     exit 1
   }
-  (cd web && npx --no-install openapi-typescript openapi.json --output "$made/schema.d.ts" >/dev/null)
-  diff -u web/src/api/schema.d.ts "$made/schema.d.ts" || {
+  cd web
+  npx --no-install openapi-typescript openapi.json --output "$made/schema.d.ts" >/dev/null
+  npx --no-install prettier --stdin-filepath src/api/schema.d.ts <"$made/schema.d.ts" |
+    diff -u src/api/schema.d.ts - || {
     echo "web/src/api/schema.d.ts is not made from web/openapi.json; make openapi writes it anew" >&2
     exit 1
   }
