@@ -3,7 +3,7 @@
 
 use crate::conversation::ConversationState;
 use crate::error::{Code, Refusal};
-use crate::id::{CharacterId, ConversationId, MessageId, SessionId, UserId};
+use crate::id::{CharacterId, ConversationId, MessageId, UserId};
 use crate::message::Message;
 use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
@@ -106,12 +106,6 @@ pub enum UserEvent {
         character_id: CharacterId,
         #[serde(flatten)]
         usage: Usage,
-    },
-    /// For servers alone: sockets of this session, or of all the user's sessions, are to be closed.
-    #[serde(rename = "session:revoked")]
-    Revoked {
-        #[serde(default)]
-        session_id: Option<SessionId>,
     },
 }
 

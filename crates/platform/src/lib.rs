@@ -1,0 +1,95 @@
+//! What people and jobs can do: one file an action. Transports parse, authorise and answer; everything that decides is here.
+//!
+//! `Refusal` (of `domain`) is the one error type. Whoever asks is a `&Member`; whatever belongs to someone else is not found.
+
+mod accounts;
+mod cancel;
+mod characters;
+mod claims;
+mod conversations;
+mod demo;
+mod faults;
+mod feed;
+mod gate;
+mod health;
+pub mod jobs;
+mod lease;
+mod passwords;
+mod reconciler;
+mod reply;
+mod retry;
+mod send_message;
+mod settings;
+mod token_ceiling;
+mod turns;
+mod usage;
+
+pub use accounts::{Device, ProfilePatch, Registration, SignedIn};
+pub use demo::DemoCharacter;
+pub use gate::Via;
+pub use health::{Check, HealthReport, Level};
+pub use passwords::hash_password;
+pub use send_message::{Accepted, Outgoing, SendReport};
+pub use settings::Settings;
+pub use usage::UsageReport;
+
+use aim_ai::LanguageModel;
+use aim_backbone::Backbone;
+use aim_domain::Ambient;
+use aim_store::{Change, Store};
+use std::ops::Deref;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// Changes that a slow receiver may be behind by.
+const CHANGES_KEPT: usize = 1_024;
+
+/// One server's platform; cheap to clone.
+#[derive(Clone)]
+pub struct Platform(Arc<Inner>);
+
+/// What all actions share.
+pub struct Inner {
+    pub store: Arc<dyn Store>,
+    pub backbone: Backbone,
+    pub model: Arc<dyn LanguageModel>,
+    pub ambient: Ambient,
+    pub settings: Settings,
+    lease: lease::Lease,
+    passwords: passwords::Passwords,
+    /// Replies that this process gives right now.
+    running: reply::Running,
+    tokens: token_ceiling::DailyTokens,
+    changed: broadcast::Sender<Change>,
+}
+
+impl Deref for Platform {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Platform {
+    pub fn new(
+        store: Arc<dyn Store>,
+        backbone: Backbone,
+        model: Arc<dyn LanguageModel>,
+        ambient: Ambient,
+        settings: Settings,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            lease: lease::Lease::new(ambient.id()),
+            passwords: passwords::Passwords::new(settings.hashes_at_a_time),
+            running: reply::Running::default(),
+            tokens: token_ceiling::DailyTokens::default(),
+            changed: broadcast::channel(CHANGES_KEPT).0,
+            store,
+            backbone,
+            model,
+            ambient,
+            settings,
+        }))
+    }
+}

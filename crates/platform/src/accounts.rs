@@ -1,0 +1,339 @@
+//! Accounts and sessions: registering, signing in and out, devices, profiles.
+
+use crate::faults::{OrRefuse, hint};
+use crate::{Platform, gate};
+use aim_backbone::cache::Cached;
+use aim_backbone::keys;
+use aim_domain::error::Checks;
+use aim_domain::{Code, Member, Profile, Refusal, Role, Session, SessionId, Tier, TokenHash, User, UserId, Username};
+use aim_store::{AccountChange, Change, CreateUser, NewUser};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A use of a session is written down when the last one is older than this.
+const TOUCH_AFTER: Duration = Duration::from_secs(3600);
+
+/// Where somebody signs in from.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    /// The `User-Agent`.
+    pub name: String,
+    /// As the limits count it: the peer's, or the client's behind a trusted proxy; IPv6 by /64.
+    pub address: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Registration {
+    pub email: String,
+    pub username: String,
+    pub password: String,
+    pub display_name: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub user: User,
+    /// 43 characters of base64url; stored nowhere.
+    pub token: String,
+    pub expires_at: aim_domain::Timestamp,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ProfilePatch {
+    pub display_name: Option<String>,
+    /// `Some(None)` takes the picture away.
+    pub avatar_url: Option<Option<String>>,
+}
+
+/// A profile as the cache keeps it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CachedProfile {
+    pub profile: Arc<Profile>,
+    pub version: i64,
+}
+
+impl Cached for CachedProfile {
+    const SCHEMA: u16 = 1;
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+/// Whose a username is, as the cache keeps it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CachedOwner(pub UserId);
+
+impl Cached for CachedOwner {
+    const SCHEMA: u16 = 1;
+    fn version(&self) -> i64 {
+        0
+    }
+}
+
+/// What a form's fields must be; the passwords' bounds are API.md's, part 3.
+fn check_registration(form: &Registration) -> Result<Username, Refusal> {
+    let mut checks = Checks::default();
+    let username = Username::parse(&form.username);
+    if let Err(message) = &username {
+        checks.require(false, "username", message);
+    }
+    let email = form.email.trim();
+    let (name, host) = email.split_once('@').unwrap_or_default();
+    let plausible = !name.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains('@');
+    checks.require(
+        plausible && email.len() <= 254 && !email.chars().any(|c| c.is_whitespace() || c.is_control()),
+        "email",
+        "must be an email address",
+    );
+    checks.length("password", &form.password, 8, 256);
+    if let Some(name) = &form.display_name {
+        check_display_name(&mut checks, name);
+    }
+    checks.finish()?;
+    username.map_err(|message| Refusal::invalid("username", message))
+}
+
+fn check_display_name(checks: &mut Checks, name: &str) {
+    checks.length("displayName", name.trim(), 1, 60);
+    checks.require(!name.chars().any(char::is_control), "displayName", "must not have control characters");
+}
+
+impl Platform {
+    pub async fn register(&self, form: Registration, device: &Device) -> Result<SignedIn, Refusal> {
+        if !self.settings.registration_open {
+            return Err(Refusal::forbidden("This server does not take new accounts. Ask its operator for one."));
+        }
+        let username = check_registration(&form)?;
+        self.admit_sign_in(&[self.auth_address_ask(&device.address)]).await?;
+        let user = self.create_account(form, username, Tier::Free, Role::User).await?;
+        self.begin_session(user, device).await
+    }
+
+    /// For the command line: the same account without limits and whether or not registration is open.
+    pub async fn create_user(&self, form: Registration, tier: Tier, role: Role) -> Result<User, Refusal> {
+        let username = check_registration(&form)?;
+        self.create_account(form, username, tier, role).await
+    }
+
+    async fn create_account(&self, form: Registration, username: Username, tier: Tier, role: Role) -> Result<User, Refusal> {
+        let password_hash = Some(self.passwords.hash(form.password, &self.ambient).await?);
+        let display_name = form.display_name.map_or_else(|| form.username.trim().to_owned(), |name| name.trim().to_owned());
+        let new = NewUser {
+            id: self.ambient.id(),
+            email: form.email.trim().to_owned(),
+            username: username.clone(),
+            display_name,
+            password_hash,
+            tier,
+            role,
+        };
+        match self.store.create_user(new).await.or_refuse()? {
+            CreateUser::Created(user) => {
+                // The name may be kept as one that nobody has.
+                self.backbone.cache.invalidate(&keys::username::<CachedOwner>(&username)).await;
+                Ok(user)
+            }
+            CreateUser::EmailTaken => Err(taken("email", "is already registered")),
+            CreateUser::UsernameTaken => Err(taken("username", "is taken")),
+            CreateUser::IdTaken => Err(Refusal::internal()),
+        }
+    }
+
+    /// `login` is the email or the username. Attempts are counted by address and by login name, each on its own.
+    pub async fn login(&self, login: &str, password: &str, device: &Device) -> Result<SignedIn, Refusal> {
+        let mut checks = Checks::default();
+        checks.length("login", login, 1, 254);
+        checks.length("password", password, 1, 256);
+        checks.finish()?;
+        self.admit_sign_in(&[self.auth_address_ask(&device.address), self.auth_login_ask(login)]).await?;
+        let found = self.store.credentials(login.trim()).await.or_refuse()?;
+        let hash = found.as_ref().and_then(|found| found.password_hash.clone());
+        let fits = self.passwords.verify(password.to_owned(), hash).await?;
+        match found {
+            Some(found) if fits => {
+                let cleared = self.backbone.limits.clear(aim_domain::Rule::Auth, &gate::login_subject(login)).await;
+                hint("clear a login name's limit", cleared);
+                self.begin_session(found.user, device).await
+            }
+            _ => Err(Refusal::unauthenticated("This login and password do not fit together.")),
+        }
+    }
+
+    /// Address and login name are counted apart: the one that has room counts though the other refuses.
+    async fn admit_sign_in(&self, asks: &[aim_backbone::limits::Ask]) -> Result<(), Refusal> {
+        let mut refused = None;
+        for ask in asks {
+            let verdict = self.admit(std::slice::from_ref(ask)).await?;
+            refused = refused.or(gate::refusal(&verdict));
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    async fn begin_session(&self, user: User, device: &Device) -> Result<SignedIn, Refusal> {
+        let (token, now) = (self.ambient.token(), self.ambient.now());
+        let session = Session {
+            id: self.ambient.id(),
+            user_id: user.id.clone(),
+            token_hash: TokenHash::of(&token),
+            device: device.name.chars().take(200).collect(),
+            created_at: now,
+            last_used_at: now,
+            expires_at: now.plus(self.settings.session_ttl),
+        };
+        let expires_at = session.expires_at;
+        self.store.create_session(session).await.or_refuse()?;
+        Ok(SignedIn { user, token, expires_at })
+    }
+
+    pub async fn authenticate(&self, token: &str) -> Result<Arc<Member>, Refusal> {
+        self.authenticate_hash(&TokenHash::of(token)).await
+    }
+
+    /// As `authenticate`, for a socket, which keeps the hash alone.
+    pub async fn authenticate_hash(&self, token: &TokenHash) -> Result<Arc<Member>, Refusal> {
+        let sessions = &self.backbone.sessions;
+        let member = match hint("a session", sessions.get(token).await) {
+            Some(member) => member,
+            None => {
+                let mark = sessions.begin_load(token).await;
+                let loaded = self.store.member(token).await.or_refuse()?;
+                let member = loaded.ok_or_else(|| Refusal::unauthenticated("Sign in first: this session is over or unknown."))?;
+                let member = Arc::new(member);
+                if let Ok(mark) = mark {
+                    hint("keep a session", sessions.keep(mark, member.clone()).await);
+                }
+                member
+            }
+        };
+        self.note_use(&member).await;
+        Ok(member)
+    }
+
+    async fn note_use(&self, member: &Arc<Member>) {
+        let now = self.ambient.now();
+        if now.since(member.session.last_used_at) < TOUCH_AFTER {
+            return;
+        }
+        let ttl = self.settings.session_ttl;
+        if let Err(error) = self.store.touch_session(&member.session.token_hash, ttl).await {
+            tracing::warn!(%error, "a session's use was not noted");
+            return;
+        }
+        // Read anew next time, with the new expiry.
+        hint("drop a session", self.backbone.sessions.drop_session(&member.session.token_hash).await);
+    }
+
+    pub async fn logout(&self, who: &Member) -> Result<(), Refusal> {
+        self.revoke_session(who, &who.session.id).await
+    }
+
+    pub async fn sessions(&self, who: &Member) -> Result<Vec<Session>, Refusal> {
+        self.store.sessions(who.user_id()).await.or_refuse()
+    }
+
+    /// Ends one of one's own sessions; its open sockets are closed within a second, on every server.
+    pub async fn revoke_session(&self, who: &Member, session: &SessionId) -> Result<(), Refusal> {
+        let mine = self.store.sessions(who.user_id()).await.or_refuse()?;
+        let Some(session) = mine.into_iter().find(|one| &one.id == session) else {
+            return Err(Refusal::not_found("session"));
+        };
+        if !self.store.revoke_session(who.user_id(), &session.id).await.or_refuse()? {
+            return Err(Refusal::not_found("session"));
+        }
+        self.take_in(Change::Session { token: session.token_hash, id: session.id, user: session.user_id }).await;
+        Ok(())
+    }
+
+    pub async fn me(&self, who: &Member) -> Result<User, Refusal> {
+        self.store.user(who.user_id()).await.or_refuse()?.ok_or_else(|| Refusal::not_found("user"))
+    }
+
+    pub async fn profile(&self, id: &UserId) -> Result<Arc<Profile>, Refusal> {
+        let load = async {
+            let user = self.store.user(id).await?;
+            Ok(user.map(|user| CachedProfile { version: user.version, profile: Arc::new(user.profile()) }))
+        };
+        let found = self.backbone.cache.get_or_load(&keys::user_profile::<CachedProfile>(id), load).await.or_refuse()?;
+        found.map(|found| found.profile.clone()).ok_or_else(|| Refusal::not_found("user"))
+    }
+
+    pub async fn profile_by_username(&self, username: &str) -> Result<Arc<Profile>, Refusal> {
+        let Ok(username) = Username::parse(username) else {
+            return Err(Refusal::not_found("user"));
+        };
+        let load = async { Ok(self.store.user_by_username(&username).await?.map(|user| CachedOwner(user.id))) };
+        let owner = self.backbone.cache.get_or_load(&keys::username::<CachedOwner>(&username), load).await.or_refuse()?;
+        match owner {
+            Some(owner) => self.profile(&owner.0).await,
+            None => Err(Refusal::not_found("user")),
+        }
+    }
+
+    pub async fn update_profile(&self, who: &Member, patch: ProfilePatch) -> Result<User, Refusal> {
+        let mut checks = Checks::default();
+        if let Some(name) = &patch.display_name {
+            check_display_name(&mut checks, name);
+        }
+        if let Some(Some(url)) = &patch.avatar_url {
+            let ours = url.starts_with('/') && !url.starts_with("//");
+            checks.require(
+                (ours || url.starts_with("https://")) && url.len() <= 2_000,
+                "avatarUrl",
+                "must be a path of this server or start with https://",
+            );
+        }
+        checks.finish()?;
+        let change = AccountChange {
+            display_name: patch.display_name.map(|name| name.trim().to_owned()),
+            avatar_url: patch.avatar_url,
+            ..Default::default()
+        };
+        let changed = self.store.change_user(who.user_id(), change).await.or_refuse()?;
+        let user = changed.ok_or_else(|| Refusal::not_found("user"))?;
+        self.take_in(Change::User { id: user.id.clone(), username: user.username.clone() }).await;
+        Ok(user)
+    }
+
+    /// Erases the account with everything that is its own.
+    pub async fn delete_account(&self, who: &Member) -> Result<(), Refusal> {
+        let sessions = self.store.sessions(who.user_id()).await.or_refuse()?;
+        if !self.store.delete_user(who.user_id()).await.or_refuse()? {
+            return Err(Refusal::not_found("user"));
+        }
+        self.take_in(Change::User { id: who.user_id().clone(), username: who.username.clone() }).await;
+        for session in sessions {
+            self.take_in(Change::Session { token: session.token_hash, id: session.id, user: session.user_id }).await;
+        }
+        Ok(())
+    }
+
+    /// For the command line: tier and role, by email or username. Running servers hear of it by the change feed.
+    pub async fn set_user(&self, login: &str, tier: Option<Tier>, role: Option<Role>) -> Result<User, Refusal> {
+        let change = AccountChange { tier, role, ..Default::default() };
+        self.change_by_login(login, change).await
+    }
+
+    /// For the command line: a new password, which ends all sessions.
+    pub async fn reset_password(&self, login: &str, password: String) -> Result<User, Refusal> {
+        let mut checks = Checks::default();
+        checks.length("password", &password, 8, 256);
+        checks.finish()?;
+        let hash = self.passwords.hash(password, &self.ambient).await?;
+        let user = self.change_by_login(login, AccountChange { password_hash: Some(hash), ..Default::default() }).await?;
+        self.store.revoke_sessions(&user.id, None).await.or_refuse()?;
+        Ok(user)
+    }
+
+    async fn change_by_login(&self, login: &str, change: AccountChange) -> Result<User, Refusal> {
+        let missing = || Refusal::not_found("user");
+        let found = self.store.credentials(login.trim()).await.or_refuse()?.ok_or_else(missing)?;
+        self.store.change_user(&found.user.id, change).await.or_refuse()?.ok_or_else(missing)
+    }
+}
+
+fn taken(field: &str, message: &str) -> Refusal {
+    let mut refusal = Refusal::invalid(field, message);
+    refusal.code = Code::Conflict;
+    refusal
+}

@@ -1,0 +1,26 @@
+//! Stopping: the reply under way, or, when none is, what waits.
+
+use crate::Platform;
+use crate::faults::{OrRefuse, hint};
+use aim_domain::{ConversationId, Member, Refusal, RoomEvent};
+use aim_store::{Cancel, Change};
+
+impl Platform {
+    /// A reply under way is stored with what it has said, or marks its message cancelled when that is nothing. Works
+    /// from any server: the one that gives the reply hears of it by the change feed at the latest.
+    pub async fn cancel(&self, who: &Member, id: &ConversationId) -> Result<(), Refusal> {
+        let item = self.conversation(who, id).await?;
+        match self.store.cancel(&item.conversation).await.or_refuse()? {
+            Cancel::Stopping { .. } => self.take_in(Change::Cancel { conversation: id.clone() }).await,
+            Cancel::Cancelled(messages) => {
+                let ids: Vec<_> = messages.iter().map(|message| message.id.clone()).collect();
+                for message in messages {
+                    self.tell_room(id, RoomEvent::MessageUpdated { message }).await;
+                }
+                let moved = hint("leave the line", self.backbone.turns.withdraw(id, &ids).await);
+                self.follow(moved).await;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! Characters: making, reading, changing and listing them.
+
+use crate::Platform;
+use crate::faults::OrRefuse;
+use aim_backbone::cache::Cached;
+use aim_backbone::keys;
+use aim_domain::{Character, CharacterDraft, CharacterId, CharacterPatch, Member, Refusal, UserId};
+use aim_store::{Change, CharacterPage, CharacterQuery, SaveCharacter};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A character as the cache keeps it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CachedCharacter(pub Arc<Character>);
+
+impl Cached for CachedCharacter {
+    const SCHEMA: u16 = 1;
+    fn version(&self) -> i64 {
+        self.0.revision
+    }
+}
+
+impl Platform {
+    pub async fn create_character(&self, who: &Member, draft: CharacterDraft) -> Result<Character, Refusal> {
+        self.save_new_character(Some(who.user_id().clone()), draft).await
+    }
+
+    /// For the command line and the demo: a character without an owner where `owner` is none.
+    pub async fn save_new_character(&self, owner: Option<UserId>, draft: CharacterDraft) -> Result<Character, Refusal> {
+        let draft = draft.checked()?;
+        let id = draft.id.clone().unwrap_or_else(|| self.ambient.id());
+        let now = self.ambient.now();
+        let character = built(draft, id, owner, 1, now, now);
+        match self.store.create_character(character).await.or_refuse()? {
+            SaveCharacter::Saved(character) => {
+                self.take_in(Change::Character { id: character.id.clone() }).await;
+                Ok(*character)
+            }
+            SaveCharacter::IdTaken => Err(Refusal::conflict("A character has this id already.")),
+            SaveCharacter::Stale | SaveCharacter::NotFound => Err(Refusal::internal()),
+        }
+    }
+
+    /// A character that `who` may see.
+    pub async fn character(&self, who: &Member, id: &CharacterId) -> Result<Arc<Character>, Refusal> {
+        let character = self.any_character(id).await?;
+        match character {
+            Some(character) if character.is_visible_to(who.user_id()) => Ok(character),
+            _ => Err(Refusal::not_found("character")),
+        }
+    }
+
+    /// Whoever asks: for replies, whose conversation was entered through its own gate.
+    pub(crate) async fn any_character(&self, id: &CharacterId) -> Result<Option<Arc<Character>>, Refusal> {
+        let load = async { Ok(self.store.character(id).await?.map(|found| CachedCharacter(Arc::new(found)))) };
+        let found = self.backbone.cache.get_or_load(&keys::character::<CachedCharacter>(id), load).await.or_refuse()?;
+        Ok(found.map(|found| found.0.clone()))
+    }
+
+    pub async fn update_character(&self, who: &Member, id: &CharacterId, patch: CharacterPatch) -> Result<Character, Refusal> {
+        let stored = self.owned_character(who, id).await?;
+        let mut draft = CharacterDraft::from(&stored);
+        patch.apply(&mut draft);
+        let draft = draft.checked()?;
+        let (owner, revision, made) = (stored.owner_id, stored.revision + 1, stored.created_at);
+        let character = built(draft, stored.id, owner, revision, made, self.ambient.now());
+        match self.store.update_character(character).await.or_refuse()? {
+            SaveCharacter::Saved(character) => {
+                self.take_in(Change::Character { id: id.clone() }).await;
+                Ok(*character)
+            }
+            SaveCharacter::Stale => Err(Refusal::conflict("Somebody changed this character just now. Load it again.")),
+            SaveCharacter::IdTaken | SaveCharacter::NotFound => Err(Refusal::not_found("character")),
+        }
+    }
+
+    pub async fn delete_character(&self, who: &Member, id: &CharacterId) -> Result<(), Refusal> {
+        self.owned_character(who, id).await?;
+        if !self.store.delete_character(id).await.or_refuse()? {
+            return Err(Refusal::not_found("character"));
+        }
+        self.take_in(Change::Character { id: id.clone() }).await;
+        Ok(())
+    }
+
+    /// What is public and what is `who`'s own.
+    pub async fn characters(&self, who: &Member, mut query: CharacterQuery) -> Result<CharacterPage, Refusal> {
+        query.viewer = who.user_id().clone();
+        query.limit = query.limit.clamp(1, 100);
+        self.store.characters(query).await.or_refuse()
+    }
+
+    /// From the store itself, so that a change is made to what is there now. What is another person's is not found.
+    async fn owned_character(&self, who: &Member, id: &CharacterId) -> Result<Character, Refusal> {
+        match self.store.character(id).await.or_refuse()? {
+            Some(character) if character.is_owned_by(who.user_id()) => Ok(character),
+            Some(character) if who.is_admin() && character.owner_id.is_none() => Ok(character),
+            _ => Err(Refusal::not_found("character")),
+        }
+    }
+}
+
+fn built(
+    draft: CharacterDraft,
+    id: CharacterId,
+    owner_id: Option<UserId>,
+    revision: i64,
+    created_at: aim_domain::Timestamp,
+    updated_at: aim_domain::Timestamp,
+) -> Character {
+    Character {
+        id,
+        name: draft.name,
+        description: draft.description,
+        personality: draft.personality,
+        scenario: draft.scenario,
+        greeting: draft.greeting,
+        example_dialogue: draft.example_dialogue,
+        system_prompt: draft.system_prompt,
+        tags: draft.tags,
+        visibility: draft.visibility,
+        avatar_url: draft.avatar_url,
+        owner_id,
+        revision,
+        created_at,
+        updated_at,
+    }
+}

@@ -1,0 +1,107 @@
+//! Conversations and their history. Every read says who asks.
+
+use crate::Platform;
+use crate::faults::OrRefuse;
+use aim_domain::error::Checks;
+use aim_domain::{CharacterId, ConversationId, ConversationState, Member, Message, Refusal, UserId};
+use aim_store::{Change, ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation};
+
+/// Messages on a page at the most; API.md part 3.
+pub const MAX_PAGE: u32 = 100;
+
+impl Platform {
+    /// The conversation of this pair; true when it is new, and then begins with the character's greeting.
+    pub async fn open_conversation(&self, who: &Member, character: &CharacterId) -> Result<(ConversationItem, bool), Refusal> {
+        let character = self.character(who, character).await?;
+        let greeting = aim_ai::prompt::expand(&character.greeting, &character.name, &who.display_name);
+        let greeting = Some(greeting.trim().to_owned()).filter(|text| !text.is_empty());
+        let open = OpenConversation {
+            id: self.ambient.id(),
+            owner: who.user_id().clone(),
+            character: character.id.clone(),
+            title: character.name.clone(),
+            greeting: greeting.map(|text| (self.ambient.id(), text)),
+        };
+        self.store.open_conversation(open).await.or_refuse()
+    }
+
+    pub async fn conversation(&self, who: &Member, id: &ConversationId) -> Result<ConversationItem, Refusal> {
+        let found = self.store.conversation(id, who.user_id()).await.or_refuse()?;
+        found.ok_or_else(|| Refusal::not_found("conversation"))
+    }
+
+    pub async fn conversations(&self, who: &Member, cursor: Option<&str>, limit: u32) -> Result<ConversationPage, Refusal> {
+        self.store.conversations(who.user_id(), cursor, limit.clamp(1, MAX_PAGE)).await.or_refuse()
+    }
+
+    pub async fn rename_conversation(&self, who: &Member, id: &ConversationId, title: &str) -> Result<ConversationItem, Refusal> {
+        let mut checks = Checks::default();
+        checks.length("title", title.trim(), 1, 100);
+        checks.finish()?;
+        self.conversation(who, id).await?;
+        let done = self.store.rename_conversation(id, who.user_id(), title.trim()).await.or_refuse()?;
+        self.owner_only(done)?;
+        self.take_in(Change::Conversation { id: id.clone() }).await;
+        self.conversation(who, id).await
+    }
+
+    pub async fn delete_conversation(&self, who: &Member, id: &ConversationId) -> Result<(), Refusal> {
+        let item = self.conversation(who, id).await?;
+        self.store.cancel(&item.conversation).await.or_refuse()?;
+        self.running.stop(id);
+        let done = self.store.delete_conversation(id, who.user_id()).await.or_refuse()?;
+        self.owner_only(done)?;
+        self.take_in(Change::Conversation { id: id.clone() }).await;
+        Ok(())
+    }
+
+    pub async fn add_member(&self, who: &Member, id: &ConversationId, user: &UserId) -> Result<ConversationItem, Refusal> {
+        let item = self.conversation(who, id).await?;
+        self.owner_only(item.conversation.owner_id == *who.user_id())?;
+        if !self.store.add_member(id, who.user_id(), user).await.or_refuse()? {
+            return Err(Refusal::not_found("user"));
+        }
+        self.take_in(Change::Conversation { id: id.clone() }).await;
+        self.conversation(who, id).await
+    }
+
+    /// By the owner, or by a member who leaves.
+    pub async fn remove_member(&self, who: &Member, id: &ConversationId, user: &UserId) -> Result<(), Refusal> {
+        self.conversation(who, id).await?;
+        if !self.store.remove_member(id, who.user_id(), user).await.or_refuse()? {
+            return Err(Refusal::not_found("member"));
+        }
+        self.take_in(Change::Conversation { id: id.clone() }).await;
+        Ok(())
+    }
+
+    pub async fn messages(&self, who: &Member, id: &ConversationId, mut query: MessageQuery) -> Result<MessagePage, Refusal> {
+        let item = self.conversation(who, id).await?;
+        query.limit = query.limit.clamp(1, 200);
+        self.store.messages(&item.conversation, query).await.or_refuse()
+    }
+
+    pub async fn conversation_state(&self, who: &Member, id: &ConversationId) -> Result<ConversationState, Refusal> {
+        self.conversation(who, id).await?;
+        self.room_state(id).await
+    }
+
+    /// For rooms, whose members were checked when they joined.
+    pub async fn room_state(&self, id: &ConversationId) -> Result<ConversationState, Refusal> {
+        self.backbone.turns.state(id).await.or_refuse()
+    }
+
+    /// For rooms: the highest `seq` stored.
+    pub async fn last_seq(&self, id: &ConversationId) -> Result<u64, Refusal> {
+        self.store.last_seq(id).await.or_refuse()
+    }
+
+    /// For rooms: messages that did not arrive.
+    pub async fn missed(&self, id: &ConversationId, after: u64, limit: u32) -> Result<Vec<Message>, Refusal> {
+        self.store.missed(id, after, limit).await.or_refuse()
+    }
+
+    fn owner_only(&self, done: bool) -> Result<(), Refusal> {
+        if done { Ok(()) } else { Err(Refusal::forbidden("Only the owner of the conversation may do this.")) }
+    }
+}

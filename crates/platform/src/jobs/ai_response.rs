@@ -1,0 +1,91 @@
+//! `ai-response`: one reply. Due in the database: a message with `reply_state = due`.
+//!
+//! A job is added for a granted turn alone, and only hurries the reply along: the claim decides who answers. Whatever
+//! comes of it, the turn ends with it, so a job runs once; what is still due gets a new job by the reconciler.
+
+use crate::Platform;
+use aim_backbone::queue::{self, Failure, NewJob, Run, WorkerSettings};
+use aim_backbone::turns::Turn;
+use futures::FutureExt;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const QUEUE: &str = queue::AI_RESPONSE;
+pub const NAME: &str = "reply";
+/// One run: a second attempt is a new turn, in its place in line.
+const ATTEMPTS: u32 = 1;
+
+/// The job of a turn: `{conversationId, characterId, messageId, attempt, premium}`.
+pub fn job(turn: &Turn) -> NewJob {
+    NewJob {
+        queue: QUEUE,
+        name: NAME,
+        id: format!("{}-{}", turn.message, turn.attempt),
+        data: json!({
+            "conversationId": turn.conversation, "characterId": turn.character, "messageId": turn.message,
+            "attempt": turn.attempt, "premium": turn.premium,
+        }),
+        attempts: ATTEMPTS,
+        backoff: Duration::from_secs(1),
+        delay: Duration::ZERO,
+        priority: 0,
+    }
+}
+
+fn turn_of(data: &Value) -> Option<Turn> {
+    let text = |field: &str| data.get(field).and_then(Value::as_str);
+    Some(Turn {
+        conversation: text("conversationId")?.parse().ok()?,
+        character: text("characterId")?.parse().ok()?,
+        message: text("messageId")?.parse().ok()?,
+        attempt: data.get("attempt").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())?,
+        premium: data.get("premium").and_then(Value::as_bool).unwrap_or_default(),
+    })
+}
+
+impl Platform {
+    /// Begins to answer in this process.
+    pub async fn work_replies(&self) -> Result<Arc<dyn queue::Worker>, aim_backbone::Fault> {
+        let platform = self.clone();
+        let handler: queue::Handler = Arc::new(move |run| {
+            let platform = platform.clone();
+            async move { platform.run_reply_job(run).await }.boxed()
+        });
+        let settings = WorkerSettings {
+            concurrency: self.settings.reply_concurrency,
+            stalled_after: self.settings.server_lease,
+        };
+        self.backbone.queue.work(QUEUE, settings, handler).await
+    }
+
+    async fn run_reply_job(&self, run: Run) -> Result<Value, Failure> {
+        let Some(turn) = turn_of(&run.data) else {
+            return Err(Failure::Final("the job's data name no turn".into()));
+        };
+        let told = self.reply(&turn).await;
+        self.finish_turn(&turn).await;
+        told.map(|outcome| json!({ "outcome": outcome })).map_err(Failure::Final)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_job_names_its_turn() {
+        let turn = Turn {
+            conversation: "c1".parse().unwrap(),
+            character: "mara".parse().unwrap(),
+            message: "m1".parse().unwrap(),
+            attempt: 2,
+            premium: true,
+        };
+        let job = job(&turn);
+        assert_eq!(job.id, "m1-2");
+        assert_eq!(turn_of(&job.data), Some(turn));
+        assert_eq!(turn_of(&json!({ "conversationId": "c1" })), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! Finds due work that nobody hurries: after a crash, after lost hints, after an outage.
+//!
+//! Due rows are compared with the lines, granted turns with their jobs; what is missing is added. Work that is under way
+//! is not touched, and work that is added twice loses its second claim.
+
+use crate::Platform;
+use crate::faults::hint;
+use crate::jobs::ai_response;
+use aim_backbone::turns::Turn;
+use aim_store::{Due, StoreError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const PACE: Duration = Duration::from_secs(1);
+const BATCH: u32 = 1_000;
+/// Rounds between two sweeps of what is over in the store.
+const SWEEP_EVERY: u32 = 600;
+/// Changes and ended leases are kept this long.
+const KEEP: Duration = Duration::from_secs(3600);
+
+impl Platform {
+    /// Reconciles once a second until `stop`; the first time at once.
+    pub async fn reconcile(&self, stop: CancellationToken) {
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut round, mut after) = (0_u32, None);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = pace.tick() => {}
+            }
+            let moved = hint("take back turns", self.backbone.turns.expire().await);
+            self.follow(moved).await;
+            if let Err(error) = self.add_missing(&mut after).await {
+                tracing::warn!(%error, "due work was not looked for");
+            }
+            self.add_missing_jobs().await;
+            round = round.wrapping_add(1);
+            if round.is_multiple_of(SWEEP_EVERY)
+                && let Err(error) = self.store.sweep(KEEP).await
+            {
+                tracing::warn!(%error, "the store was not swept");
+            }
+        }
+    }
+
+    /// One batch of due rows a round, from where the last one ended: a long backlog never hides what is behind it.
+    async fn add_missing(&self, after: &mut Option<aim_domain::MessageId>) -> Result<(), StoreError> {
+        let due = self.store.due_replies(after.as_ref(), BATCH).await?;
+        *after = if due.len() < BATCH as usize { None } else { due.last().map(|last| last.message.clone()) };
+        for Due { conversation, character, message, attempt, premium } in due {
+            let turn = Turn { conversation, character, message, attempt, premium };
+            if !self.backbone.turns.knows(&turn).await.unwrap_or(false) {
+                metrics::counter!("aim_reconciled_total", "what" => "turn").increment(1);
+                self.enter_turn(turn).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_missing_jobs(&self) {
+        for turn in hint("granted turns", self.backbone.turns.granted().await) {
+            let id = ai_response::job(&turn).id;
+            let job = hint("look up a job", self.backbone.queue.job(ai_response::QUEUE, &id).await);
+            if job.is_none_or(|job| job.finished_at.is_some()) {
+                metrics::counter!("aim_reconciled_total", "what" => "job").increment(1);
+                self.add_reply_job(&turn).await;
+            }
+        }
+    }
+}

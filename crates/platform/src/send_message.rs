@@ -1,0 +1,145 @@
+//! Sending a message: the one function behind REST, the socket's immediate way and its queued way.
+//!
+//! The order: what the limits say, one commit of the store, then the hints that hurry the reply along. After the commit
+//! nothing fails the send: what is lost of the hints, the reconciler finds.
+
+use crate::faults::OrRefuse;
+use crate::gate::{self, Via};
+use crate::{Platform, faults::hint};
+use aim_backbone::limits::Verdict;
+use aim_backbone::turns::Turn;
+use aim_domain::error::Checks;
+use aim_domain::usage::usage_limit;
+use aim_domain::{
+    Code, ConversationId, Kind, Member, Message, Phase, Refusal, ReplyState, RoomEvent, Rule, UploadId, Usage, UserEvent,
+};
+use aim_store::{SendMessage, Sent};
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub conversation: ConversationId,
+    /// 1 to 64 characters; the same one again answers the first message.
+    pub client_id: String,
+    pub kind: Kind,
+    pub text: Option<String>,
+    pub upload_id: Option<UploadId>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    pub message: Message,
+    /// `Processing` when its turn was free, `Queued` when it waits; `Idle` for a repeat that is answered already.
+    pub state: Phase,
+    pub usage: Usage,
+}
+
+/// What came of a send, with what the limiter said, for the headers.
+#[derive(Debug)]
+pub struct SendReport {
+    pub verdict: Option<Verdict>,
+    pub outcome: Result<Accepted, Refusal>,
+}
+
+impl Platform {
+    pub async fn send_message(&self, who: &Member, outgoing: Outgoing, via: Via) -> SendReport {
+        let mut messaging = self.user_ask(Rule::Messaging, who);
+        messaging.once = Some(format!("{}/{}", outgoing.conversation, outgoing.client_id));
+        let asks = match via {
+            Via::Rest { api } => vec![api, messaging],
+            Via::Socket => vec![messaging],
+        };
+        let verdict = match self.admit(&asks).await {
+            Ok(verdict) => verdict,
+            Err(refusal) => return SendReport { verdict: None, outcome: Err(refusal) },
+        };
+        let outcome = match gate::refusal(&verdict) {
+            Some(refusal) => Err(refusal),
+            None => self.accept(who, outgoing).await,
+        };
+        SendReport { verdict: Some(verdict), outcome }
+    }
+
+    async fn accept(&self, who: &Member, outgoing: Outgoing) -> Result<Accepted, Refusal> {
+        let text = check(&outgoing)?;
+        let send = SendMessage {
+            conversation: outgoing.conversation.clone(),
+            sender: who.user_id().clone(),
+            message: self.ambient.id(),
+            client_id: outgoing.client_id,
+            kind: outgoing.kind,
+            text,
+            media: None,
+            usage_limit: usage_limit(who.tier, outgoing.kind, self.settings.usage_multiplier),
+            max_due: self.settings.max_waiting(),
+        };
+        match self.store.send_message(send).await.or_refuse()? {
+            Sent::Accepted { message, usage, character, .. } => {
+                metrics::counter!("aim_messages_total", "type" => outgoing.kind.as_str()).increment(1);
+                hint("keep a usage copy", self.backbone.usage.keep(who.user_id(), &character, usage).await);
+                let usage = self.usage_view(who, usage);
+                let updated = UserEvent::Usage { character_id: character.clone(), usage };
+                self.tell_room(&outgoing.conversation, RoomEvent::MessageNew { message: message.clone() }).await;
+                hint("tell of usage", self.backbone.bus.publish_user(who.user_id(), updated).await);
+                let turn = Turn {
+                    conversation: outgoing.conversation,
+                    character,
+                    message: message.id.clone(),
+                    attempt: 1,
+                    premium: who.is_premium(),
+                };
+                let state = if self.enter_turn(turn).await { Phase::Processing } else { Phase::Queued };
+                Ok(Accepted { message, state, usage })
+            }
+            Sent::Repeated { message, usage } => {
+                let state = self.state_of_repeat(&message).await;
+                Ok(Accepted { message, state, usage: self.usage_view(who, usage) })
+            }
+            Sent::UsageFull { usage } => Err(self.usage_refusal(who, outgoing.kind, self.usage_view(who, usage))),
+            Sent::LineFull => Err(Refusal::new(Code::RateLimited, "Too many messages wait in this conversation already.")
+                .retry_after(Duration::from_secs(10))),
+            Sent::NotFound => Err(Refusal::not_found("conversation")),
+        }
+    }
+
+    async fn state_of_repeat(&self, message: &Message) -> Phase {
+        if message.reply_state != Some(ReplyState::Due) {
+            return Phase::Idle;
+        }
+        hint("a conversation's state", self.backbone.turns.state(&message.conversation_id).await).state
+    }
+
+    fn usage_refusal(&self, who: &Member, kind: Kind, usage: Usage) -> Refusal {
+        metrics::counter!("aim_usage_refused_total", "type" => kind.as_str()).increment(1);
+        let limit = usage_limit(who.tier, kind, self.settings.usage_multiplier).unwrap_or_default();
+        let refusal = Refusal::new(
+            Code::UsageLimitReached,
+            format!("You have used all {limit} {} messages to this character for now.", kind.as_str()),
+        );
+        match usage.resets_at {
+            Some(at) => refusal.retry_after(at.since(self.ambient.now())),
+            None => refusal,
+        }
+    }
+}
+
+/// The text to store, or what is wrong with the message.
+fn check(outgoing: &Outgoing) -> Result<String, Refusal> {
+    let mut checks = Checks::default();
+    checks.length("clientId", &outgoing.client_id, 1, 64);
+    let text = outgoing.text.as_deref().unwrap_or_default();
+    match outgoing.kind {
+        Kind::Text => {
+            let count = text.chars().take(aim_domain::message::MAX_TEXT + 1).count();
+            checks.require(!text.trim().is_empty(), "text", "must not be empty");
+            checks.require(count <= aim_domain::message::MAX_TEXT, "text", "must have at most 8000 characters");
+            checks.require(outgoing.upload_id.is_none(), "uploadId", "belongs to audio and image messages");
+        }
+        Kind::Audio | Kind::Image => {
+            let detail = "is not accepted by this version: only text messages are";
+            checks.require(false, "type", detail);
+        }
+    }
+    checks.finish()?;
+    Ok(text.to_owned())
+}

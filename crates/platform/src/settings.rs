@@ -1,0 +1,56 @@
+//! What an operator can choose of the platform's behaviour.
+
+use aim_domain::RuleSet;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub rules: RuleSet,
+    /// Times the free tier's daily usage, and the messages that may wait in a conversation follow `rules.multiplier`.
+    pub usage_multiplier: u64,
+    pub registration_open: bool,
+    /// A session lives this long from its last use.
+    pub session_ttl: Duration,
+    /// Password hashes computed at the same time; each takes 19 MiB.
+    pub hashes_at_a_time: usize,
+    pub replies_per_character: u64,
+    /// A server that does not renew within this time is taken for dead.
+    pub server_lease: Duration,
+    /// `ai-response` jobs at a time; none are run here when 0.
+    pub reply_concurrency: usize,
+    pub max_reply_tokens: u32,
+    pub temperature: f32,
+    /// Tokens of a UTC day over all users, after which nothing is generated; 0 without end.
+    pub daily_tokens: u64,
+    /// Deltas are sent at this pace, the first at once.
+    pub delta_pace: Duration,
+    /// A reply that takes longer is ended as failed.
+    pub reply_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            rules: RuleSet::default(),
+            usage_multiplier: 1,
+            registration_open: true,
+            session_ttl: Duration::from_secs(30 * 24 * 3600),
+            hashes_at_a_time: 2,
+            replies_per_character: 1,
+            server_lease: Duration::from_secs(10),
+            reply_concurrency: 20,
+            max_reply_tokens: 512,
+            temperature: 0.8,
+            daily_tokens: 0,
+            delta_pace: Duration::from_millis(30),
+            reply_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Settings {
+    /// Messages that may wait in one conversation; API.md part 2, caps.
+    pub fn max_waiting(&self) -> u64 {
+        self.rules.multiplier.saturating_mul(100)
+    }
+}

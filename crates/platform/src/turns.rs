@@ -1,0 +1,54 @@
+//! Entering and leaving the lines, and what follows: a granted turn gets its job, a changed state is told to its room.
+
+use crate::Platform;
+use crate::faults::hint;
+use crate::jobs::ai_response;
+use aim_backbone::queue::{Added, JobState};
+use aim_backbone::turns::{Moved, Turn};
+use aim_domain::{ConversationId, RoomEvent};
+
+impl Platform {
+    /// Puts a turn in line; true when it was granted at once.
+    pub(crate) async fn enter_turn(&self, turn: Turn) -> bool {
+        let moved = hint("enter a turn", self.backbone.turns.enter(turn.clone()).await);
+        let granted = moved.granted.contains(&turn);
+        self.follow(moved).await;
+        granted
+    }
+
+    /// Gives the slot back, whatever came of the turn, and grants the next.
+    pub(crate) async fn finish_turn(&self, turn: &Turn) {
+        let moved = hint("finish a turn", self.backbone.turns.finish(turn).await);
+        self.follow(moved).await;
+    }
+
+    /// Tells rooms of their new state, then adds the jobs of granted turns.
+    pub(crate) async fn follow(&self, moved: Moved) {
+        for (conversation_id, state) in moved.states {
+            let event = RoomEvent::State { conversation_id: conversation_id.clone(), state };
+            self.tell_room(&conversation_id, event).await;
+        }
+        for turn in moved.granted {
+            self.add_reply_job(&turn).await;
+        }
+    }
+
+    /// A queue ignores an id that it still knows. One that is finished while its turn is granted anew (its claim was
+    /// lost, its server died) makes room for the new job.
+    pub(crate) async fn add_reply_job(&self, turn: &Turn) {
+        let queue = &self.backbone.queue;
+        let job = ai_response::job(turn);
+        let id = job.id.clone();
+        if let Ok(Added::Known) = queue.add(job.clone()).await {
+            let known = hint("look up a job", queue.job(ai_response::QUEUE, &id).await);
+            if known.is_some_and(|known| matches!(known.state, JobState::Completed | JobState::Failed)) {
+                hint("remove a finished job", queue.remove(ai_response::QUEUE, &id).await);
+                hint("add a job", queue.add(job).await.map(|_| ()));
+            }
+        }
+    }
+
+    pub(crate) async fn tell_room(&self, conversation: &ConversationId, event: RoomEvent) {
+        hint("tell a room", self.backbone.bus.publish_room(conversation, event.into()).await);
+    }
+}
