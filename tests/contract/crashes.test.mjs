@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assertAllAnsweredOnce, assertWholeReply, expectedReply } from './checks.mjs';
+import { assertAllAnsweredOnce, expectedReply } from './checks.mjs';
 import { eventually } from './client.mjs';
 import { Server } from './server.mjs';
 
@@ -156,18 +156,4 @@ test('two processes on one database never claim a message twice, nor answer for 
   assert.equal((await there.api('GET', '/api/auth/me')).status, 200);
   await ada.api('POST', '/api/auth/logout');
   await eventually('the revocation at the other server', async () => (await there.api('GET', '/api/auth/me')).status === 401, 1_500);
-});
-
-test('a whole reply reaches a client that comes back after the crash with what it had', async (t) => {
-  const server = await Server.start();
-  t.after(() => server.stop());
-  server.model.plan = { ...server.model.plan, chunks: 6, delayMs: 20 };
-  const ada = await server.register();
-  const conversation = await ada.conversation();
-  await server.kill();
-  await server.run();
-  const socket = await ada.socket({ join: [conversation] });
-  const { message } = await socket.send(conversation, 'Back again #back');
-  await socket.reply(message.id);
-  assertWholeReply(socket, message.id);
 });

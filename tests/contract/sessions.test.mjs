@@ -2,8 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { eventually, request } from './client.mjs';
-import { Socket } from './client.mjs';
+import { Socket, eventually } from './client.mjs';
 import { Server, password } from './server.mjs';
 
 const friend = 'https://friend.example.org';
@@ -145,5 +144,5 @@ test('a server closed to newcomers refuses to register and lets people in that i
   t.after(() => closed.stop());
   const answer = await closed.api('POST', '/api/auth/register', { email: 'a@example.org', username: 'newcomer', password });
   assert.deepEqual([answer.status, answer.body.code], [403, 'forbidden']);
-  assert.equal((await request(closed, 'POST', '/api/auth/login', { login: 'newcomer', password })).status, 401);
+  assert.equal((await closed.api('POST', '/api/auth/login', { login: 'newcomer', password })).status, 401);
 });
