@@ -1,0 +1,362 @@
+//! What a model is given: a character's prompt, compiled once for everyone who talks with it, and joined with one
+//! conversation's messages for each reply, within the model's window.
+
+use crate::model::{Role, Turn};
+use crate::tokens::{TokenBudget, estimate};
+use aim_domain::{Author, Character};
+use serde::{Deserialize, Serialize};
+
+/// Most messages of a conversation that a model is given.
+const HISTORY_MOST: usize = 100;
+
+/// What of the prompt's budget the system text may take, in percent; the rest is for what was said.
+const SYSTEM_SHARE: u64 = 60;
+
+/// Stands for the user until a reply is asked for.
+const USER: &str = "{{user}}";
+
+/// A character's prompt before any user's name is put in. The same for everyone, so it may be cached for everyone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompiledPrompt {
+    /// Of the character that it was compiled from.
+    pub revision: i64,
+    pub system: String,
+    /// Example dialogues, each a few turns.
+    pub examples: Vec<Vec<Turn>>,
+}
+
+/// A message of the conversation, as the prompt needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryTurn {
+    pub author: Author,
+    pub text: String,
+    /// The user's name; used where several people talk with the character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
+}
+
+/// Puts names in for the macros `{{char}}`, `{{user}}`, `<BOT>` and `<USER>`, whatever their case.
+pub fn expand(text: &str, character: &str, user: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '<']) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let known = [("{{char}}", character), ("<bot>", character), ("{{user}}", user), ("<user>", user)];
+        let found = known
+            .into_iter()
+            .find(|(name, _)| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)));
+        let taken = match found {
+            Some((name, value)) => {
+                out.push_str(value);
+                name.len()
+            }
+            None => {
+                out.push_str(&rest[..1]);
+                1
+            }
+        };
+        rest = &rest[taken..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Compiles what a character's author wrote. A `system_prompt` of its own takes the place of ours; `{{original}}` in
+/// it stands for ours.
+pub fn compile(character: &Character) -> CompiledPrompt {
+    let name = character.name.as_str();
+    let ours = format!(
+        "You are {name}, talking with {USER}. Stay in character. Reply as {name} alone, in {name}'s own voice, in one to \
+         three short paragraphs. Never speak or act for {USER}, and never say that you are a language model."
+    );
+    let mut system = match character.system_prompt.trim() {
+        "" => ours,
+        theirs => replace_ignoring_case(theirs, "{{original}}", &ours),
+    };
+    let sections =
+        [("About", &character.description), ("Personality", &character.personality), ("Scenario", &character.scenario)];
+    for (title, text) in sections {
+        let text = text.trim();
+        if !text.is_empty() {
+            let title = if title == "About" { format!("About {name}") } else { title.to_owned() };
+            system.push_str(&format!("\n\n{title}: {text}"));
+        }
+    }
+    CompiledPrompt {
+        revision: character.revision,
+        system: expand(&system, name, USER),
+        examples: examples(&character.example_dialogue, name),
+    }
+}
+
+/// The example dialogues: parts that `<START>` divides, in each of which `{{char}}:` and `{{user}}:`, or the character's
+/// name, begin a turn; other lines go on with the turn before them.
+fn examples(text: &str, name: &str) -> Vec<Vec<Turn>> {
+    let mut parts: Vec<Vec<Turn>> = vec![Vec::new()];
+    for line in expand(text, name, USER).lines() {
+        let line = line.trim();
+        if line.eq_ignore_ascii_case("<start>") {
+            parts.push(Vec::new());
+            continue;
+        }
+        let Some(turns) = parts.last_mut() else { continue };
+        let begun = [(USER, Role::User), (name, Role::Character)].into_iter().find_map(|(speaker, role)| {
+            let said = line.strip_prefix(speaker)?.trim_start().strip_prefix(':')?;
+            Some(Turn::new(role, said.trim()))
+        });
+        match (begun, turns.last_mut()) {
+            (Some(turn), Some(last)) if last.role == turn.role => append(last, &turn.text),
+            (Some(turn), _) => turns.push(turn),
+            (None, Some(last)) => append(last, line),
+            // Before the first speaker it is no dialogue.
+            (None, None) => {}
+        }
+    }
+    for turns in &mut parts {
+        turns.iter_mut().for_each(|turn| turn.text.truncate(turn.text.trim_end().len()));
+        turns.retain(|turn| !turn.text.is_empty());
+    }
+    // Examples show how the character speaks; a part in which it does not speak shows nothing.
+    parts.retain(|turns| turns.iter().any(|turn| turn.role == Role::Character));
+    parts
+}
+
+/// The lines of an example dialogue that the character says.
+pub(crate) fn lines_of_character<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let said = |line: &'a str, speaker: &str| {
+        let start = line.get(..speaker.len()).filter(|start| start.eq_ignore_ascii_case(speaker))?;
+        line[start.len()..].trim_start().strip_prefix(':')
+    };
+    let mut speaks = false;
+    text.lines().map(str::trim).filter_map(move |line| {
+        if let Some(own) = said(line, "{{char}}").or_else(|| said(line, "<bot>")).or_else(|| said(line, name)) {
+            speaks = true;
+            return Some(own);
+        }
+        if line.eq_ignore_ascii_case("<start>") || said(line, USER).or_else(|| said(line, "<user>")).is_some() {
+            speaks = false;
+        }
+        speaks.then_some(line)
+    })
+}
+
+fn append(turn: &mut Turn, line: &str) {
+    if !turn.text.is_empty() {
+        turn.text.push('\n');
+    }
+    turn.text.push_str(line);
+}
+
+fn replace_ignoring_case(text: &str, name: &str, value: &str) -> String {
+    match text.to_ascii_lowercase().find(name) {
+        Some(at) => format!("{}{value}{}", &text[..at], &text[at + name.len()..]),
+        None => text.to_owned(),
+    }
+}
+
+/// The prompt for one reply: the system text, examples, and the newest messages of `history` (oldest first, the one to
+/// answer last), with `user` put in for the macros.
+///
+/// The budget is spent in this order: the system text, cut when it alone takes most of it; the message to answer, cut
+/// likewise; older messages, the newest first and 100 at most; examples. The whole counts by estimate.
+pub fn assemble(prompt: &CompiledPrompt, user: &str, history: &[HistoryTurn], budget: &TokenBudget) -> Vec<Turn> {
+    let whole = budget.prompt();
+    let mut system = expand(&prompt.system, "{{char}}", user);
+    cut_end(&mut system, whole * SYSTEM_SHARE / 100);
+    let mut left = whole.saturating_sub(TokenBudget::cost(&system));
+
+    let named = several_speak(history);
+    let mut said: Vec<Turn> = Vec::new();
+    for turn in history.iter().rev().take(HISTORY_MOST) {
+        let mut turn = spoken(turn, named);
+        if said.is_empty() {
+            cut_start(&mut turn.text, left.saturating_sub(TokenBudget::cost("")));
+        }
+        let cost = TokenBudget::cost(&turn.text);
+        if cost > left && !said.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(cost);
+        said.push(turn);
+    }
+    said.reverse();
+
+    let mut turns = vec![Turn::new(Role::System, system)];
+    let all_said = said.len() == history.len();
+    // A history that did not fit has shown the voice better than any example.
+    if all_said {
+        for example in &prompt.examples {
+            let example: Vec<Turn> =
+                example.iter().map(|turn| Turn::new(turn.role, expand(&turn.text, "{{char}}", user))).collect();
+            let cost: u64 = example.iter().map(|turn| TokenBudget::cost(&turn.text)).sum();
+            if cost > left || turns.len() + example.len() + said.len() > HISTORY_MOST {
+                break;
+            }
+            left -= cost;
+            turns.extend(example);
+        }
+    }
+    turns.append(&mut said);
+    turns
+}
+
+/// Whether more than one person talks, so that the model must be told who says what.
+fn several_speak(history: &[HistoryTurn]) -> bool {
+    let mut names = history.iter().filter_map(|turn| turn.speaker.as_deref());
+    names.next().is_some_and(|first| names.any(|other| other != first))
+}
+
+fn spoken(turn: &HistoryTurn, named: bool) -> Turn {
+    match (turn.author, &turn.speaker) {
+        (Author::Character, _) => Turn::new(Role::Character, turn.text.as_str()),
+        (Author::User, Some(name)) if named => Turn::new(Role::User, format!("{name}: {}", turn.text)),
+        (Author::User, _) => Turn::new(Role::User, turn.text.as_str()),
+    }
+}
+
+/// Cuts `text` to about `tokens`, keeping its start.
+fn cut_end(text: &mut String, tokens: u64) {
+    if estimate(text) > tokens {
+        text.truncate(text.floor_char_boundary(bytes_of(tokens)));
+    }
+}
+
+/// Cuts `text` to about `tokens`, keeping its end, where a message's question mostly is.
+fn cut_start(text: &mut String, tokens: u64) {
+    if estimate(text) > tokens {
+        let from = text.ceil_char_boundary(text.len().saturating_sub(bytes_of(tokens)));
+        text.drain(..from);
+    }
+}
+
+fn bytes_of(tokens: u64) -> usize {
+    usize::try_from(tokens.saturating_mul(4)).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use aim_domain::{CharacterId, Timestamp, Visibility};
+
+    fn mara() -> Character {
+        Character {
+            id: CharacterId::trusted("mara"),
+            name: "Mara".into(),
+            description: "{{char}} keeps the lighthouse and likes {{User}}.".into(),
+            personality: "Calm, dry.".into(),
+            scenario: String::new(),
+            greeting: String::new(),
+            example_dialogue:
+                "<START>\n{{user}}: Cold?\n{{char}}: Always.\nThe sea wants it so.\n<start>\n<USER>: Bye\n\
+                               <BOT>: Mind the step.\n<START>\n{{user}}: Alone"
+                    .into(),
+            system_prompt: String::new(),
+            tags: Vec::new(),
+            visibility: Visibility::Public,
+            avatar_url: None,
+            owner_id: None,
+            revision: 7,
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+        }
+    }
+
+    fn user(text: &str) -> HistoryTurn {
+        HistoryTurn { author: Author::User, text: text.into(), speaker: Some("Tom".into()) }
+    }
+
+    fn character(text: &str) -> HistoryTurn {
+        HistoryTurn { author: Author::Character, text: text.into(), speaker: None }
+    }
+
+    const WIDE: TokenBudget = TokenBudget { window: 8_192, reply: 512 };
+
+    #[test]
+    fn a_compiled_prompt_holds_no_users_name_and_reads_back() {
+        let compiled = compile(&mara());
+        assert_eq!(compiled.revision, 7);
+        assert!(compiled.system.contains("About Mara: Mara keeps the lighthouse and likes {{user}}."));
+        assert!(compiled.system.contains("Personality: Calm, dry.") && !compiled.system.contains("Scenario"));
+        let text = serde_json::to_string(&compiled).unwrap();
+        assert_eq!(serde_json::from_str::<CompiledPrompt>(&text).unwrap(), compiled);
+    }
+
+    #[test]
+    fn example_dialogues_become_turns() {
+        let compiled = compile(&mara());
+        assert_eq!(
+            compiled.examples,
+            [
+                vec![Turn::new(Role::User, "Cold?"), Turn::new(Role::Character, "Always.\nThe sea wants it so.")],
+                vec![Turn::new(Role::User, "Bye"), Turn::new(Role::Character, "Mind the step.")],
+            ]
+        );
+    }
+
+    #[test]
+    fn a_system_prompt_of_its_own_takes_the_place_of_ours() {
+        let theirs = compile(&Character { system_prompt: "Be {{char}}.".into(), ..mara() });
+        assert!(theirs.system.starts_with("Be Mara.\n\nAbout Mara:"));
+        let both = compile(&Character { system_prompt: "{{Original}} Rhyme.".into(), ..mara() });
+        assert!(both.system.starts_with("You are Mara") && both.system.contains("Rhyme."));
+    }
+
+    #[test]
+    fn macros_are_known_whatever_their_case_and_others_stay() {
+        assert_eq!(expand("{{CHAR}} <user> {{x}} <b> é{{user}}< {", "Mara", "Tom"), "Mara Tom {{x}} <b> éTom< {");
+    }
+
+    #[test]
+    fn a_prompt_has_the_system_text_examples_and_history_in_order() {
+        let turns = assemble(&compile(&mara()), "Tom", &[character("Welcome."), user("Hi")], &WIDE);
+        let texts: Vec<&str> = turns.iter().map(|turn| turn.text.as_str()).collect();
+        assert!(texts[0].contains("talking with Tom"));
+        assert_eq!(texts[1..], ["Cold?", "Always.\nThe sea wants it so.", "Bye", "Mind the step.", "Welcome.", "Hi"]);
+        assert_eq!(turns.last().unwrap().role, Role::User);
+    }
+
+    #[test]
+    fn the_newest_messages_stay_and_examples_go_first() {
+        let history: Vec<_> = (0..60).map(|n| user(&format!("message {n:03} {}", "x".repeat(80)))).collect();
+        let budget = TokenBudget::new(1_200, 100);
+        let turns = assemble(&compile(&mara()), "Tom", &history, &budget);
+        assert!(crate::tokens::estimate_turns(&turns) <= budget.prompt());
+        assert!(turns.last().unwrap().text.starts_with("message 059"));
+        assert!(
+            turns.len() > 5 && turns[1].text.starts_with("message 0"),
+            "no example, but history: {}",
+            turns[1].text
+        );
+    }
+
+    #[test]
+    fn a_model_is_given_a_hundred_messages_at_most() {
+        let history: Vec<_> = (0..150).map(|n| user(&n.to_string())).collect();
+        let turns = assemble(&compile(&mara()), "Tom", &history, &TokenBudget::new(1_000_000, 100));
+        assert_eq!((turns.len(), turns[1].text.as_str(), turns.last().unwrap().text.as_str()), (101, "50", "149"));
+    }
+
+    #[test]
+    fn what_alone_overflows_the_window_is_cut_to_fit() {
+        let wordy = compile(&Character { description: "ü".repeat(20_000), ..mara() });
+        let long = user(&format!("{} why?", "word ".repeat(1_600)));
+        let budget = TokenBudget::new(2_048, 80);
+        let turns = assemble(&wordy, "Tom", &[user("older"), long], &budget);
+        assert!(crate::tokens::estimate_turns(&turns) <= budget.prompt());
+        assert_eq!(turns.len(), 2);
+        assert!(turns[0].text.starts_with("You are Mara") && turns[1].text.ends_with("why?"));
+    }
+
+    #[test]
+    fn the_model_is_told_who_speaks_only_when_several_do() {
+        let ann = HistoryTurn { speaker: Some("Ann".into()), ..user("And me") };
+        let turns = assemble(&compile(&mara()), "Ann", &[user("Hi"), character("Hm."), ann], &WIDE);
+        let texts: Vec<&str> = turns[turns.len() - 3..].iter().map(|turn| turn.text.as_str()).collect();
+        assert_eq!(texts, ["Tom: Hi", "Hm.", "Ann: And me"]);
+    }
+}
