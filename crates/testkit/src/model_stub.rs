@@ -2,7 +2,7 @@
 //! is told to, and remembers who asked what and who went away. Every reply says which message it answers.
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -11,7 +11,9 @@ use futures::stream::unfold;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -100,13 +102,14 @@ struct Record {
     most_under_way: usize,
     finished: usize,
     cancelled: usize,
+    peers: HashSet<SocketAddr>,
 }
 
 type Shared = Arc<Mutex<Record>>;
 
 /// A running stub; it stops when dropped.
 pub struct ModelStub {
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     record: Shared,
     server: JoinHandle<()>,
 }
@@ -132,7 +135,7 @@ impl ModelStub {
             .route("/v1/chat/completions", post(answer))
             .with_state(record.clone());
         let server = tokio::spawn(async move {
-            let _ = axum::serve(listener, router).await;
+            let _ = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await;
         });
         Ok(Self { address, record, server })
     }
@@ -175,6 +178,11 @@ impl ModelStub {
         self.record.lock().under_way
     }
 
+    /// Connections over which calls came.
+    pub fn connections(&self) -> usize {
+        self.record.lock().peers.len()
+    }
+
     pub fn most_under_way(&self) -> usize {
         self.record.lock().most_under_way
     }
@@ -206,12 +214,18 @@ impl Drop for UnderWay {
     }
 }
 
-async fn answer(State(record): State<Shared>, headers: header::HeaderMap, Json(mut asked): Json<Asked>) -> Response {
+async fn answer(
+    State(record): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: header::HeaderMap,
+    Json(mut asked): Json<Asked>,
+) -> Response {
     asked.authorization = headers.get(header::AUTHORIZATION).and_then(|value| Some(value.to_str().ok()?.to_owned()));
     let marker = asked.marker();
     let behaviour = {
         let mut now = record.lock();
         now.asked.push(asked);
+        now.peers.insert(peer);
         if let Some(refuse) = now.behaviour.refuse.as_mut().filter(|refuse| refuse.times > 0) {
             refuse.times -= 1;
             return refusal(*refuse);
@@ -255,6 +269,8 @@ fn reply(behaviour: Behaviour, marker: &str, under_way: UnderWay) -> Response {
         };
         if behaviour.break_after == Some(at) {
             under_way.over = true;
+            // What was said so far must have left before the connection breaks.
+            tokio::time::sleep(Duration::from_millis(20)).await;
             return Some((
                 Err(io::Error::other("broken as the test wants")),
                 (events.len(), events, behaviour, under_way),
