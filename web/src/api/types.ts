@@ -37,6 +37,14 @@ export interface Conversation {
   lastSeq: number;
   createdAt: string;
   updatedAt: string;
+  character: CharacterSummary;
+  lastMessage?: Message | null;
+}
+
+export interface CharacterSummary {
+  id: string;
+  name: string;
+  avatarUrl?: string | null;
 }
 
 export interface Personality {

@@ -3,7 +3,7 @@
  * costs no call, and calls are counted.
  */
 import { http } from '../api/client';
-import type { Character, Conversation, Usage, UsageReport } from '../api/types';
+import type { Character, Conversation, Message, Usage, UsageReport } from '../api/types';
 import { createStore } from '../lib/store';
 
 interface Listing {
@@ -70,7 +70,7 @@ export async function deleteCharacter(id: string): Promise<void> {
   conversations.set({ items: items.filter((item) => item.characterId !== id), nextCursor });
 }
 
-/** The next page of conversations, and the sheets of the characters in it. */
+/** The next page of conversations, the last changed first. */
 export async function loadConversations(): Promise<void> {
   const { items, nextCursor } = conversations.get();
   if (nextCursor === null) return;
@@ -83,10 +83,6 @@ export async function loadConversations(): Promise<void> {
     items: [...items, ...page.items.filter((item) => !known.has(item.id))],
     nextCursor: page.nextCursor ?? null,
   });
-  const missing = new Set(
-    page.items.map((item) => item.characterId).filter((id) => !(id in characters.get())),
-  );
-  await Promise.allSettled([...missing].map((id) => loadCharacter(id)));
 }
 
 export async function loadConversation(id: string): Promise<Conversation> {
@@ -115,12 +111,17 @@ export async function deleteConversation(id: string): Promise<void> {
 }
 
 /** Something was said in a conversation: it moves to the top of the list. */
-export function touchConversation(id: string, at: string): void {
+export function takeLastMessage(message: Message): void {
   const { items, nextCursor } = conversations.get();
-  const touched = items.find((item) => item.id === id);
-  if (touched === undefined || touched.updatedAt >= at) return;
-  const others = items.filter((item) => item !== touched);
-  conversations.set({ items: [{ ...touched, updatedAt: at }, ...others], nextCursor });
+  const found = items.find((item) => item.id === message.conversationId);
+  if (found === undefined || message.seq < (found.lastMessage?.seq ?? 0)) return;
+  const others = items.filter((item) => item !== found);
+  const isNewer = message.seq > (found.lastMessage?.seq ?? 0);
+  const changed = { ...found, lastMessage: message, updatedAt: message.createdAt };
+  conversations.set({
+    items: isNewer ? [changed, ...others] : items.map((item) => (item === found ? changed : item)),
+    nextCursor,
+  });
 }
 
 function takeConversation(conversation: Conversation): void {

@@ -49,6 +49,7 @@ export class Chat {
   }
 
   open(): void {
+    this.#closed = false;
     this.#stops.push(this.#connection.onEvent((event) => this.#do({ type: 'event', event })));
     this.#stops.push(
       this.#connection.state.subscribe(() => {
@@ -63,7 +64,7 @@ export class Chat {
     this.#closed = true;
     this.setTyping(false);
     clearTimeout(this.#joinTimer);
-    for (const stop of this.#stops) stop();
+    for (const stop of this.#stops.splice(0)) stop();
     if (this.#connection.state.get() === 'connected') {
       this.#connection.ask('conversation:leave', { conversationId: this.#id }).catch(() => undefined);
     }

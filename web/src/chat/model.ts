@@ -3,14 +3,14 @@
  * answer that a join gets at any point between them.
  */
 import type { Message, Phase } from '../api/types';
-import type { Joined, Partial, ServerEvent } from '../live/events';
+import type { Joined, ReplyUnderWay, ServerEvent } from '../live/events';
 import { emptyChat, reduceChat, resumeSeq, type ChatAction, type ChatState } from './state';
 
 export const CONVERSATION = 'c1';
 export const CHARACTER = 'mara';
 export const ME = 'u1';
 
-export function message(seq: number, more: globalThis.Partial<Message> = {}): Message {
+export function message(seq: number, more: Partial<Message> = {}): Message {
   const role = more.role ?? 'user';
   return {
     id: `m${seq}`,
@@ -29,7 +29,7 @@ export function message(seq: number, more: globalThis.Partial<Message> = {}): Me
 /** The server's side: what is stored, what streams, and every event in the order it was told. */
 export class Model {
   messages: Message[] = [];
-  streams = new Map<string, Partial>();
+  streams = new Map<string, ReplyUnderWay>();
   line: { state: Phase; pending: number; position?: number } = { state: 'idle', pending: 0 };
   readonly told: ServerEvent[] = [];
   readonly #answers: ((afterSeq: number) => Joined)[] = [];
@@ -45,7 +45,7 @@ export class Model {
     return at(afterSeq);
   }
 
-  send(more: globalThis.Partial<Message> = {}): Message {
+  send(more: Partial<Message> = {}): Message {
     const sent = message(this.messages.length + 1, more);
     this.messages.push(sent);
     this.#tell({ name: 'message:new', payload: { message: sent } });

@@ -7,7 +7,7 @@
  * same state as having followed every event.
  */
 import type { Message, Phase, Usage } from '../api/types';
-import type { EventError, Joined, Partial, ReplyDelta, ServerEvent } from '../live/events';
+import type { EventError, Joined, ReplyUnderWay, ReplyDelta, ServerEvent } from '../live/events';
 
 /** A message of one's own that the server has not yet confirmed. */
 export interface Unsent {
@@ -32,7 +32,7 @@ export interface ChatState {
   readonly messages: readonly Message[];
   readonly hasEarlier: boolean;
   /** Replies under way, one for each answered message. */
-  readonly replies: readonly Partial[];
+  readonly replies: readonly ReplyUnderWay[];
   /** Why the reply to a message failed, by that message's id. */
   readonly failures: Readonly<Record<string, EventError>>;
   readonly unsent: readonly Unsent[];
@@ -208,7 +208,7 @@ function onJoined(state: ChatState, answer: Joined): ChatState {
 }
 
 /** The reply under way as the join's answer knows it; events that came meanwhile know better. */
-function takePartial(state: ChatState, partial: Partial, fresh: readonly string[]): ChatState {
+function takePartial(state: ChatState, partial: ReplyUnderWay, fresh: readonly string[]): ChatState {
   if (isEnded(state, partial.messageId) || isAnswered(state, partial.inReplyTo)) return state;
   if (fresh.includes(partial.inReplyTo)) {
     const settled = state.messages.find((message) => message.id === partial.inReplyTo)?.replyState;
@@ -345,7 +345,7 @@ function endReplies(state: ChatState, inReplyTo: string, messageId?: string): Ch
   return messageId === undefined ? next : retire(next, messageId);
 }
 
-function withReply(state: ChatState, reply: Partial): ChatState {
+function withReply(state: ChatState, reply: ReplyUnderWay): ChatState {
   const replaced = state.replies.find((one) => one.inReplyTo === reply.inReplyTo);
   const others = state.replies.filter((one) => one.inReplyTo !== reply.inReplyTo);
   const next = { ...state, replies: [...others, reply] };

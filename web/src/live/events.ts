@@ -9,7 +9,7 @@ export interface EventError {
 }
 
 /** A reply under way, as far as it has come. */
-export interface Partial {
+export interface ReplyUnderWay {
   messageId: string;
   inReplyTo: string;
   text: string;
@@ -69,7 +69,7 @@ export interface Joined extends LineState {
   ok: true;
   messages: Message[];
   hasMore?: boolean;
-  partial?: Partial | null;
+  partial?: ReplyUnderWay | null;
 }
 
 export interface Sent {

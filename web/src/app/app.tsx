@@ -1,0 +1,79 @@
+/** Which page an address shows, and who may see it. */
+import { Redirect, Route, Switch, useLocation, useSearchParams } from 'wouter';
+import { useStore } from '../lib/store';
+import { CharacterPage } from '../pages/character';
+import { EditCharacterPage, NewCharacterPage } from '../pages/character-form';
+import { CharactersPage } from '../pages/characters';
+import { ChatPage } from '../pages/chat';
+import { ChatsPage } from '../pages/chats';
+import { LoginPage, RegisterPage } from '../pages/door';
+import { NotFoundPage } from '../pages/not-found';
+import { SettingsPage } from '../pages/settings';
+import { Failure, Loading } from '../ui/notice';
+import { openSession, session } from './session';
+import { Shell } from './shell';
+import { WhoContext } from './who';
+
+export function App() {
+  const now = useStore(session);
+  switch (now.status) {
+    case 'loading':
+      return <Loading label="Opening aim" />;
+    case 'unreachable':
+      return <Failure error={now.error} onRetry={() => void openSession()} />;
+    case 'out':
+      return <SignedOut notice={now.notice} />;
+    case 'in':
+      return (
+        <WhoContext value={now}>
+          <SignedIn />
+        </WhoContext>
+      );
+  }
+}
+
+function SignedOut({ notice }: { notice: string | undefined }) {
+  const [path] = useLocation();
+  const next = path === '/' ? '' : `?next=${encodeURIComponent(path)}`;
+  return (
+    <Switch>
+      <Route path="/login">
+        <LoginPage notice={notice} />
+      </Route>
+      <Route path="/register" component={RegisterPage} />
+      <Route>
+        <Redirect to={`/login${next}`} replace />
+      </Route>
+    </Switch>
+  );
+}
+
+function SignedIn() {
+  return (
+    <Switch>
+      <Route path="/login" component={GoOn} />
+      <Route path="/register" component={GoOn} />
+      <Route>
+        <Shell>
+          <Switch>
+            <Route path="/" component={ChatsPage} />
+            <Route path="/characters" component={CharactersPage} />
+            <Route path="/characters/new" component={NewCharacterPage} />
+            <Route path="/characters/:id">{({ id }) => <CharacterPage id={id} key={id} />}</Route>
+            <Route path="/characters/:id/edit">{({ id }) => <EditCharacterPage id={id} key={id} />}</Route>
+            <Route path="/c/:id">{({ id }) => <ChatPage id={id} key={id} />}</Route>
+            <Route path="/settings" component={SettingsPage} />
+            <Route component={NotFoundPage} />
+          </Switch>
+        </Shell>
+      </Route>
+    </Switch>
+  );
+}
+
+/** After logging in: where one wanted to go, if that is a place of this page. */
+function GoOn() {
+  const [search] = useSearchParams();
+  const next = search.get('next') ?? '/characters';
+  return <Redirect to={/^\/(?![/\\])/.test(next) ? next : '/characters'} replace />;
+}

@@ -1,0 +1,165 @@
+/**
+ * Where one writes. Enter sends, Shift and Enter begins a line, Escape stops the reply; what is not yet sent is kept
+ * for each conversation, a reload or a closed tab notwithstanding.
+ */
+import { useEffect, useEffectEvent, useLayoutEffect, useRef, type KeyboardEvent } from 'react';
+import type { Usage } from '../api/types';
+import { useAction } from '../lib/load';
+import { lengthOfTime, useNow } from '../lib/time';
+import type { ConnectionState } from '../live/connection';
+import { Icon } from '../ui/icons';
+import { Notice } from '../ui/notice';
+import type { Chat } from './chat';
+import { isAnswering, type ChatState } from './state';
+import { limitWords, statusWords, usageWords } from './words';
+
+/** Most characters of a message; the server counts as `Array.from` does. */
+const MAX_TEXT = 8_000;
+const SHOW_COUNT_FROM = 7_000;
+const FEW_LEFT = 5;
+
+export function Composer(props: {
+  chat: Chat;
+  state: ChatState;
+  connection: ConnectionState;
+  name: string;
+  usage: Usage | undefined;
+  text: string;
+  onText: (text: string) => void;
+}) {
+  const { chat, state, connection, name, usage, text, onText } = props;
+  const area = useRef<HTMLTextAreaElement>(null);
+  const stop = useAction();
+  const answering = isAnswering(state);
+  const length = text.length < SHOW_COUNT_FROM ? text.length : Array.from(text).length;
+
+  const retryAt = Math.max(
+    0,
+    ...state.unsent.map((one) => (one.error?.code === 'rate_limited' ? (one.retryAt ?? 0) : 0)),
+  );
+  const isSpent = usage?.text.remaining === 0;
+  const now = useNow(retryAt > 0 ? 1_000 : isSpent ? 30_000 : undefined);
+  const wait = retryAt - now;
+  const spent =
+    limitWords(usage, name, now) ??
+    state.unsent.find((one) => one.error?.code === 'usage_limit_reached')?.error?.detail;
+  const canSend = text.trim() !== '' && length <= MAX_TEXT && wait <= 0 && spent === undefined;
+
+  const send = () => {
+    if (!canSend) return;
+    chat.send(text.trim());
+    onText('');
+    area.current?.focus();
+  };
+
+  const stopReply = () => {
+    if (answering && !stop.busy) void stop.run(() => chat.stop());
+  };
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+
+  const onEscape = useEffectEvent((event: globalThis.KeyboardEvent) => {
+    if (event.key !== 'Escape' || event.defaultPrevented || document.querySelector('dialog[open]') !== null)
+      return;
+    stopReply();
+  });
+  useEffect(() => {
+    const listen = (event: globalThis.KeyboardEvent) => onEscape(event);
+    window.addEventListener('keydown', listen);
+    return () => window.removeEventListener('keydown', listen);
+  }, []);
+
+  // On a desk one writes at once; on a phone the keyboard would cover half of what one came to read.
+  useEffect(() => {
+    if (matchMedia('(pointer: fine)').matches) area.current?.focus({ preventScroll: true });
+  }, []);
+
+  useLayoutEffect(() => {
+    const box = area.current;
+    if (box === null || CSS.supports('field-sizing', 'content')) return;
+    box.style.height = 'auto';
+    box.style.height = `${box.scrollHeight}px`;
+  }, [text]);
+
+  const status = statusWords(state, connection, name);
+  const left = usageWords(usage);
+  const isLow = usage?.text.remaining != null && usage.text.remaining <= FEW_LEFT;
+  return (
+    <div className="composer">
+      <div className="composer__inner">
+        <div className="composer__status">
+          <span className="composer__state" role="status" aria-live="polite">
+            {status}
+            {answering && connection === 'connected' && (
+              <span className="dots" aria-hidden="true">
+                <i />
+                <i />
+                <i />
+              </span>
+            )}
+          </span>
+          <span className={isLow ? 'composer__usage composer__usage--low' : 'composer__usage'}>{left}</span>
+        </div>
+        {spent !== undefined && <Notice tone="warning">{spent}</Notice>}
+        {wait > 0 && (
+          <Notice tone="warning">That was quick. You can send again in {lengthOfTime(wait)}.</Notice>
+        )}
+        {stop.error && <Notice tone="error">The reply could not be stopped. {stop.error.message}</Notice>}
+        <form
+          className="composer__box"
+          onSubmit={(event) => {
+            event.preventDefault();
+            send();
+          }}
+        >
+          <textarea
+            ref={area}
+            className="composer__text"
+            rows={1}
+            value={text}
+            aria-label={`Message to ${name}`}
+            placeholder={`Message ${name}`}
+            enterKeyHint="send"
+            onChange={(event) => {
+              onText(event.target.value);
+              chat.setTyping(event.target.value !== '');
+            }}
+            onBlur={() => chat.setTyping(false)}
+            onKeyDown={onKeyDown}
+          />
+          {length >= SHOW_COUNT_FROM && (
+            <span className={length > MAX_TEXT ? 'composer__count composer__count--over' : 'composer__count'}>
+              {(MAX_TEXT - length).toLocaleString()}
+              <span className="sr-only"> characters left</span>
+            </span>
+          )}
+          {answering && (
+            <button
+              type="button"
+              className="icon-button composer__stop"
+              aria-label="Stop the reply"
+              title="Stop (Esc)"
+              disabled={stop.busy}
+              onClick={stopReply}
+            >
+              <Icon name="stop" />
+            </button>
+          )}
+          <button
+            type="submit"
+            className="icon-button composer__send"
+            aria-label="Send"
+            title="Send (Enter)"
+            disabled={!canSend}
+          >
+            <Icon name="send" />
+          </button>
+        </form>
+      </div>
+    </div>
+  );
+}

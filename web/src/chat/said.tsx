@@ -1,0 +1,225 @@
+/** One thing that was said, is being said, or could not be sent. */
+import { memo, type ReactNode } from 'react';
+import type { CharacterSummary, Message, Personality } from '../api/types';
+import { useAction } from '../lib/load';
+import { clockTime, fullTime, lengthOfTime, useNow } from '../lib/time';
+import type { EventError, ReplyUnderWay } from '../live/events';
+import { Avatar, moodWord } from '../ui/avatar';
+import { Icon } from '../ui/icons';
+import { Markdown } from '../ui/markdown';
+import type { Chat } from './chat';
+import type { Unsent } from './state';
+import { plainText } from './words';
+
+function Said(props: {
+  mine: boolean;
+  follows: boolean;
+  look?: string;
+  from: string;
+  character?: CharacterSummary | undefined;
+  personality?: Personality | null | undefined;
+  answers?: Message | undefined;
+  children: ReactNode;
+}) {
+  const classes = ['said'];
+  if (props.mine) classes.push('said--mine');
+  if (props.follows) classes.push('said--follows');
+  if (props.look) classes.push(props.look);
+  const { character } = props;
+  return (
+    <div className={classes.join(' ')}>
+      {character !== undefined && (
+        <div className="said__avatar">
+          {!props.follows && (
+            <Avatar
+              id={character.id}
+              name={character.name}
+              url={character.avatarUrl}
+              size="small"
+              personality={props.personality}
+            />
+          )}
+        </div>
+      )}
+      <div className="said__body">
+        <span className="sr-only">{props.from}:</span>
+        {props.answers !== undefined && (
+          <p className="said__quote">
+            <span className="sr-only">In reply to: </span>
+            {plainText(props.answers.text)}
+          </p>
+        )}
+        {props.children}
+      </div>
+    </div>
+  );
+}
+
+/** A message that the server has stored. */
+export const SaidMessage = memo(function SaidMessage(props: {
+  message: Message;
+  isMine: boolean;
+  follows: boolean;
+  last: boolean;
+  waits: boolean;
+  answers: Message | undefined;
+  failure: EventError | undefined;
+  character: CharacterSummary;
+  chat: Chat;
+}) {
+  const { message, isMine, character } = props;
+  const isCharacter = message.role === 'character';
+  const mood = moodWord(message.personality);
+  const from = isCharacter ? `${character.name}${mood ? `, ${mood}` : ''}` : isMine ? 'You' : 'Somebody';
+  return (
+    <Said
+      mine={isMine}
+      follows={props.follows}
+      from={from}
+      character={isCharacter ? character : undefined}
+      personality={message.personality}
+      answers={props.answers}
+    >
+      <div className="bubble">
+        <Markdown text={message.text} />
+      </div>
+      <p className="said__meta">
+        {props.waits && (
+          <>
+            <Icon name="clock" />
+            <span>Waiting for its turn</span>
+          </>
+        )}
+        {props.last && (
+          <time dateTime={message.createdAt} title={fullTime(message.createdAt)}>
+            {clockTime(message.createdAt)}
+          </time>
+        )}
+      </p>
+      {(message.replyState === 'failed' || message.replyState === 'cancelled') && (
+        <Unanswered message={message} failure={props.failure} chat={props.chat} name={character.name} />
+      )}
+    </Said>
+  );
+});
+
+function Unanswered(props: { message: Message; failure: EventError | undefined; chat: Chat; name: string }) {
+  const { busy, error, run } = useAction();
+  const isFailed = props.message.replyState === 'failed';
+  const why = isFailed
+    ? `${props.name} could not reply. ${props.failure?.detail ?? ''}`
+    : 'Stopped before there was a reply.';
+  return (
+    <p className="said__meta" role={isFailed ? 'alert' : undefined}>
+      <span className={isFailed ? 'said__trouble' : undefined}>{error?.message ?? why.trim()}</span>
+      <button
+        type="button"
+        className="link-button"
+        disabled={busy}
+        onClick={() => void run(() => props.chat.retryReply(props.message.id))}
+      >
+        {isFailed ? 'Try again' : 'Ask again'}
+      </button>
+    </p>
+  );
+}
+
+/** A reply as it comes in; before its first word, the three dots of someone who types. */
+export function SaidReply(props: {
+  reply: ReplyUnderWay | undefined;
+  follows: boolean;
+  answers: Message | undefined;
+  character: CharacterSummary;
+}) {
+  const text = props.reply?.text ?? '';
+  const { character } = props;
+  return (
+    <Said
+      mine={false}
+      follows={props.follows}
+      from={character.name}
+      character={character}
+      answers={props.answers}
+    >
+      {text === '' ? (
+        <div className="bubble bubble--typing">
+          <span className="dots" aria-hidden="true">
+            <i />
+            <i />
+            <i />
+          </span>
+          <span className="sr-only">is typing</span>
+        </div>
+      ) : (
+        <div className="bubble bubble--streaming" data-streaming="true">
+          <Markdown text={text} />
+        </div>
+      )}
+      <p className="said__meta">&nbsp;</p>
+    </Said>
+  );
+}
+
+/** One's own message on its way, or refused with a way to send it again. */
+export function SaidUnsent(props: {
+  unsent: Unsent;
+  follows: boolean;
+  connected: boolean;
+  chat: Chat;
+  onEdit: (text: string) => void;
+}) {
+  const { unsent, chat } = props;
+  const isRefused = unsent.status === 'refused';
+  return (
+    <Said
+      mine
+      follows={props.follows}
+      from="You"
+      look={isRefused ? 'said--unsent said--refused' : 'said--unsent'}
+    >
+      <div className="bubble">
+        <Markdown text={unsent.text} />
+      </div>
+      {isRefused ? (
+        <Refused unsent={unsent} chat={chat} onEdit={props.onEdit} />
+      ) : (
+        <p className="said__meta">{props.connected ? 'Sending…' : 'Waiting for the connection'}</p>
+      )}
+    </Said>
+  );
+}
+
+function Refused({ unsent, chat, onEdit }: { unsent: Unsent; chat: Chat; onEdit: (text: string) => void }) {
+  const now = useNow(unsent.retryAt === undefined ? undefined : 1_000);
+  const left = (unsent.retryAt ?? 0) - now;
+  const cannotPass = unsent.error?.code === 'validation' || unsent.error?.code === 'payload_too_large';
+  return (
+    <p className="said__meta" role="alert">
+      <span className="said__trouble">Not sent. {unsent.error?.detail}</span>
+      {cannotPass ? (
+        <button
+          type="button"
+          className="link-button"
+          onClick={() => {
+            onEdit(unsent.text);
+            chat.discard(unsent.clientId);
+          }}
+        >
+          Edit
+        </button>
+      ) : (
+        <button
+          type="button"
+          className="link-button"
+          disabled={left > 0}
+          onClick={() => void chat.resend(unsent.clientId)}
+        >
+          {left > 0 ? `Send again in ${lengthOfTime(left)}` : 'Send again'}
+        </button>
+      )}
+      <button type="button" className="link-button" onClick={() => chat.discard(unsent.clientId)}>
+        Discard
+      </button>
+    </p>
+  );
+}

@@ -1,0 +1,202 @@
+/**
+ * Everything said, newest at the foot. It stays at the foot while one is there, keeps its place while older pages
+ * come in above, and offers a way down when one reads further up.
+ */
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import type { CharacterSummary } from '../api/types';
+import { dayName } from '../lib/time';
+import { Icon } from '../ui/icons';
+import type { Chat, OpenChat } from './chat';
+import { transcriptRows, type Row } from './rows';
+import { SaidMessage, SaidReply, SaidUnsent } from './said';
+import type { ChatState } from './state';
+import { plainText } from './words';
+
+/** As far from the foot as still counts as being there, in pixels. */
+const NEAR_FOOT = 80;
+
+export function Transcript(props: {
+  open: OpenChat;
+  chat: Chat;
+  character: CharacterSummary;
+  connected: boolean;
+  onEdit: (text: string) => void;
+}) {
+  const { chat } = props;
+  const { state, loadingEarlier } = props.open;
+  const scroll = useRef<HTMLDivElement>(null);
+  const inner = useRef<HTMLDivElement>(null);
+  const isAtFoot = useRef(true);
+  const height = useRef(0);
+  const [away, setAway] = useState(false);
+  const firstSeq = state.messages[0]?.seq;
+  const unsentCount = state.unsent.length;
+
+  const toFoot = () => {
+    const box = scroll.current;
+    if (box !== null) box.scrollTop = box.scrollHeight;
+  };
+
+  // Older messages came in above: what one reads stays where it is.
+  useLayoutEffect(() => {
+    const box = scroll.current;
+    if (box === null) return;
+    if (!isAtFoot.current) box.scrollTop += box.scrollHeight - height.current;
+  }, [firstSeq]);
+
+  // One's own message is always brought into view.
+  useLayoutEffect(() => {
+    if (unsentCount > 0) isAtFoot.current = true;
+  }, [unsentCount]);
+
+  useLayoutEffect(() => {
+    if (isAtFoot.current) toFoot();
+    height.current = scroll.current?.scrollHeight ?? 0;
+  });
+
+  // The keyboard of a phone, a turned device, a font that arrives late.
+  useEffect(() => {
+    const box = scroll.current;
+    const content = inner.current;
+    if (box === null || content === null) return;
+    const observer = new ResizeObserver(() => {
+      if (isAtFoot.current) toFoot();
+    });
+    observer.observe(box);
+    observer.observe(content);
+    return () => observer.disconnect();
+  }, []);
+
+  const onScroll = () => {
+    const box = scroll.current;
+    if (box === null) return;
+    isAtFoot.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_FOOT;
+    setAway(!isAtFoot.current);
+    if (box.scrollTop < box.clientHeight / 2) chat.loadEarlier().catch(() => undefined);
+  };
+
+  return (
+    <div className="transcript">
+      <div
+        className="transcript__scroll"
+        ref={scroll}
+        onScroll={onScroll}
+        // It scrolls, so the keyboard must reach it.
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        tabIndex={0}
+        role="region"
+        aria-label="Messages"
+      >
+        <div className="transcript__inner" ref={inner}>
+          {state.hasEarlier && (
+            <button
+              type="button"
+              className="button transcript__earlier"
+              disabled={loadingEarlier}
+              onClick={() => void chat.loadEarlier().catch(() => undefined)}
+            >
+              {loadingEarlier ? 'Loading…' : 'Earlier messages'}
+            </button>
+          )}
+          {!state.hasEarlier && (
+            <p className="transcript__start">
+              This is the beginning of your conversation with {props.character.name}.
+            </p>
+          )}
+          <div
+            className="log"
+            role="log"
+            aria-live="polite"
+            aria-relevant="additions"
+            aria-busy={loadingEarlier}
+            aria-label="Conversation"
+          >
+            {transcriptRows(state).map((row) => (
+              <TranscriptRow key={row.key} row={row} {...props} />
+            ))}
+          </div>
+        </div>
+      </div>
+      {away && (
+        <button
+          type="button"
+          className="button jump"
+          onClick={() => {
+            isAtFoot.current = true;
+            toFoot();
+          }}
+        >
+          <Icon name="down" /> Latest
+        </button>
+      )}
+      <Announcer state={state} name={props.character.name} />
+    </div>
+  );
+}
+
+function TranscriptRow(props: {
+  row: Row;
+  open: OpenChat;
+  chat: Chat;
+  character: CharacterSummary;
+  connected: boolean;
+  onEdit: (text: string) => void;
+}) {
+  const { row, character, chat } = props;
+  switch (row.kind) {
+    case 'day':
+      return (
+        <p className="day">
+          <time dateTime={row.at}>{dayName(row.at)}</time>
+        </p>
+      );
+    case 'message':
+      return (
+        // A reply was announced whole when it was done; this part must not be read twice.
+        <div
+          aria-live={row.message.role === 'character' ? 'off' : undefined}
+          data-message={row.message.id}
+          data-role={row.message.role}
+        >
+          <SaidMessage
+            message={row.message}
+            isMine={row.isMine}
+            follows={row.follows}
+            last={row.last}
+            waits={row.waits}
+            answers={row.answers}
+            failure={props.open.state.failures[row.message.id]}
+            character={character}
+            chat={chat}
+          />
+        </div>
+      );
+    case 'unsent':
+      return (
+        <SaidUnsent
+          unsent={row.unsent}
+          follows={row.follows}
+          connected={props.connected}
+          chat={chat}
+          onEdit={props.onEdit}
+        />
+      );
+    case 'reply':
+      return (
+        <div aria-live="off" data-role="character">
+          <SaidReply reply={row.reply} follows={row.follows} answers={row.answers} character={character} />
+        </div>
+      );
+  }
+}
+
+/** Reads a reply out once it is whole: a stream read piece by piece would be a stutter. */
+function Announcer({ state, name }: { state: ChatState; name: string }) {
+  const last = state.messages.findLast((message) => message.role === 'character');
+  const [opened] = useState(last?.seq ?? 0);
+  return (
+    <p className="sr-only" role="status" aria-live="polite">
+      {last !== undefined && last.seq > opened && `${name}: ${plainText(last.text)}`}
+    </p>
+  );
+}

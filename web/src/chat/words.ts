@@ -1,0 +1,88 @@
+/** What goes on, in words: for the line above the composer, for screen readers, for lists. */
+import type { Usage } from '../api/types';
+import { lengthOfTime, upcoming } from '../lib/time';
+import type { ConnectionState } from '../live/connection';
+import { isAnswering, type ChatState } from './state';
+
+const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
+
+/** The line above the composer. Empty when nothing goes on. */
+export function statusWords(state: ChatState, connection: ConnectionState, name: string): string {
+  if (connection === 'offline') return 'Offline';
+  if (connection === 'reconnecting') return 'Reconnecting…';
+  if (connection === 'connecting') return 'Connecting…';
+  const parts: string[] = [];
+  if (isAnswering(state)) parts.push(`${name} is typing`);
+  else if (state.phase === 'queued') parts.push(placeWords(state.position, name));
+  if (state.pending > 0 && (isAnswering(state) || state.phase !== 'queued' || state.pending > 1)) {
+    parts.push(`${count(state.pending, 'message', 'messages')} waiting`);
+  }
+  if (parts.length === 0 && state.typists.length > 0) {
+    const others = state.typists.filter((id) => id !== state.userId).length;
+    parts.push(
+      others === 0 ? 'You are typing on another device' : `${count(others, 'person', 'people')} typing`,
+    );
+  }
+  return parts.join(' · ');
+}
+
+/** How many replies the character gives before this one. */
+export function placeWords(position: number | undefined, name: string): string {
+  if (position === undefined || position === 0) return `${name} answers you next`;
+  return `${count(position, 'reply', 'replies')} before yours`;
+}
+
+/** `27 of 30 left, all back at 14:05`; empty without a limit. */
+export function usageWords(usage: Usage | undefined, now = new Date()): string {
+  const { limit, remaining } = usage?.text ?? {};
+  if (usage === undefined || limit == null || remaining == null) return '';
+  const left = `${remaining} of ${limit} left`;
+  return usage.resetsAt ? `${left}, all back at ${upcoming(usage.resetsAt, now)}` : left;
+}
+
+/** Why nothing more can be sent today, or undefined when something can. */
+export function limitWords(usage: Usage | undefined, name: string, now: number): string | undefined {
+  if (usage?.text.limit == null || usage.text.remaining == null || usage.text.remaining > 0) return undefined;
+  const spent = `You have sent ${name} all ${usage.text.limit} messages of today.`;
+  if (!usage.resetsAt) return spent;
+  const left = new Date(usage.resetsAt).getTime() - now;
+  if (left <= 0) return undefined;
+  return `${spent} You can write again at ${upcoming(usage.resetsAt, new Date(now))}, in ${lengthOfTime(left)}.`;
+}
+
+/** Markdown without its marks, on one line: for a list or a screen reader. */
+export function plainText(markdown: string): string {
+  return markdown
+    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replace(/[*_~`]{1,3}(\S(?:[^*_~`]*\S)?)[*_~`]{1,3}/g, '$1')
+    .replace(/^\s*(?:[#>]+|[-*+]|\d+\.)\s+/gm, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+/** The macros of a character's sheet, filled in as the conversation will. */
+export function withNames(text: string, character: string, user: string): string {
+  return text.replace(/\{\{char\}\}|<BOT>/gi, () => character).replace(/\{\{user\}\}|<USER>/gi, () => user);
+}
+
+/** `Firefox on Linux`, from what the browser sent as its name. */
+export function deviceName(userAgent: string): string {
+  const find = (table: readonly (readonly [RegExp, string])[]) =>
+    table.find(([pattern]) => pattern.test(userAgent))?.[1];
+  const browser = find([
+    [/Edg\//, 'Edge'],
+    [/OPR\//, 'Opera'],
+    [/Firefox\/|FxiOS/, 'Firefox'],
+    [/Chrome\/|CriOS/, 'Chrome'],
+    [/Safari\//, 'Safari'],
+  ]);
+  const system = find([
+    [/iPhone|iPad/, 'iOS'],
+    [/Android/, 'Android'],
+    [/Windows/, 'Windows'],
+    [/Mac OS X/, 'macOS'],
+    [/Linux/, 'Linux'],
+  ]);
+  if (browser !== undefined && system !== undefined) return `${browser} on ${system}`;
+  return browser ?? system ?? (userAgent.slice(0, 60) || 'Unknown device');
+}

@@ -1,0 +1,144 @@
+/** A character's sheet: who it is, and the way into a conversation. */
+import { useState } from 'react';
+import { Link, useLocation } from 'wouter';
+import { characters, deleteCharacter, loadCharacter, openConversation } from '../app/library';
+import { useWho } from '../app/who';
+import type { Character } from '../api/types';
+import { withNames } from '../chat/words';
+import { useAction, useLoad } from '../lib/load';
+import { useStore } from '../lib/store';
+import { Avatar } from '../ui/avatar';
+import { Confirm } from '../ui/dialog';
+import { Icon } from '../ui/icons';
+import { Markdown } from '../ui/markdown';
+import { Failure, FormError, Loading } from '../ui/notice';
+import { useHeadingFocus, useTitle } from '../ui/page';
+
+export function CharacterPage({ id }: { id: string }) {
+  const character = useStore(characters)[id];
+  const { error, again } = useLoad(character === undefined ? id : undefined, () => loadCharacter(id));
+  return (
+    <main className="page" id="content">
+      <div className="page__inner page__inner--narrow">
+        <header className="page__head">
+          <Link href="/characters" className="icon-button page__back" aria-label="All characters">
+            <Icon name="back" />
+          </Link>
+        </header>
+        {character !== undefined ? (
+          <Sheet character={character} />
+        ) : error ? (
+          <Failure error={error} onRetry={again} />
+        ) : (
+          <Loading />
+        )}
+      </div>
+    </main>
+  );
+}
+
+function Sheet({ character }: { character: Character }) {
+  const { user } = useWho();
+  const [, go] = useLocation();
+  const heading = useHeadingFocus();
+  const talk = useAction();
+  useTitle(character.name);
+  const isMine = character.ownerId === user.id;
+  const begin = () =>
+    talk.run(async () => {
+      const { id } = await openConversation(character.id);
+      go(`/c/${id}`);
+    });
+  const told = (text: string) => withNames(text, character.name, user.displayName);
+  const parts = [
+    { title: 'Personality', text: character.personality },
+    { title: 'Scenario', text: character.scenario },
+  ].filter(({ text }) => text !== '');
+  return (
+    <article className="sheet">
+      <header className="sheet__head">
+        <Avatar id={character.id} name={character.name} url={character.avatarUrl} size="huge" />
+        <div className="sheet__about">
+          <h1 className="sheet__name" ref={heading} tabIndex={-1}>
+            {character.name}
+          </h1>
+          <ul className="tags" aria-label="Tags">
+            {isMine && (
+              <li className="tag tag--mine">
+                {character.visibility === 'private' && <Icon name="lock" />}
+                {character.visibility === 'private' ? 'Yours, private' : 'Yours, public'}
+              </li>
+            )}
+            {character.tags.map((tag) => (
+              <li key={tag} className="tag">
+                {tag}
+              </li>
+            ))}
+          </ul>
+          <div className="sheet__actions">
+            <button
+              type="button"
+              className="button button--primary"
+              disabled={talk.busy}
+              onClick={() => void begin()}
+            >
+              <Icon name="chats" /> {talk.busy ? 'Opening…' : `Talk with ${character.name}`}
+            </button>
+            {isMine && <OwnerActions character={character} />}
+          </div>
+        </div>
+      </header>
+      <FormError error={talk.error} />
+      {character.description !== '' && (
+        <section className="sheet__part" aria-label="Description">
+          <Markdown text={told(character.description)} />
+        </section>
+      )}
+      {character.greeting !== '' && (
+        <section className="sheet__part">
+          <h2>How it begins</h2>
+          <div className="sheet__greeting">
+            <Markdown text={told(character.greeting)} />
+          </div>
+        </section>
+      )}
+      {parts.map(({ title, text }) => (
+        <section className="sheet__part" key={title}>
+          <h2>{title}</h2>
+          <Markdown text={told(text)} />
+        </section>
+      ))}
+    </article>
+  );
+}
+
+function OwnerActions({ character }: { character: Character }) {
+  const [, go] = useLocation();
+  const [asking, setAsking] = useState(false);
+  const removal = useAction();
+  const remove = async () => {
+    if (await removal.run(() => deleteCharacter(character.id))) go('/characters');
+  };
+  return (
+    <>
+      <Link href={`/characters/${character.id}/edit`} className="button">
+        <Icon name="edit" /> Edit
+      </Link>
+      <button type="button" className="button" onClick={() => setAsking(true)}>
+        <Icon name="trash" /> Delete
+      </button>
+      {asking && (
+        <Confirm
+          title={`Delete ${character.name}?`}
+          action="Delete for good"
+          busy={removal.busy}
+          onConfirm={() => void remove()}
+          onClose={() => setAsking(false)}
+        >
+          <p>The character and everybody’s conversations with it are gone after this. It cannot be undone.</p>
+          <FormError error={removal.error} />
+        </Confirm>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,222 @@
+/** Characters to meet: searched, narrowed to a tag, sorted, read page by page. */
+import { useEffect, useState } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import { listCharacters, type CharacterPage } from '../app/library';
+import { useWho } from '../app/who';
+import type { Character } from '../api/types';
+import { plainText } from '../chat/words';
+import { useAction, useLoad } from '../lib/load';
+import { Avatar } from '../ui/avatar';
+import { Icon } from '../ui/icons';
+import { Empty, Failure } from '../ui/notice';
+import { Page } from '../ui/page';
+
+const SORTS = [
+  { value: 'new', label: 'Newest' },
+  { value: 'popular', label: 'Most talked with' },
+  { value: 'name', label: 'By name' },
+] as const;
+
+/** A search waits until one stops typing: each is a call, and calls are counted. */
+const TYPING_PAUSE = 350;
+
+interface Found extends CharacterPage {
+  key: string;
+}
+
+export function CharactersPage() {
+  const [search, setSearch] = useSearchParams();
+  const q = search.get('q') ?? '';
+  const tag = search.get('tag') ?? '';
+  const sort = search.get('sort') ?? '';
+  const [words, setWords] = useState(q);
+  const [found, setFound] = useState<Found>();
+  const key = JSON.stringify([q, tag, sort]);
+  const query = { q, tag, sort };
+  const { pending, error, again } = useLoad(key, async (signal) => {
+    const page = await listCharacters(query, signal);
+    setFound({ ...page, key });
+  });
+  const more = useAction();
+
+  const change = (changed: Partial<Record<'q' | 'tag' | 'sort', string>>) =>
+    setSearch(
+      (now) => {
+        const next = new URLSearchParams(now);
+        for (const [name, value] of Object.entries(changed)) {
+          if (value === '') next.delete(name);
+          else next.set(name, value);
+        }
+        return next;
+      },
+      { replace: true },
+    );
+
+  useEffect(() => {
+    if (words.trim() === q) return;
+    const timer = setTimeout(() => {
+      setSearch(
+        (now) => {
+          const next = new URLSearchParams(now);
+          if (words.trim() === '') next.delete('q');
+          else next.set('q', words.trim());
+          return next;
+        },
+        { replace: true },
+      );
+    }, TYPING_PAUSE);
+    return () => clearTimeout(timer);
+  }, [words, q, setSearch]);
+
+  const showMore = () =>
+    more.run(async () => {
+      const page = await listCharacters(
+        { ...query, cursor: found?.nextCursor ?? '' },
+        new AbortController().signal,
+      );
+      setFound((now) => (now?.key === key ? { ...page, key, items: [...now.items, ...page.items] } : now));
+    });
+
+  const items = found?.items ?? [];
+  const isFiltered = q !== '' || tag !== '';
+  return (
+    <Page
+      title="Characters"
+      actions={
+        <Link href="/characters/new" className="button">
+          <Icon name="plus" /> New character
+        </Link>
+      }
+    >
+      <search className="finder">
+        <div className="finder__search">
+          <Icon name="search" />
+          <input
+            className="input"
+            type="search"
+            aria-label="Search characters"
+            placeholder="Search by name, story or tag"
+            value={words}
+            onChange={(event) => setWords(event.target.value)}
+          />
+        </div>
+        <select
+          className="input"
+          aria-label="Sort by"
+          value={sort === '' ? 'new' : sort}
+          onChange={(event) => change({ sort: event.target.value === 'new' ? '' : event.target.value })}
+        >
+          {SORTS.map(({ value, label }) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </select>
+        <Tags items={items} chosen={tag} onChoose={(next) => change({ tag: next })} />
+      </search>
+      <p className="sr-only" role="status">
+        {pending ? 'Searching' : `${items.length} characters shown`}
+      </p>
+      {error ? (
+        <Failure error={error} onRetry={again} />
+      ) : found === undefined ? (
+        <ul className="cards" aria-hidden="true">
+          {[0, 1, 2, 3, 4, 5].map((one) => (
+            <li key={one} className="skeleton card--loading" />
+          ))}
+        </ul>
+      ) : items.length === 0 ? (
+        <Empty
+          icon={isFiltered ? 'search' : 'people'}
+          title={isFiltered ? 'Nobody fits that' : 'No characters yet'}
+        >
+          {isFiltered ? (
+            <button
+              type="button"
+              className="button"
+              onClick={() => {
+                setWords('');
+                change({ q: '', tag: '' });
+              }}
+            >
+              Show everyone
+            </button>
+          ) : (
+            <p className="empty__text">Write the first one: a name is enough to begin with.</p>
+          )}
+        </Empty>
+      ) : (
+        <ul className="cards" aria-busy={pending}>
+          {items.map((character) => (
+            <li key={character.id}>
+              <Card character={character} />
+            </li>
+          ))}
+        </ul>
+      )}
+      {found?.nextCursor && !error && (
+        <button type="button" className="button more" disabled={more.busy} onClick={() => void showMore()}>
+          Show more
+        </button>
+      )}
+      {more.error && <Failure error={more.error} />}
+    </Page>
+  );
+}
+
+/** The tags most used among the characters shown, and the one chosen. */
+function Tags(props: { items: readonly Character[]; chosen: string; onChoose: (tag: string) => void }) {
+  const counts = new Map<string, number>();
+  for (const tag of props.items.flatMap((item) => item.tags)) counts.set(tag, (counts.get(tag) ?? 0) + 1);
+  if (props.chosen !== '') counts.set(props.chosen, Infinity);
+  const shown = [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, 8);
+  if (shown.length === 0) return null;
+  return (
+    <div className="finder__tags" role="group" aria-label="Tags">
+      {shown.map(([tag]) => (
+        <button
+          key={tag}
+          type="button"
+          className="chip"
+          aria-pressed={tag === props.chosen}
+          onClick={() => props.onChoose(tag === props.chosen ? '' : tag)}
+        >
+          {tag}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Card({ character }: { character: Character }) {
+  const { user } = useWho();
+  const isMine = character.ownerId === user.id;
+  return (
+    <article className="card">
+      <Avatar id={character.id} name={character.name} url={character.avatarUrl} size="large" />
+      <div>
+        <h2 className="card__name">
+          <Link href={`/characters/${character.id}`}>{character.name}</Link>
+        </h2>
+        {isMine && (
+          <p className="tags card__own">
+            <span className="tag tag--mine">
+              {character.visibility === 'private' && <Icon name="lock" />}
+              {character.visibility === 'private' ? 'Yours, private' : 'Yours'}
+            </span>
+          </p>
+        )}
+      </div>
+      <p className="card__text">{plainText(character.description) || 'No description yet.'}</p>
+      {character.tags.length > 0 && (
+        <ul className="tags" aria-label="Tags">
+          {character.tags.slice(0, 4).map((tag) => (
+            <li key={tag} className="tag">
+              {tag}
+            </li>
+          ))}
+        </ul>
+      )}
+    </article>
+  );
+}

@@ -1,0 +1,108 @@
+/** One's conversations: a page of its own on a phone, the sidebar on a desk. */
+import { Link, useLocation } from 'wouter';
+import { conversations, loadConversations } from '../app/library';
+import { useWho } from '../app/who';
+import type { Conversation } from '../api/types';
+import { plainText } from '../chat/words';
+import { useAction, useLoad } from '../lib/load';
+import { recall } from '../lib/storage';
+import { useStore } from '../lib/store';
+import { shortTime } from '../lib/time';
+import { Avatar } from '../ui/avatar';
+import { Empty, Failure } from '../ui/notice';
+import { Page } from '../ui/page';
+
+export function ChatsPage() {
+  return (
+    <Page title="Chats" width="narrow">
+      <ChatList empty={<NoChats />} />
+    </Page>
+  );
+}
+
+function NoChats() {
+  return (
+    <Empty icon="chats" title="No conversations yet">
+      <p className="empty__text">Choose a character and say hello. Every conversation stays here for you.</p>
+      <Link href="/characters" className="button button--primary">
+        Meet the characters
+      </Link>
+    </Empty>
+  );
+}
+
+export function ChatList({ empty }: { empty?: React.ReactNode }) {
+  const { items, nextCursor } = useStore(conversations);
+  const { error, again } = useLoad(nextCursor === undefined ? 'conversations' : undefined, loadConversations);
+  const more = useAction();
+  if (error) return <Failure error={error} onRetry={again} />;
+  if (nextCursor === undefined && items.length === 0) {
+    return (
+      <ul className="chat-list--loading" aria-hidden="true">
+        {[0, 1, 2].map((one) => (
+          <li key={one} className="skeleton" />
+        ))}
+      </ul>
+    );
+  }
+  if (items.length === 0) return empty ?? <p className="sidebar__title">None yet.</p>;
+  return (
+    <>
+      <ul className="chat-list">
+        {items.map((item) => (
+          <li key={item.id}>
+            <ChatLink conversation={item} />
+          </li>
+        ))}
+      </ul>
+      {nextCursor && (
+        <button
+          type="button"
+          className="button more"
+          disabled={more.busy}
+          onClick={() => void more.run(loadConversations)}
+        >
+          Show more
+        </button>
+      )}
+    </>
+  );
+}
+
+function ChatLink({ conversation }: { conversation: Conversation }) {
+  const [path] = useLocation();
+  const { user } = useWho();
+  const { id, character, lastMessage, updatedAt } = conversation;
+  const isOpen = path === `/c/${id}`;
+  const draft = isOpen ? undefined : recall(`draft.${id}`);
+  const said = lastMessage ? plainText(lastMessage.text) : 'Say hello';
+  return (
+    <Link href={`/c/${id}`} className="chat-list__one" aria-current={isOpen ? 'page' : undefined}>
+      <Avatar
+        id={character.id}
+        name={character.name}
+        url={character.avatarUrl}
+        personality={lastMessage?.personality}
+      />
+      <span className="chat-list__words">
+        <span className="chat-list__name">{character.name}</span>
+        <time className="chat-list__time" dateTime={updatedAt}>
+          {shortTime(updatedAt)}
+        </time>
+        <span className="chat-list__last">
+          {draft === undefined ? (
+            <>
+              {lastMessage?.senderId === user.id && 'You: '}
+              {said}
+            </>
+          ) : (
+            <>
+              <span className="chat-list__draft">Draft: </span>
+              {draft}
+            </>
+          )}
+        </span>
+      </span>
+    </Link>
+  );
+}

@@ -1,0 +1,61 @@
+/** Light, dark, or as the system says. `public/theme.js` applies the choice before the first paint. */
+import { createStore, useStore } from '../lib/store';
+import { recall, remember } from '../lib/storage';
+import { Icon } from './icons';
+
+type Theme = 'system' | 'light' | 'dark';
+
+const kept = recall('theme');
+const theme = createStore<Theme>(kept === 'light' || kept === 'dark' ? kept : 'system');
+
+function choose(next: Theme): void {
+  theme.set(next);
+  remember('theme', next === 'system' ? undefined : next);
+  if (next === 'system') delete document.documentElement.dataset['theme'];
+  else document.documentElement.dataset['theme'] = next;
+}
+
+const CHOICES = [
+  { value: 'system', label: 'System', icon: 'monitor' },
+  { value: 'light', label: 'Light', icon: 'sun' },
+  { value: 'dark', label: 'Dark', icon: 'moon' },
+] as const;
+
+export function ThemeChoice() {
+  const now = useStore(theme);
+  return (
+    <fieldset className="segments">
+      <legend className="sr-only">Theme</legend>
+      {CHOICES.map(({ value, label, icon }) => (
+        <label key={value} className="segments__one">
+          <input
+            type="radio"
+            name="theme"
+            value={value}
+            checked={now === value}
+            onChange={() => choose(value)}
+          />
+          <span>
+            <Icon name={icon} /> {label}
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/** One press from dark to light and back, whatever the system says. */
+export function ThemeToggle() {
+  const now = useStore(theme);
+  const isDark = now === 'dark' || (now === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
+  return (
+    <button
+      type="button"
+      className="icon-button"
+      aria-label={isDark ? 'Use the light theme' : 'Use the dark theme'}
+      onClick={() => choose(isDark ? 'light' : 'dark')}
+    >
+      <Icon name={isDark ? 'sun' : 'moon'} />
+    </button>
+  );
+}
