@@ -12,6 +12,7 @@ pub mod keys;
 pub mod limits;
 pub mod queue;
 pub mod sessions;
+mod stripes;
 pub mod turns;
 pub mod usage;
 
@@ -24,6 +25,12 @@ use std::sync::Arc;
 pub struct Fault {
     pub capability: &'static str,
     pub detail: String,
+}
+
+impl Fault {
+    pub fn new(capability: &'static str, detail: impl Into<String>) -> Self {
+        Self { capability, detail: detail.into() }
+    }
 }
 
 /// All seven, as one server uses them; cheap to clone.
@@ -49,7 +56,8 @@ pub struct Settings {
 }
 
 impl Backbone {
-    /// Everything in this process.
+    /// Everything in this process. The recorder of metrics is installed before: counters that were made without one
+    /// count for nobody.
     pub fn local(settings: &Settings, ambient: &Ambient) -> Self {
         Self {
             cache: cache::Cache::new(Arc::new(cache::local::LocalCache::new(settings, ambient))),

@@ -61,9 +61,14 @@ pub trait Bus: Send + Sync + 'static {
     async fn unsubscribe_user(&self, user: &UserId) -> Result<(), Fault>;
 
     /// Publishes `ReplyStart` or `ReplyDelta` and keeps what they add up to; any other event is refused.
+    ///
+    /// A delta is always delivered: clients know replies by their id and heal gaps. It is kept only where it fits: one of
+    /// another reply changes nothing; one whose offset is not where the kept text ends, or that makes it longer than
+    /// 200 kB, drops the kept text, since it is no longer the reply's. A `ReplyStart` replaces what was kept.
     async fn publish_reply(&self, conversation: &ConversationId, event: RoomEvent) -> Result<(), Fault>;
     /// The reply under way is over: nothing of it is kept.
     async fn end_reply(&self, conversation: &ConversationId) -> Result<(), Fault>;
-    /// The reply under way so far.
+    /// The reply under way so far. Whoever subscribes first and reads this then misses nothing of a reply, and may be
+    /// given deltas again that are in it: those with an offset below its length.
     async fn partial(&self, conversation: &ConversationId) -> Result<Option<Partial>, Fault>;
 }

@@ -8,14 +8,16 @@
 //! In an outage: the near cache and the store; the change feed still invalidates. On recovery the near cache stays, it
 //! never holds what the feed has called stale.
 
+mod facade;
 pub mod local;
+
+pub use facade::Cache;
 
 use crate::Fault;
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
-use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +44,18 @@ pub enum Family {
 }
 
 impl Family {
+    /// In the order of their declaration.
+    pub const ALL: [Self; 8] = [
+        Self::UserProfile,
+        Self::Username,
+        Self::Character,
+        Self::CharacterGallery,
+        Self::CharacterPrompt,
+        Self::Conversation,
+        Self::Context,
+        Self::Personality,
+    ];
+
     pub fn ttl(self) -> Duration {
         const MINUTE: u64 = 60;
         const HOUR: u64 = 60 * MINUTE;
@@ -101,17 +115,58 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadMark(pub u64);
 
+/// How values of one type leave this process and come back; a backend that keeps them here has no need of it.
+#[derive(Clone, Copy)]
+pub struct Codec {
+    pub schema: u16,
+    /// None for a value of another type, or one that cannot be written as JSON.
+    pub encode: fn(&(dyn Any + Send + Sync)) -> Option<Vec<u8>>,
+    /// None for what is no such value.
+    pub decode: fn(&[u8]) -> Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Codec {
+    pub fn of<T: Cached>() -> Self {
+        Self {
+            schema: T::SCHEMA,
+            encode: |value| serde_json::to_vec(value.downcast_ref::<T>()?).ok(),
+            decode: |bytes| Some(Arc::new(serde_json::from_slice::<T>(bytes).ok()?)),
+        }
+    }
+}
+
+/// A key as a backend sees it.
+#[derive(Clone, Copy)]
+pub struct Slot<'a> {
+    pub family: Family,
+    pub name: &'a Arc<str>,
+    pub codec: Codec,
+}
+
+impl<T: Cached> Key<T> {
+    fn slot(&self) -> Slot<'_> {
+        Slot { family: self.family, name: &self.name, codec: Codec::of::<T>() }
+    }
+}
+
 /// What a backend does. Callers use [`Cache`].
 #[async_trait]
 pub trait CacheBackend: Send + Sync + 'static {
-    async fn get(&self, family: Family, name: &str) -> Result<Option<Entry>, Fault>;
+    /// What is kept in this process, without waiting for anything: the way of a hit.
+    fn near(&self, family: Family, name: &str) -> Option<Entry>;
+    async fn get(&self, slot: Slot<'_>) -> Result<Option<Entry>, Fault>;
     /// Waits until no other task of this process loads the key, then says that this one does; the guard ends it.
-    async fn begin_load(&self, family: Family, name: &Arc<str>) -> Result<(LoadGuard, LoadMark), Fault>;
-    /// False when the key was invalidated since `mark`, or a newer version is kept.
-    async fn put(&self, family: Family, name: &Arc<str>, mark: LoadMark, entry: Entry) -> Result<bool, Fault>;
+    async fn begin_load(&self, slot: Slot<'_>) -> Result<(LoadGuard, LoadMark), Fault>;
+    /// Keeps what a load found. False when the key was invalidated or written since `mark`, or a newer version is kept.
+    async fn put(&self, slot: Slot<'_>, mark: LoadMark, entry: Entry) -> Result<bool, Fault>;
+    /// Keeps what was just written to the store; loads under way are not kept. False when a newer version is kept.
+    async fn write(&self, slot: Slot<'_>, entry: Entry) -> Result<bool, Fault>;
     async fn invalidate(&self, family: Family, name: &str) -> Result<(), Fault>;
-    /// Values kept now.
+    /// Values kept now, as far as is known.
     fn len(&self) -> u64;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// Holds a key's load; dropping it, done or not, lets the next task in.

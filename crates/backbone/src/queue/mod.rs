@@ -142,7 +142,12 @@ pub trait Worker: Send + Sync {
 pub trait Queue: Send + Sync + 'static {
     async fn add(&self, job: NewJob) -> Result<Added, Fault>;
     /// Begins to run a queue's jobs with `handler` in this process.
-    async fn work(&self, queue: &'static str, settings: WorkerSettings, handler: Handler) -> Result<Arc<dyn Worker>, Fault>;
+    async fn work(
+        &self,
+        queue: &'static str,
+        settings: WorkerSettings,
+        handler: Handler,
+    ) -> Result<Arc<dyn Worker>, Fault>;
     /// Sets a schedule; the same name again replaces it.
     async fn schedule(&self, schedule: Schedule) -> Result<(), Fault>;
     async fn unschedule(&self, queue: &'static str, name: &str) -> Result<bool, Fault>;

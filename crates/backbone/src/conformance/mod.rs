@@ -1,0 +1,1 @@
+//! What every backend of a capability promises, as tests to run on it.
