@@ -7,12 +7,25 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Change {
     /// A profile, tier or role; `username` is the one that may be cached.
-    User { id: UserId, username: String },
+    User {
+        id: UserId,
+        username: String,
+    },
     /// A session was revoked, or is over.
-    Session { token: TokenHash, id: SessionId, user: UserId },
-    Character { id: CharacterId },
+    Session {
+        token: TokenHash,
+        id: SessionId,
+        user: UserId,
+    },
+    Character {
+        id: CharacterId,
+    },
     /// Members or title changed, or it is gone.
-    Conversation { id: ConversationId },
+    Conversation {
+        id: ConversationId,
+    },
     /// The reply under way is to stop.
-    Cancel { conversation: ConversationId },
+    Cancel {
+        conversation: ConversationId,
+    },
 }

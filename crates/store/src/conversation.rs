@@ -76,10 +76,20 @@ pub struct SendMessage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sent {
     /// Stored; `due` messages of the conversation now await a reply, this one included.
-    Accepted { message: Message, usage: UsageCount, due: u64 },
+    Accepted {
+        message: Message,
+        usage: UsageCount,
+        due: u64,
+        character: CharacterId,
+    },
     /// The same `client_id` was sent before; nothing was counted.
-    Repeated { message: Message, usage: UsageCount },
-    UsageFull { usage: UsageCount },
+    Repeated {
+        message: Message,
+        usage: UsageCount,
+    },
+    UsageFull {
+        usage: UsageCount,
+    },
     /// `max_due` messages wait already.
     LineFull,
     /// No such conversation, or the sender is not in it.

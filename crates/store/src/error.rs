@@ -1,6 +1,6 @@
 //! What can go wrong with the store itself. Everything a caller can act on is an outcome, not an error.
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// It does not answer: the disk, the connection, a time-out. Trying later may help.
     #[error("the store is unavailable: {0}")]

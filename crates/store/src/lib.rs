@@ -20,9 +20,13 @@ pub mod sqlite;
 pub use account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
 pub use change::Change;
 pub use character::{CharacterPage, CharacterQuery, SaveCharacter, Sort};
-pub use conversation::{ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation, SendMessage, Sent};
+pub use conversation::{
+    ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation, SendMessage, Sent,
+};
 pub use error::StoreError;
-pub use reply::{Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse};
+pub use reply::{
+    Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
+};
 
 use aim_domain::{
     Author, Character, CharacterId, Conversation, ConversationId, Incarnation, Member, Message, MessageId, SessionId,
@@ -38,6 +42,8 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub trait Store: Send + Sync + 'static {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
+    /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.
+    async fn close(&self) {}
 
     // Accounts
 
@@ -108,10 +114,11 @@ pub trait Store: Send + Sync + 'static {
     async fn end_reply(&self, end: EndReply) -> Result<Ended>;
     /// The reply under way is told to stop (`Change::Cancel`), or, when none is, what waits is cancelled.
     async fn cancel(&self, conversation: &Conversation) -> Result<Cancel>;
-    /// A failed or cancelled message becomes due again, with one more attempt; none when it is neither.
-    async fn retry(&self, conversation: &Conversation, message: &MessageId) -> Result<Option<Message>>;
-    /// Messages that are due and held by no living server, oldest first.
-    async fn due_replies(&self, limit: u32) -> Result<Vec<Due>>;
+    /// A failed or cancelled message becomes due again, with one more attempt, which is answered too; none when it is neither.
+    async fn retry(&self, conversation: &Conversation, message: &MessageId) -> Result<Option<(Message, u32)>>;
+    /// Messages that are due and held by no living server, in the order of their ids (UUIDv7, so oldest first), only those
+    /// after `after`: a long backlog is read in pages.
+    async fn due_replies(&self, after: Option<&MessageId>, limit: u32) -> Result<Vec<Due>>;
     /// What the model reads before the claimed message: every answered message followed by its reply, the greeting
     /// first, oldest first, the last `limit` of them.
     async fn context(&self, claim: &Claim, limit: u32) -> Result<Vec<(Author, Message)>>;

@@ -13,7 +13,8 @@ pub struct ClaimReply {
     pub replies_per_character: u64,
 }
 
-/// The right to answer one message. It ends with a commit, or when the holder's lease is over.
+/// The right to answer one message. It ends with a commit or an end; once its holder's lease is over it keeps nobody
+/// else away, and ends with the next claim.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     pub conversation: ConversationId,
@@ -39,6 +40,8 @@ pub enum Claimed {
     ConversationBusy,
     /// The character gives as many replies as it may.
     CharacterBusy,
+    /// The asking server's own lease is over, or never was: it renews it, or takes a new incarnation.
+    NoLease,
     /// The due message had been told to stop when its server died: it is cancelled now.
     Cancelled(Box<Message>),
 }

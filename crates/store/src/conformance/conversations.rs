@@ -1,0 +1,169 @@
+//! Conversations, their members, and pages of messages.
+
+use super::World;
+use crate::{Change, MessageQuery, OpenConversation};
+use aim_domain::Author;
+use futures::future::join_all;
+
+pub async fn the_same_pair_has_one_conversation(world: World) {
+    let store = &world.store;
+    let (user, character, conversation) = world.pair().await;
+    let (again, made) = store.open_conversation(world.opening(&user, &character)).await.unwrap();
+    assert!(!made);
+    assert_eq!(again.conversation, conversation);
+    let other = world.user("ines").await;
+    let (theirs, made) = store.open_conversation(world.opening(&other, &character)).await.unwrap();
+    assert!(made && theirs.conversation.id != conversation.id);
+}
+
+pub async fn a_pair_that_opens_at_once_has_one_conversation(world: World) {
+    let (user, character) = (world.user("tess").await, world.character("Mara").await);
+    let another = world.another().await;
+    let opened = (0..40).map(|n| [&world.store, &another][n % 2].open_conversation(world.opening(&user, &character)));
+    let opened: Vec<_> = join_all(opened).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(opened.iter().filter(|(_, made)| *made).count(), 1);
+    assert!(opened.iter().all(|(item, _)| item.conversation.id == opened[0].0.conversation.id));
+}
+
+pub async fn a_conversation_starts_with_the_greeting(world: World) {
+    let store = &world.store;
+    let (user, character) = (world.user("tess").await, world.character("Mara").await);
+    let greeting = Some((world.ambient.id(), "Come in, Tess.".into()));
+    let (item, made) = store
+        .open_conversation(OpenConversation { greeting: greeting.clone(), ..world.opening(&user, &character) })
+        .await
+        .unwrap();
+    assert!(made);
+    assert_eq!((item.conversation.last_seq, &item.conversation.member_ids[..]), (1, &[user.id.clone()][..]));
+    assert_eq!(
+        (item.character.name.as_str(), item.character.avatar_url.as_deref()),
+        ("Mara", Some("/media/mara.webp"))
+    );
+    let messages = world.all_messages(&item.conversation).await;
+    assert_eq!(item.last_message.as_ref(), messages.first());
+    let first = &messages[0];
+    assert_eq!((first.seq, first.role, first.text.as_str()), (1, Author::Character, "Come in, Tess."));
+    assert_eq!((first.sender_id.as_str(), first.reply_state), (character.id.as_str(), None));
+    assert_eq!(Some(&first.id), greeting.as_ref().map(|(id, _)| id));
+    assert!(store.due_replies(None, 10).await.unwrap().is_empty());
+}
+
+pub async fn only_members_see_a_conversation(world: World) {
+    let store = &world.store;
+    let (user, _, conversation) = world.pair().await;
+    let stranger = world.user("ines").await;
+    assert!(store.conversation(&conversation.id, &user.id).await.unwrap().is_some());
+    assert!(store.conversation(&conversation.id, &stranger.id).await.unwrap().is_none());
+    assert!(store.conversation(&world.ambient.id(), &user.id).await.unwrap().is_none());
+    assert!(store.conversations(&stranger.id, None, 10).await.unwrap().items.is_empty());
+    assert!(!store.rename_conversation(&conversation.id, &stranger.id, "mine").await.unwrap());
+    assert!(!store.delete_conversation(&conversation.id, &stranger.id).await.unwrap());
+}
+
+pub async fn members_come_and_go_by_the_rules(world: World) {
+    let store = &world.store;
+    let (owner, _, conversation) = world.pair().await;
+    let id = &conversation.id;
+    let (ines, ona) = (world.user("ines").await, world.user("ona").await);
+    let cursor = store.last_change().await.unwrap();
+    assert!(!store.add_member(id, &ines.id, &ines.id).await.unwrap(), "only the owner adds");
+    assert!(!store.add_member(id, &owner.id, &world.ambient.id()).await.unwrap(), "nobody is nobody");
+    assert!(store.changes(cursor, 10).await.unwrap().is_empty());
+    for user in [&ines, &ines, &ona] {
+        assert!(store.add_member(id, &owner.id, &user.id).await.unwrap());
+        world.tick();
+    }
+    let item = store.conversation(id, &ines.id).await.unwrap().unwrap();
+    assert_eq!(item.conversation.member_ids, [owner.id.clone(), ines.id.clone(), ona.id.clone()]);
+    assert!(!store.remove_member(id, &ines.id, &ona.id).await.unwrap(), "a member removes only himself");
+    assert!(!store.remove_member(id, &owner.id, &owner.id).await.unwrap(), "the owner stays");
+    assert!(store.remove_member(id, &ines.id, &ines.id).await.unwrap());
+    assert!(!store.remove_member(id, &ines.id, &ines.id).await.unwrap());
+    assert!(store.conversation(id, &ines.id).await.unwrap().is_none());
+    assert!(store.remove_member(id, &owner.id, &ona.id).await.unwrap());
+    let told = store.changes(cursor, 100).await.unwrap();
+    assert!(told.len() >= 4 && told.iter().all(|(_, change)| *change == Change::Conversation { id: id.clone() }));
+}
+
+pub async fn the_list_has_the_last_changed_first(world: World) {
+    let store = &world.store;
+    let user = world.user("tess").await;
+    let mut all = Vec::new();
+    for n in 0..5 {
+        let character = world.character(&format!("C{n}")).await;
+        all.push(world.conversation(&user, &character).await);
+    }
+    world.send(&all[1], "hello").await;
+    let listed = store.conversations(&user.id, None, 10).await.unwrap();
+    let titles: Vec<&str> = listed.items.iter().map(|item| item.conversation.title.as_str()).collect();
+    assert_eq!((titles, listed.next_cursor), (vec!["C1", "C4", "C3", "C2", "C0"], None));
+    assert_eq!(listed.items[0].last_message.as_ref().map(|message| message.text.as_str()), Some("hello"));
+
+    let mut paged = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = store.conversations(&user.id, cursor.as_deref(), 2).await.unwrap();
+        paged.extend(page.items);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(paged, listed.items);
+    let unknown = store.conversations(&user.id, Some("not ours"), 10).await.unwrap();
+    assert_eq!(unknown.items, listed.items);
+
+    assert!(store.rename_conversation(&all[0].id, &user.id, "Another").await.unwrap());
+    let renamed = store.conversation(&all[0].id, &user.id).await.unwrap().unwrap();
+    assert_eq!(renamed.conversation.title, "Another");
+}
+
+pub async fn pages_of_messages_are_in_order_of_seq(world: World) {
+    let store = &world.store;
+    let (_, _, conversation) = world.pair().await;
+    for n in 1..=7 {
+        world.send(&conversation, &format!("message {n}")).await;
+    }
+    for (before, after, limit, seqs, has_more) in [
+        (None, None, 3, vec![5, 6, 7], true),
+        (None, None, 7, vec![1, 2, 3, 4, 5, 6, 7], false),
+        (Some(5), None, 2, vec![3, 4], true),
+        (Some(3), None, 2, vec![1, 2], false),
+        (None, Some(2), 2, vec![3, 4], true),
+        (None, Some(5), 2, vec![6, 7], false),
+        (None, Some(7), 2, vec![], false),
+        (Some(1), None, 2, vec![], false),
+        (Some(6), Some(2), 10, vec![3, 4, 5], false),
+    ] {
+        let page = store.messages(&conversation, MessageQuery { before, after, limit }).await.unwrap();
+        let read: Vec<u64> = page.items.iter().map(|message| message.seq).collect();
+        assert_eq!((read, page.has_more), (seqs, has_more), "before {before:?}, after {after:?}");
+    }
+    let missed = store.missed(&conversation.id, 4, 2).await.unwrap();
+    assert_eq!(missed.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["message 5", "message 6"]);
+    assert_eq!(store.message(&conversation, &missed[0].id).await.unwrap().as_ref(), Some(&missed[0]));
+
+    let other = world.character("Bo").await;
+    let owner = store.user(&conversation.owner_id).await.unwrap().unwrap();
+    let elsewhere = world.conversation(&owner, &other).await;
+    assert!(
+        store.message(&elsewhere, &missed[0].id).await.unwrap().is_none(),
+        "a message is read in its own conversation"
+    );
+}
+
+pub async fn a_deleted_conversation_takes_its_messages(world: World) {
+    let store = &world.store;
+    let (user, character, conversation) = world.pair().await;
+    let message = world.send(&conversation, "hello").await;
+    let cursor = store.last_change().await.unwrap();
+    assert!(store.delete_conversation(&conversation.id, &user.id).await.unwrap());
+    assert!(!store.delete_conversation(&conversation.id, &user.id).await.unwrap());
+    assert!(store.message(&conversation, &message.id).await.unwrap().is_none());
+    assert!(store.missed(&conversation.id, 0, 10).await.unwrap().is_empty());
+    let told = store.changes(cursor, 10).await.unwrap();
+    assert_eq!(told, [(cursor + 1, Change::Conversation { id: conversation.id.clone() })]);
+    assert!(store.usage(&user.id, &character.id).await.unwrap().text == 1, "deleting gives nothing back");
+    let (anew, made) = store.open_conversation(world.opening(&user, &character)).await.unwrap();
+    assert!(made && anew.conversation.last_seq == 0);
+}

@@ -1,0 +1,110 @@
+//! What every store promises, as tests. A store brings a [`Fixture`] and calls [`store_conformance!`](crate::store_conformance):
+//! each promise becomes a test of its own, on data of its own and a clock that only the test moves.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
+
+pub mod accounts;
+pub mod characters;
+pub mod claims;
+pub mod conversations;
+pub mod feed;
+pub mod leases;
+pub mod sending;
+mod world;
+
+pub use world::{Fixture, World};
+
+/// `store_conformance!(Expr)`: `Expr` makes a fresh [`Fixture`] with no data.
+#[macro_export]
+macro_rules! store_conformance {
+    ($fixture:expr) => {
+        $crate::store_conformance! { @tests $fixture;
+            accounts: [
+                a_user_is_found_by_id_username_and_login,
+                emails_and_usernames_are_unique_without_case,
+                a_change_of_a_user_keeps_what_is_not_given,
+                a_session_ends_with_its_time_and_lives_on_when_used,
+                a_revoked_session_has_no_member,
+                all_sessions_but_one_are_revoked,
+                a_member_is_its_user_as_it_is_now,
+                a_deleted_user_leaves_nothing_private,
+                a_shared_conversation_survives_a_member_and_not_its_owner
+            ];
+            characters: [
+                a_character_is_stored_as_said,
+                an_id_is_taken_once,
+                only_the_next_revision_is_stored,
+                a_deleted_character_is_gone_but_its_conversations_stay_readable,
+                lists_show_public_characters_and_ones_own,
+                pages_of_a_list_meet_without_a_gap,
+                a_list_is_narrowed_by_tag_and_text,
+                a_strange_cursor_counts_as_none
+            ];
+            conversations: [
+                the_same_pair_has_one_conversation,
+                a_pair_that_opens_at_once_has_one_conversation,
+                a_conversation_starts_with_the_greeting,
+                only_members_see_a_conversation,
+                members_come_and_go_by_the_rules,
+                the_list_has_the_last_changed_first,
+                pages_of_messages_are_in_order_of_seq,
+                a_deleted_conversation_takes_its_messages
+            ];
+            sending: [
+                a_message_has_the_next_seq_and_is_due,
+                a_client_id_sends_once,
+                two_hundred_sends_of_one_client_id_at_once_make_one_message,
+                five_hundred_sends_at_once_admit_exactly_the_limit,
+                kinds_are_counted_apart,
+                usage_starts_anew_a_day_after_the_first_use,
+                a_full_line_refuses_and_counts_nothing,
+                the_message_being_answered_does_not_wait,
+                strangers_and_deleted_characters_get_no_message,
+                seq_has_no_gap_when_sends_and_replies_meet
+            ];
+            claims: [
+                a_claim_takes_the_lowest_due_message,
+                a_conversation_is_answered_by_one_at_a_time,
+                a_character_gives_no_more_replies_than_it_may,
+                claims_at_once_from_two_stores_never_meet,
+                a_stale_fence_never_commits,
+                a_reply_is_committed_once,
+                tokens_are_added_with_the_reply,
+                an_ended_claim_leaves_its_message_as_told,
+                stop_tells_the_one_who_answers,
+                stop_cancels_what_waits_in_order,
+                a_reply_that_was_told_to_stop_is_not_begun_again,
+                retry_makes_a_message_due_with_one_more_attempt,
+                due_work_is_listed_oldest_first_but_for_what_is_held,
+                the_context_pairs_each_answered_message_with_its_reply,
+                a_deleted_conversation_commits_nothing
+            ];
+            leases: [
+                a_lease_lives_while_it_is_renewed,
+                a_lapsed_lease_is_not_renewed,
+                nobody_claims_without_a_lease,
+                a_dead_holders_claim_is_free,
+                an_ended_lease_gives_back_what_it_holds,
+                an_ended_lease_keeps_what_was_told_to_stop_from_being_answered
+            ];
+            feed: [
+                changes_come_in_order_after_a_cursor,
+                what_is_cached_elsewhere_is_told,
+                another_store_sees_the_change,
+                a_sweep_takes_what_is_old_and_keeps_the_cursor
+            ];
+        }
+    };
+    (@tests $fixture:expr; $($theme:ident: [$($promise:ident),+ $(,)?];)+) => {
+        $(mod $theme {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    $crate::conformance::$theme::$promise($crate::conformance::World::new($fixture).await).await;
+                }
+            )+
+        })+
+    };
+}

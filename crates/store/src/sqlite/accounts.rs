@@ -1,0 +1,159 @@
+//! Accounts.
+
+use super::db::Db;
+use super::rows::{self, Columns, USER};
+use super::{conversations, feed};
+use crate::{AccountChange, Change, CreateUser, Credentials, NewUser, Result};
+use aim_domain::{CharacterId, ConversationId, SessionId, TokenHash, User, UserId, Username};
+use rusqlite::params;
+
+pub(super) fn create(db: &Db, new: &NewUser) -> Result<CreateUser> {
+    let email_key = new.email.to_lowercase();
+    if db.one("SELECT 1 FROM users WHERE id = ?1", [new.id.as_str()], |_| Ok(()))?.is_some() {
+        return Ok(CreateUser::IdTaken);
+    }
+    if db.one("SELECT 1 FROM users WHERE email_key = ?1", [&email_key], |_| Ok(()))?.is_some() {
+        return Ok(CreateUser::EmailTaken);
+    }
+    if db.one("SELECT 1 FROM users WHERE username = ?1", [new.username.as_str()], |_| Ok(()))?.is_some() {
+        return Ok(CreateUser::UsernameTaken);
+    }
+    db.run(
+        "INSERT INTO users (id, email, email_key, username, display_name, tier, role, password_hash, created_at, version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 1)",
+        params![
+            new.id.as_str(),
+            new.email,
+            email_key,
+            new.username.as_str(),
+            new.display_name,
+            new.tier.as_str(),
+            new.role.as_str(),
+            new.password_hash,
+            db.now.0
+        ],
+    )?;
+    Ok(CreateUser::Created(User {
+        id: new.id.clone(),
+        username: new.username.to_string(),
+        display_name: new.display_name.clone(),
+        avatar_url: None,
+        email: new.email.clone(),
+        tier: new.tier,
+        role: new.role,
+        created_at: db.now,
+        version: 1,
+    }))
+}
+
+pub(super) fn user(db: &Db, id: &UserId) -> Result<Option<User>> {
+    db.one(&format!("SELECT {USER} FROM users u WHERE u.id = ?1"), [id.as_str()], |row| {
+        rows::user(&mut Columns::of(row))
+    })
+}
+
+pub(super) fn by_username(db: &Db, username: &Username) -> Result<Option<User>> {
+    let sql = format!("SELECT {USER} FROM users u WHERE u.username = ?1");
+    db.one(&sql, [username.as_str()], |row| rows::user(&mut Columns::of(row)))
+}
+
+/// An email has an `@` and a username none, so at most one account answers to a login.
+pub(super) fn credentials(db: &Db, login: &str) -> Result<Option<Credentials>> {
+    let sql = format!("SELECT {USER}, u.password_hash FROM users u WHERE u.email_key = ?1 OR u.username = ?1");
+    db.one(&sql, [login.trim().to_lowercase()], |row| {
+        let mut columns = Columns::of(row);
+        Ok(Credentials { user: rows::user(&mut columns)?, password_hash: columns.maybe_string()? })
+    })
+}
+
+pub(super) fn change(db: &Db, id: &UserId, change: &AccountChange) -> Result<Option<User>> {
+    let (new_picture, picture) = match &change.avatar_url {
+        Some(picture) => (true, picture.as_deref()),
+        None => (false, None),
+    };
+    let changed = db.run(
+        "UPDATE users SET display_name = coalesce(?2, display_name), avatar_url = iif(?3, ?4, avatar_url),
+             tier = coalesce(?5, tier), role = coalesce(?6, role), password_hash = coalesce(?7, password_hash),
+             version = version + 1
+         WHERE id = ?1",
+        params![
+            id.as_str(),
+            change.display_name,
+            new_picture,
+            picture,
+            change.tier.map(|tier| tier.as_str()),
+            change.role.map(|role| role.as_str()),
+            change.password_hash
+        ],
+    )?;
+    if changed == 0 {
+        return Ok(None);
+    }
+    let user = user(db, id)?;
+    if let Some(user) = &user {
+        feed::write(db, &Change::User { id: id.clone(), username: user.username.clone() })?;
+    }
+    Ok(user)
+}
+
+pub(super) fn delete(db: &Db, id: &UserId) -> Result<bool> {
+    let Some(user) = user(db, id)? else { return Ok(false) };
+    let me = [id.as_str()];
+    for (session, token) in db.all("SELECT id, token_hash FROM sessions WHERE user = ?1", me, |row| {
+        let mut columns = Columns::of(row);
+        Ok((SessionId::trusted(columns.text()?), TokenHash::trusted(columns.text()?)))
+    })? {
+        feed::write(db, &Change::Session { token, id: session, user: id.clone() })?;
+    }
+    for (key, conversation, owned) in db.all(
+        "SELECT c.key, c.id, c.owner = m.user FROM members m JOIN conversations c ON c.key = m.conversation WHERE m.user = ?1",
+        me,
+        |row| {
+            let mut columns = Columns::of(row);
+            Ok((columns.int()?, ConversationId::trusted(columns.text()?), columns.flag()?))
+        },
+    )? {
+        if owned {
+            conversations::remove(db, key, &conversation)?;
+        } else {
+            db.run("DELETE FROM members WHERE conversation = ?1 AND user = ?2", params![key, id.as_str()])?;
+            feed::write(db, &Change::Conversation { id: conversation })?;
+        }
+    }
+    for character in db.all("SELECT id FROM characters WHERE owner = ?1", me, |row| {
+        Ok(CharacterId::trusted(Columns::of(row).text()?))
+    })? {
+        feed::write(db, &Change::Character { id: character })?;
+    }
+    remove_characters(db, id)?;
+    db.run("DELETE FROM token_uses WHERE user = ?1", me)?;
+    // Sessions and usage go with it.
+    db.run("DELETE FROM users WHERE id = ?1", me)?;
+    feed::write(db, &Change::User { id: id.clone(), username: user.username })?;
+    Ok(true)
+}
+
+/// Public ones lose their owner. Private ones go; where somebody else's conversation still names one, its name and
+/// picture stay so that the conversation can be read.
+fn remove_characters(db: &Db, owner: &UserId) -> Result<()> {
+    let me = params![owner.as_str(), db.now.0];
+    db.run(
+        "DELETE FROM characters WHERE owner = ?1 AND visibility = 'private'
+             AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.character = characters.id)",
+        [owner.as_str()],
+    )?;
+    db.run(
+        "DELETE FROM character_tags
+         WHERE character IN (SELECT key FROM characters WHERE owner = ?1 AND visibility = 'private')",
+        [owner.as_str()],
+    )?;
+    db.run(
+        "UPDATE characters SET owner = NULL, deleted_at = coalesce(deleted_at, ?2), updated_at = ?2, revision = revision + 1,
+             tags = '[]', search = '', description = '', personality = '', scenario = '', greeting = '',
+             example_dialogue = '', system_prompt = ''
+         WHERE owner = ?1 AND visibility = 'private'",
+        me,
+    )?;
+    db.run("UPDATE characters SET owner = NULL, updated_at = ?2, revision = revision + 1 WHERE owner = ?1", me)?;
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Characters, and lists of those that someone may see.
+
+use super::cursor;
+use super::db::Db;
+use super::feed;
+use super::rows::{self, CHARACTER, Columns, json};
+use crate::{Change, CharacterPage, CharacterQuery, Result, SaveCharacter, Sort};
+use aim_domain::{Character, CharacterId};
+use rusqlite::types::Value;
+use rusqlite::{params, params_from_iter};
+
+pub(super) fn create(db: &Db, character: &Character) -> Result<SaveCharacter> {
+    let id = character.id.as_str();
+    if db.one("SELECT 1 FROM characters WHERE id = ?1", [id], |_| Ok(()))?.is_some() {
+        return Ok(SaveCharacter::IdTaken);
+    }
+    db.run(
+        "INSERT INTO characters (id, visibility, owner, revision, created_at, updated_at, name_key, name, avatar_url, tags,
+             search, description, personality, scenario, greeting, example_dialogue, system_prompt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        params![
+            id,
+            character.visibility.as_str(),
+            character.owner_id.as_ref().map(|owner| owner.as_str()),
+            character.revision,
+            character.created_at.0,
+            character.updated_at.0,
+            character.name.to_lowercase(),
+            character.name,
+            character.avatar_url,
+            json(&character.tags)?,
+            searched(character),
+            character.description,
+            character.personality,
+            character.scenario,
+            character.greeting,
+            character.example_dialogue,
+            character.system_prompt
+        ],
+    )?;
+    store_tags(db, character)?;
+    Ok(SaveCharacter::Saved(Box::new(character.clone())))
+}
+
+/// What a search for text looks at.
+fn searched(character: &Character) -> String {
+    format!("{}\n{}\n{}", character.name, character.description, character.tags.join("\n")).to_lowercase()
+}
+
+fn store_tags(db: &Db, character: &Character) -> Result<()> {
+    let id = character.id.as_str();
+    db.run("DELETE FROM character_tags WHERE character = (SELECT key FROM characters WHERE id = ?1)", [id])?;
+    for tag in &character.tags {
+        db.run(
+            "INSERT INTO character_tags (tag, character) SELECT ?2, key FROM characters WHERE id = ?1 ON CONFLICT DO NOTHING",
+            params![id, tag.to_lowercase()],
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn get(db: &Db, id: &CharacterId) -> Result<Option<Character>> {
+    let sql = format!("SELECT {CHARACTER} FROM characters ch WHERE ch.id = ?1 AND ch.deleted_at IS NULL");
+    db.one(&sql, [id.as_str()], |row| rows::character(&mut Columns::of(row)))
+}
+
+/// Its owner and the time it was made stay as they are.
+pub(super) fn update(db: &Db, character: &Character) -> Result<SaveCharacter> {
+    let id = character.id.as_str();
+    let revision = db.one("SELECT revision FROM characters WHERE id = ?1 AND deleted_at IS NULL", [id], |row| {
+        row.get::<_, i64>(0)
+    })?;
+    let Some(revision) = revision else { return Ok(SaveCharacter::NotFound) };
+    if revision + 1 != character.revision {
+        return Ok(SaveCharacter::Stale);
+    }
+    db.run(
+        "UPDATE characters SET visibility = ?2, revision = ?3, updated_at = ?4, name_key = ?5, name = ?6, avatar_url = ?7,
+             tags = ?8, search = ?9, description = ?10, personality = ?11, scenario = ?12, greeting = ?13,
+             example_dialogue = ?14, system_prompt = ?15
+         WHERE id = ?1",
+        params![
+            id,
+            character.visibility.as_str(),
+            character.revision,
+            character.updated_at.0,
+            character.name.to_lowercase(),
+            character.name,
+            character.avatar_url,
+            json(&character.tags)?,
+            searched(character),
+            character.description,
+            character.personality,
+            character.scenario,
+            character.greeting,
+            character.example_dialogue,
+            character.system_prompt
+        ],
+    )?;
+    store_tags(db, character)?;
+    feed::write(db, &Change::Character { id: character.id.clone() })?;
+    Ok(get(db, &character.id)?.map_or(SaveCharacter::NotFound, |saved| SaveCharacter::Saved(Box::new(saved))))
+}
+
+pub(super) fn delete(db: &Db, id: &CharacterId) -> Result<bool> {
+    let deleted = db.run(
+        "UPDATE characters SET deleted_at = ?2, revision = revision + 1 WHERE id = ?1 AND deleted_at IS NULL",
+        params![id.as_str(), db.now.0],
+    )?;
+    if deleted == 0 {
+        return Ok(false);
+    }
+    db.run("DELETE FROM character_tags WHERE character = (SELECT key FROM characters WHERE id = ?1)", [id.as_str()])?;
+    feed::write(db, &Change::Character { id: id.clone() })?;
+    Ok(true)
+}
+
+/// How a list is sorted: its column, its direction, and where a page of it starts.
+struct Order {
+    /// In cursors.
+    name: &'static str,
+    column: &'static str,
+    direction: &'static str,
+    further: &'static str,
+}
+
+fn order(sort: Sort) -> Order {
+    let (name, column) = match sort {
+        Sort::New => ("new", "created_at"),
+        Sort::Popular => ("popular", "conversations"),
+        Sort::Name => ("name", "name_key"),
+    };
+    match sort {
+        Sort::New | Sort::Popular => Order { name, column, direction: "DESC", further: "<" },
+        Sort::Name => Order { name, column, direction: "ASC", further: ">" },
+    }
+}
+
+/// Public ones from the index of their order, one's own private ones beside them, and the first of both. A text is
+/// looked for in every character on the way; full-text search is for large libraries.
+pub(super) fn list(db: &Db, query: &CharacterQuery) -> Result<CharacterPage> {
+    let Order { name, column, direction, further } = order(query.sort);
+    let mut params: Vec<Value> = vec![query.viewer.as_str().to_owned().into(), (i64::from(query.limit) + 1).into()];
+    let mut wanted = String::new();
+    let mut want = |clause: &dyn Fn(usize) -> String, value: Value| {
+        params.push(value);
+        wanted.push_str(&format!(" AND {}", clause(params.len())));
+    };
+    let start = query.cursor.as_deref().and_then(|cursor| match query.sort {
+        Sort::Name => cursor::text(cursor, name).map(|(key, id)| (Value::Text(key), id)),
+        Sort::New | Sort::Popular => cursor::number(cursor, name).map(|(key, id)| (Value::Integer(key), id)),
+    });
+    if let Some((key, id)) = start {
+        want(&|n| format!("ch.{column} {further}= ?{n}"), key.clone());
+        want(&|n| format!("(ch.{column} {further} ?{} OR ch.id {further} ?{n})", n - 1), id.into());
+    }
+    if let Some(tag) = &query.tag {
+        let tag = tag.trim().to_lowercase();
+        want(&|n| format!("ch.key IN (SELECT character FROM character_tags WHERE tag = ?{n})"), tag.into());
+    }
+    if let Some(text) = query.text.as_ref().map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty()) {
+        want(&|n| format!("instr(ch.search, ?{n}) > 0"), text.into());
+    }
+    let part = |seen: &str| {
+        format!(
+            "SELECT * FROM (SELECT ch.{column} AS sorted_by, {CHARACTER} FROM characters ch
+             WHERE {seen} AND ch.deleted_at IS NULL{wanted}
+             ORDER BY ch.{column} {direction}, ch.id {direction} LIMIT ?2)"
+        )
+    };
+    let sql = format!(
+        "{} UNION ALL {} ORDER BY sorted_by {direction}, id {direction} LIMIT ?2",
+        part("ch.visibility = 'public'"),
+        part("ch.owner = ?1 AND ch.visibility = 'private'")
+    );
+    let mut found = db.all(&sql, params_from_iter(params), |row| {
+        let mut c = Columns::of(row);
+        let sorted_by = match row.get_ref(0)? {
+            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+            other => other.as_str()?.to_owned(),
+        };
+        c.skip(1);
+        Ok((sorted_by, rows::character(&mut c)?))
+    })?;
+    let limit = query.limit as usize;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more);
+    let next_cursor = last.map(|(sorted_by, last)| cursor::make(name, last.id.as_str(), sorted_by));
+    Ok(CharacterPage { items: found.into_iter().map(|(_, character)| character).collect(), next_cursor })
+}

@@ -1,0 +1,233 @@
+//! Rows into values. A reader takes the columns of a row from left to right, in the order of the column list beside it.
+
+use crate::conversation::{CharacterSummary, ConversationItem};
+use crate::{Result, StoreError};
+use aim_domain::{
+    Character, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId, Timestamp, TokenHash,
+    UsageCount, User, UserId,
+};
+use rusqlite::types::Type;
+use rusqlite::{Error, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::str::FromStr;
+
+/// A row, read from left to right.
+pub(super) struct Columns<'r> {
+    row: &'r Row<'r>,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    pub fn of(row: &'r Row<'r>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    fn at(&mut self) -> usize {
+        self.next += 1;
+        self.next - 1
+    }
+
+    pub fn skip(&mut self, columns: usize) {
+        self.next += columns;
+    }
+
+    pub fn text(&mut self) -> rusqlite::Result<&'r str> {
+        let at = self.at();
+        Ok(self.row.get_ref(at)?.as_str()?)
+    }
+
+    pub fn maybe_text(&mut self) -> rusqlite::Result<Option<&'r str>> {
+        let at = self.at();
+        Ok(self.row.get_ref(at)?.as_str_or_null()?)
+    }
+
+    pub fn string(&mut self) -> rusqlite::Result<String> {
+        self.text().map(str::to_owned)
+    }
+
+    pub fn maybe_string(&mut self) -> rusqlite::Result<Option<String>> {
+        Ok(self.maybe_text()?.map(str::to_owned))
+    }
+
+    pub fn int(&mut self) -> rusqlite::Result<i64> {
+        let at = self.at();
+        self.row.get(at)
+    }
+
+    pub fn maybe_int(&mut self) -> rusqlite::Result<Option<i64>> {
+        let at = self.at();
+        self.row.get(at)
+    }
+
+    pub fn flag(&mut self) -> rusqlite::Result<bool> {
+        Ok(self.int()? != 0)
+    }
+
+    pub fn count(&mut self) -> rusqlite::Result<u64> {
+        let at = self.at();
+        let value: i64 = self.row.get(at)?;
+        u64::try_from(value).map_err(|_| Error::IntegralValueOutOfRange(at, value))
+    }
+
+    pub fn time(&mut self) -> rusqlite::Result<Timestamp> {
+        self.int().map(Timestamp)
+    }
+
+    pub fn word<T: FromStr<Err = String>>(&mut self) -> rusqlite::Result<T> {
+        let at = self.next;
+        self.text()?.parse().map_err(|error: String| Error::FromSqlConversionFailure(at, Type::Text, error.into()))
+    }
+
+    pub fn maybe_word<T: FromStr<Err = String>>(&mut self) -> rusqlite::Result<Option<T>> {
+        let at = self.next;
+        let word = self.maybe_text()?;
+        word.map(str::parse)
+            .transpose()
+            .map_err(|error: String| Error::FromSqlConversionFailure(at, Type::Text, error.into()))
+    }
+
+    pub fn maybe_json<T: DeserializeOwned>(&mut self) -> rusqlite::Result<Option<T>> {
+        let at = self.next;
+        let text = self.maybe_text()?;
+        text.map(serde_json::from_str)
+            .transpose()
+            .map_err(|error| Error::FromSqlConversionFailure(at, Type::Text, error.into()))
+    }
+}
+
+/// A count as SQLite keeps it; none of ours comes near the end.
+pub(super) fn int(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub(super) fn json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| StoreError::Failed(format!("a value has no JSON: {error}")))
+}
+
+pub(super) fn maybe_json<T: Serialize>(value: Option<&T>) -> Result<Option<String>> {
+    value.map(json).transpose()
+}
+
+pub(super) const USER: &str =
+    "u.id, u.username, u.display_name, u.avatar_url, u.email, u.tier, u.role, u.created_at, u.version";
+
+pub(super) fn user(c: &mut Columns) -> rusqlite::Result<User> {
+    Ok(User {
+        id: UserId::trusted(c.text()?),
+        username: c.string()?,
+        display_name: c.string()?,
+        avatar_url: c.maybe_string()?,
+        email: c.string()?,
+        tier: c.word()?,
+        role: c.word()?,
+        created_at: c.time()?,
+        version: c.int()?,
+    })
+}
+
+pub(super) const SESSION: &str = "s.id, s.user, s.token_hash, s.device, s.created_at, s.last_used_at, s.expires_at";
+
+pub(super) fn session(c: &mut Columns) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: SessionId::trusted(c.text()?),
+        user_id: UserId::trusted(c.text()?),
+        token_hash: TokenHash::trusted(c.text()?),
+        device: c.string()?,
+        created_at: c.time()?,
+        last_used_at: c.time()?,
+        expires_at: c.time()?,
+    })
+}
+
+pub(super) const CHARACTER: &str = "ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, \
+     ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner, ch.revision, ch.created_at, ch.updated_at";
+
+pub(super) fn character(c: &mut Columns) -> rusqlite::Result<Character> {
+    Ok(Character {
+        id: CharacterId::trusted(c.text()?),
+        name: c.string()?,
+        description: c.string()?,
+        personality: c.string()?,
+        scenario: c.string()?,
+        greeting: c.string()?,
+        example_dialogue: c.string()?,
+        system_prompt: c.string()?,
+        tags: c.maybe_json()?.unwrap_or_default(),
+        visibility: c.word()?,
+        avatar_url: c.maybe_string()?,
+        owner_id: c.maybe_text()?.map(UserId::trusted),
+        revision: c.int()?,
+        created_at: c.time()?,
+        updated_at: c.time()?,
+    })
+}
+
+/// A conversation `c` with its members, the owner first, in one column.
+pub(super) const CONVERSATION: &str = "c.id, c.owner, c.character, c.title, \
+     (SELECT group_concat(user) FROM (SELECT user FROM members WHERE conversation = c.key ORDER BY user <> c.owner, joined_at, user)), \
+     c.last_seq, c.created_at, c.updated_at";
+
+pub(super) fn conversation(c: &mut Columns) -> rusqlite::Result<Conversation> {
+    Ok(Conversation {
+        id: ConversationId::trusted(c.text()?),
+        owner_id: UserId::trusted(c.text()?),
+        character_id: CharacterId::trusted(c.text()?),
+        title: c.string()?,
+        // No id holds a comma.
+        member_ids: c.maybe_text()?.unwrap_or_default().split_terminator(',').map(UserId::trusted).collect(),
+        last_seq: c.count()?,
+        created_at: c.time()?,
+        updated_at: c.time()?,
+    })
+}
+
+/// The columns of `ITEM`, from `ITEM_TABLES`.
+pub(super) fn item(c: &mut Columns) -> rusqlite::Result<ConversationItem> {
+    let conversation = conversation(c)?;
+    let character =
+        CharacterSummary { id: conversation.character_id.clone(), name: c.string()?, avatar_url: c.maybe_string()? };
+    let last_message = if c.flag()? { Some(message(c, &conversation.id)?) } else { None };
+    Ok(ConversationItem { conversation, character, last_message })
+}
+
+pub(super) const ITEM_TABLES: &str = "conversations c JOIN characters ch ON ch.id = c.character \
+     LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
+
+pub(super) fn item_columns() -> String {
+    format!("{CONVERSATION}, ch.name, ch.avatar_url, m.seq IS NOT NULL, {MESSAGE}")
+}
+
+pub(super) const MESSAGE: &str = "m.id, m.seq, m.role, m.sender, m.kind, m.text, m.media, m.in_reply_to, m.client_id, m.created_at, \
+     m.reply_state, m.personality";
+
+pub(super) fn message(c: &mut Columns, conversation: &ConversationId) -> rusqlite::Result<Message> {
+    Ok(Message {
+        id: MessageId::trusted(c.text()?),
+        conversation_id: conversation.clone(),
+        seq: c.count()?,
+        role: c.word()?,
+        sender_id: c.string()?,
+        kind: c.word()?,
+        text: c.string()?,
+        media: c.maybe_json()?,
+        in_reply_to: c.maybe_text()?.map(MessageId::trusted),
+        client_id: c.maybe_string()?,
+        created_at: c.time()?,
+        reply_state: c.maybe_word()?,
+        variants: None,
+        personality: c.maybe_json()?,
+    })
+}
+
+pub(super) const USAGE: &str = "u.text, u.audio, u.image, u.since, u.version";
+
+pub(super) fn usage(c: &mut Columns) -> rusqlite::Result<UsageCount> {
+    Ok(UsageCount {
+        text: c.count()?,
+        audio: c.count()?,
+        image: c.count()?,
+        since: c.maybe_int()?.map(Timestamp),
+        version: c.int()?,
+    })
+}
