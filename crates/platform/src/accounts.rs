@@ -6,7 +6,7 @@ use aim_backbone::cache::Cached;
 use aim_backbone::keys;
 use aim_domain::error::Checks;
 use aim_domain::{Code, Member, Profile, Refusal, Role, Session, SessionId, Tier, TokenHash, User, UserId, Username};
-use aim_store::{AccountChange, Change, CreateUser, NewUser};
+use aim_store::{AccountChange, Change, CreateUser, NewUser, StoreError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +80,8 @@ fn check_registration(form: &Registration) -> Result<Username, Refusal> {
     }
     let email = form.email.trim();
     let (name, host) = email.split_once('@').unwrap_or_default();
-    let plausible = !name.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains('@');
+    let plausible =
+        !name.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains('@');
     checks.require(
         plausible && email.len() <= 254 && !email.chars().any(|c| c.is_whitespace() || c.is_control()),
         "email",
@@ -116,9 +117,16 @@ impl Platform {
         self.create_account(form, username, tier, role).await
     }
 
-    async fn create_account(&self, form: Registration, username: Username, tier: Tier, role: Role) -> Result<User, Refusal> {
+    async fn create_account(
+        &self,
+        form: Registration,
+        username: Username,
+        tier: Tier,
+        role: Role,
+    ) -> Result<User, Refusal> {
         let password_hash = Some(self.passwords.hash(form.password, &self.ambient).await?);
-        let display_name = form.display_name.map_or_else(|| form.username.trim().to_owned(), |name| name.trim().to_owned());
+        let display_name =
+            form.display_name.map_or_else(|| form.username.trim().to_owned(), |name| name.trim().to_owned());
         let new = NewUser {
             id: self.ambient.id(),
             email: form.email.trim().to_owned(),
@@ -198,7 +206,8 @@ impl Platform {
             None => {
                 let mark = sessions.begin_load(token).await;
                 let loaded = self.store.member(token).await.or_refuse()?;
-                let member = loaded.ok_or_else(|| Refusal::unauthenticated("Sign in first: this session is over or unknown."))?;
+                let member = loaded
+                    .ok_or_else(|| Refusal::unauthenticated("Sign in first: this session is over or unknown."))?;
                 let member = Arc::new(member);
                 if let Ok(mark) = mark {
                     hint("keep a session", sessions.keep(mark, member.clone()).await);
@@ -252,9 +261,12 @@ impl Platform {
     pub async fn profile(&self, id: &UserId) -> Result<Arc<Profile>, Refusal> {
         let load = async {
             let user = self.store.user(id).await?;
-            Ok(user.map(|user| CachedProfile { version: user.version, profile: Arc::new(user.profile()) }))
+            Ok::<_, StoreError>(
+                user.map(|user| CachedProfile { version: user.version, profile: Arc::new(user.profile()) }),
+            )
         };
-        let found = self.backbone.cache.get_or_load(&keys::user_profile::<CachedProfile>(id), load).await.or_refuse()?;
+        let found =
+            self.backbone.cache.get_or_load(&keys::user_profile::<CachedProfile>(id), load).await.or_refuse()?;
         found.map(|found| found.profile.clone()).ok_or_else(|| Refusal::not_found("user"))
     }
 
@@ -262,8 +274,11 @@ impl Platform {
         let Ok(username) = Username::parse(username) else {
             return Err(Refusal::not_found("user"));
         };
-        let load = async { Ok(self.store.user_by_username(&username).await?.map(|user| CachedOwner(user.id))) };
-        let owner = self.backbone.cache.get_or_load(&keys::username::<CachedOwner>(&username), load).await.or_refuse()?;
+        let load = async {
+            Ok::<_, StoreError>(self.store.user_by_username(&username).await?.map(|user| CachedOwner(user.id)))
+        };
+        let owner =
+            self.backbone.cache.get_or_load(&keys::username::<CachedOwner>(&username), load).await.or_refuse()?;
         match owner {
             Some(owner) => self.profile(&owner.0).await,
             None => Err(Refusal::not_found("user")),
@@ -320,7 +335,8 @@ impl Platform {
         checks.length("password", &password, 8, 256);
         checks.finish()?;
         let hash = self.passwords.hash(password, &self.ambient).await?;
-        let user = self.change_by_login(login, AccountChange { password_hash: Some(hash), ..Default::default() }).await?;
+        let user =
+            self.change_by_login(login, AccountChange { password_hash: Some(hash), ..Default::default() }).await?;
         self.store.revoke_sessions(&user.id, None).await.or_refuse()?;
         Ok(user)
     }

@@ -5,7 +5,7 @@ use crate::faults::OrRefuse;
 use aim_backbone::cache::Cached;
 use aim_backbone::keys;
 use aim_domain::{Character, CharacterDraft, CharacterId, CharacterPatch, Member, Refusal, UserId};
-use aim_store::{Change, CharacterPage, CharacterQuery, SaveCharacter};
+use aim_store::{Change, CharacterPage, CharacterQuery, SaveCharacter, StoreError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -52,12 +52,19 @@ impl Platform {
 
     /// Whoever asks: for replies, whose conversation was entered through its own gate.
     pub(crate) async fn any_character(&self, id: &CharacterId) -> Result<Option<Arc<Character>>, Refusal> {
-        let load = async { Ok(self.store.character(id).await?.map(|found| CachedCharacter(Arc::new(found)))) };
+        let load = async {
+            Ok::<_, StoreError>(self.store.character(id).await?.map(|found| CachedCharacter(Arc::new(found))))
+        };
         let found = self.backbone.cache.get_or_load(&keys::character::<CachedCharacter>(id), load).await.or_refuse()?;
         Ok(found.map(|found| found.0.clone()))
     }
 
-    pub async fn update_character(&self, who: &Member, id: &CharacterId, patch: CharacterPatch) -> Result<Character, Refusal> {
+    pub async fn update_character(
+        &self,
+        who: &Member,
+        id: &CharacterId,
+        patch: CharacterPatch,
+    ) -> Result<Character, Refusal> {
         let stored = self.owned_character(who, id).await?;
         let mut draft = CharacterDraft::from(&stored);
         patch.apply(&mut draft);

@@ -72,7 +72,11 @@ pub(crate) enum ClaimEnd {
 
 impl Platform {
     /// What the model is given: the compiled prompt, the window, the claimed message.
-    pub(crate) async fn prompt_turns(&self, claim: &Claim, character: &Arc<Character>) -> Result<Vec<aim_ai::Turn>, Refusal> {
+    pub(crate) async fn prompt_turns(
+        &self,
+        claim: &Claim,
+        character: &Arc<Character>,
+    ) -> Result<Vec<aim_ai::Turn>, Refusal> {
         let compile = async {
             let (prompt, revision) = (prompt::compile(character), character.revision);
             Ok::<_, Refusal>(Some(CachedPrompt { prompt, revision }))
@@ -112,7 +116,9 @@ impl Platform {
             return claim.sender_name.clone();
         }
         match sender.parse() {
-            Ok(id) => self.profile(&id).await.map_or_else(|_| "Somebody".to_owned(), |found| found.display_name.clone()),
+            Ok(id) => {
+                self.profile(&id).await.map_or_else(|_| "Somebody".to_owned(), |found| found.display_name.clone())
+            }
             Err(_) => "Somebody".to_owned(),
         }
     }
@@ -133,7 +139,8 @@ impl Platform {
     pub(crate) async fn personality(&self, character: &Arc<Character>, raw: String) -> Option<Personality> {
         let hash = personality::reply_hash(character.revision, &raw);
         let key = keys::personality::<CachedPersonality>(&character.id, &hash);
-        let analyse = async { Ok::<_, std::convert::Infallible>(Some(CachedPersonality(personality::analyse(character, &raw)))) };
+        let analyse =
+            async { Ok::<_, std::convert::Infallible>(Some(CachedPersonality(personality::analyse(character, &raw)))) };
         match self.backbone.cache.get_or_load(&key, analyse).await {
             Ok(found) => found.map(|found| found.0.clone()),
             Err(never) => match never {},
@@ -184,7 +191,12 @@ impl Platform {
         }
     }
 
-    pub(crate) async fn end_cancelled(&self, claim: &Claim, reply: &MessageId, tokens: TokenUse) -> Result<&'static str, String> {
+    pub(crate) async fn end_cancelled(
+        &self,
+        claim: &Claim,
+        reply: &MessageId,
+        tokens: TokenUse,
+    ) -> Result<&'static str, String> {
         self.end(claim, reply, ReplyState::Cancelled, Some(tokens), None).await?;
         Ok("cancelled")
     }
@@ -237,7 +249,9 @@ impl Platform {
         let mut wait = Duration::from_millis(100);
         for _ in 1..COMMIT_TRIES {
             match command().await {
-                Err(StoreError::Unavailable(detail)) => tracing::warn!(detail, "the store did not take a reply: trying again"),
+                Err(StoreError::Unavailable(detail)) => {
+                    tracing::warn!(detail, "the store did not take a reply: trying again")
+                }
                 answer => return answer,
             }
             tokio::time::sleep(wait).await;

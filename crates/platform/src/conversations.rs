@@ -11,7 +11,11 @@ pub const MAX_PAGE: u32 = 100;
 
 impl Platform {
     /// The conversation of this pair; true when it is new, and then begins with the character's greeting.
-    pub async fn open_conversation(&self, who: &Member, character: &CharacterId) -> Result<(ConversationItem, bool), Refusal> {
+    pub async fn open_conversation(
+        &self,
+        who: &Member,
+        character: &CharacterId,
+    ) -> Result<(ConversationItem, bool), Refusal> {
         let character = self.character(who, character).await?;
         let greeting = aim_ai::prompt::expand(&character.greeting, &character.name, &who.display_name);
         let greeting = Some(greeting.trim().to_owned()).filter(|text| !text.is_empty());
@@ -30,11 +34,21 @@ impl Platform {
         found.ok_or_else(|| Refusal::not_found("conversation"))
     }
 
-    pub async fn conversations(&self, who: &Member, cursor: Option<&str>, limit: u32) -> Result<ConversationPage, Refusal> {
+    pub async fn conversations(
+        &self,
+        who: &Member,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<ConversationPage, Refusal> {
         self.store.conversations(who.user_id(), cursor, limit.clamp(1, MAX_PAGE)).await.or_refuse()
     }
 
-    pub async fn rename_conversation(&self, who: &Member, id: &ConversationId, title: &str) -> Result<ConversationItem, Refusal> {
+    pub async fn rename_conversation(
+        &self,
+        who: &Member,
+        id: &ConversationId,
+        title: &str,
+    ) -> Result<ConversationItem, Refusal> {
         let mut checks = Checks::default();
         checks.length("title", title.trim(), 1, 100);
         checks.finish()?;
@@ -55,7 +69,12 @@ impl Platform {
         Ok(())
     }
 
-    pub async fn add_member(&self, who: &Member, id: &ConversationId, user: &UserId) -> Result<ConversationItem, Refusal> {
+    pub async fn add_member(
+        &self,
+        who: &Member,
+        id: &ConversationId,
+        user: &UserId,
+    ) -> Result<ConversationItem, Refusal> {
         let item = self.conversation(who, id).await?;
         self.owner_only(item.conversation.owner_id == *who.user_id())?;
         if !self.store.add_member(id, who.user_id(), user).await.or_refuse()? {
@@ -75,7 +94,12 @@ impl Platform {
         Ok(())
     }
 
-    pub async fn messages(&self, who: &Member, id: &ConversationId, mut query: MessageQuery) -> Result<MessagePage, Refusal> {
+    pub async fn messages(
+        &self,
+        who: &Member,
+        id: &ConversationId,
+        mut query: MessageQuery,
+    ) -> Result<MessagePage, Refusal> {
         let item = self.conversation(who, id).await?;
         query.limit = query.limit.clamp(1, 200);
         self.store.messages(&item.conversation, query).await.or_refuse()

@@ -14,7 +14,9 @@ impl<T> OrRefuse<T> for Result<T, StoreError> {
         self.map_err(|error| {
             tracing::error!(%error, "the store failed");
             match error {
-                StoreError::Unavailable(_) => Refusal::unavailable("The database does not answer. Try again in a moment."),
+                StoreError::Unavailable(_) => {
+                    Refusal::unavailable("The database does not answer. Try again in a moment.")
+                }
                 StoreError::Failed(_) => Refusal::internal(),
             }
         })

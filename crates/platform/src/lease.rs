@@ -53,7 +53,9 @@ impl Platform {
             }
             match self.renew_lease().await {
                 Ok(true) => {}
-                Ok(false) => tracing::error!("this server's lease was over: its replies are dropped, it goes on under a new name"),
+                Ok(false) => tracing::error!(
+                    "this server's lease was over: its replies are dropped, it goes on under a new name"
+                ),
                 Err(error) => tracing::warn!(%error, "the lease was not renewed"),
             }
             if self.lease.current().is_none() {

@@ -61,8 +61,16 @@ impl Running {
 /// What generating came to.
 enum Generated {
     /// Said to its end, or stopped on the way; `text` may then be empty.
-    Said { text: String, raw: String, tokens: TokenCount, stopped: bool },
-    Failed { refusal: Refusal, tokens: Option<TokenCount> },
+    Said {
+        text: String,
+        raw: String,
+        tokens: TokenCount,
+        stopped: bool,
+    },
+    Failed {
+        refusal: Refusal,
+        tokens: Option<TokenCount>,
+    },
     Lost,
 }
 
@@ -120,7 +128,9 @@ impl Platform {
                     ClaimEnd::Stale => Ok("stale"),
                 }
             }
-            Generated::Said { tokens, stopped: true, .. } => self.end_cancelled(claim, &reply, self.token_use(claim, tokens)).await,
+            Generated::Said { tokens, stopped: true, .. } => {
+                self.end_cancelled(claim, &reply, self.token_use(claim, tokens)).await
+            }
             Generated::Said { tokens, .. } => {
                 let refusal = Refusal::unavailable("The character had nothing to say. Try again.");
                 self.end_failed(claim, &reply, refusal, Some(self.token_use(claim, tokens))).await
@@ -136,7 +146,14 @@ impl Platform {
         }
     }
 
-    async fn generate(&self, turn: &Turn, claim: &Claim, character: &Arc<Character>, reply: &MessageId, stop: &Stop) -> Generated {
+    async fn generate(
+        &self,
+        turn: &Turn,
+        claim: &Claim,
+        character: &Arc<Character>,
+        reply: &MessageId,
+        stop: &Stop,
+    ) -> Generated {
         let failed = |refusal| Generated::Failed { refusal, tokens: None };
         if let Err(refusal) = self.check_token_ceiling().await {
             return failed(refusal);
@@ -174,7 +191,15 @@ impl Platform {
                     return voice.ended(TokenCount { prompt: prompt_estimate, completion }, true).await;
                 }
                 piece = stream.next() => match piece {
-                    Some(Ok(Piece::Text(text))) => voice.hear(&text).await,
+                    Some(Ok(Piece::Text(text))) => {
+                        voice.hear(&text).await;
+                        // The character has said all it has to say; what would follow is not its own.
+                        if voice.cleaner.is_over() {
+                            drop(stream);
+                            let completion = tokens::estimate(&voice.raw);
+                            return voice.ended(TokenCount { prompt: prompt_estimate, completion }, false).await;
+                        }
+                    }
                     Some(Ok(Piece::End { tokens, .. })) => return voice.ended(tokens, false).await,
                     Some(Err(error)) => {
                         let completion = tokens::estimate(&voice.raw);

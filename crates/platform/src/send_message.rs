@@ -11,7 +11,8 @@ use aim_backbone::turns::Turn;
 use aim_domain::error::Checks;
 use aim_domain::usage::usage_limit;
 use aim_domain::{
-    Code, ConversationId, Kind, Member, Message, Phase, Refusal, ReplyState, RoomEvent, Rule, UploadId, Usage, UserEvent,
+    Code, ConversationId, Kind, Member, Message, Phase, Refusal, ReplyState, RoomEvent, Rule, UploadId, Usage,
+    UserEvent,
 };
 use aim_store::{SendMessage, Sent};
 use std::time::Duration;
@@ -96,8 +97,10 @@ impl Platform {
                 Ok(Accepted { message, state, usage: self.usage_view(who, usage) })
             }
             Sent::UsageFull { usage } => Err(self.usage_refusal(who, outgoing.kind, self.usage_view(who, usage))),
-            Sent::LineFull => Err(Refusal::new(Code::RateLimited, "Too many messages wait in this conversation already.")
-                .retry_after(Duration::from_secs(10))),
+            Sent::LineFull => {
+                Err(Refusal::new(Code::RateLimited, "Too many messages wait in this conversation already.")
+                    .retry_after(Duration::from_secs(10)))
+            }
             Sent::NotFound => Err(Refusal::not_found("conversation")),
         }
     }

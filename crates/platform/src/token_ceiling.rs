@@ -58,7 +58,9 @@ impl Platform {
         if Ceiling(Some(self.settings.daily_tokens)).allows(used) {
             Ok(())
         } else {
-            Err(Refusal::unavailable("This server has used all its tokens of today. Characters answer again after midnight UTC."))
+            Err(Refusal::unavailable(
+                "This server has used all its tokens of today. Characters answer again after midnight UTC.",
+            ))
         }
     }
 }

@@ -52,10 +52,8 @@ impl Platform {
             let platform = platform.clone();
             async move { platform.run_reply_job(run).await }.boxed()
         });
-        let settings = WorkerSettings {
-            concurrency: self.settings.reply_concurrency,
-            stalled_after: self.settings.server_lease,
-        };
+        let settings =
+            WorkerSettings { concurrency: self.settings.reply_concurrency, stalled_after: self.settings.server_lease };
         self.backbone.queue.work(QUEUE, settings, handler).await
     }
 

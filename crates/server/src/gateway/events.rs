@@ -1,0 +1,263 @@
+//! What clients ask of the gateway: the events of API.md part 4, each turned into one action of the platform.
+
+use super::Gateway;
+use super::client::{Identity, Socket};
+use super::packet;
+use aim_backbone::bus::{Origin, RoomNote};
+use aim_domain::event::EventError;
+use aim_domain::{Code, ConversationId, Kind, Member, Message, Partial, Phase, Refusal, RoomEvent, UploadId, Usage};
+use aim_platform::{Outgoing, Via};
+use aim_store::MessageQuery;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// Messages that a join brings at the most; API.md part 4.
+const MAX_MISSED: u32 = 200;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Join {
+    conversation_id: String,
+    after_seq: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Joined<'a> {
+    ok: bool,
+    state: Phase,
+    pending: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
+    messages: &'a [Message],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    has_more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<&'a Partial>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct About {
+    conversation_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Send {
+    conversation_id: String,
+    client_id: String,
+    #[serde(rename = "type", default)]
+    kind: Kind,
+    text: Option<String>,
+    upload_id: Option<UploadId>,
+}
+
+#[derive(Serialize)]
+struct Sent {
+    ok: bool,
+    message: Message,
+    state: Phase,
+    usage: Usage,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TypingNow {
+    conversation_id: String,
+    typing: bool,
+}
+
+#[derive(Serialize)]
+struct Done {
+    ok: bool,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    ok: bool,
+    error: EventError,
+}
+
+/// An acknowledgement that is still owed; nothing goes out where the client asked for none.
+pub struct Ack<'a> {
+    socket: &'a Socket,
+    id: Option<u64>,
+}
+
+impl<'a> Ack<'a> {
+    pub fn new(socket: &'a Socket, id: Option<u64>) -> Self {
+        Self { socket, id }
+    }
+
+    pub fn send(&self, answer: &impl Serialize) {
+        if let Some(id) = self.id
+            && self.socket.emit(packet::encode_ack(id, answer)).is_err()
+        {
+            tracing::debug!(sid = %self.socket.id, "an acknowledgement found no room");
+        }
+    }
+
+    pub fn answer(&self, outcome: Result<impl Serialize, Refusal>) {
+        match outcome {
+            Ok(answer) => self.send(&answer),
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    pub fn refuse(&self, refusal: &Refusal) {
+        self.send(&Refused { ok: false, error: refusal.into() });
+    }
+}
+
+impl Gateway {
+    pub(super) async fn on_event(self: &Arc<Self>, socket: &Socket, identity: &Identity, ack: Option<u64>, args: &str) {
+        let ack = Ack::new(socket, ack);
+        let Some((name, payload)) = packet::event(args) else {
+            ack.refuse(&Refusal::new(Code::Validation, "An event is a name and a payload."));
+            return;
+        };
+        let who = match self.platform.authenticate_hash(&identity.token).await {
+            Ok(who) => who,
+            Err(refusal) => {
+                ack.refuse(&refusal);
+                if refusal.code == Code::Unauthenticated {
+                    self.close(socket);
+                }
+                return;
+            }
+        };
+        match name.as_str() {
+            "conversation:join" => self.join(socket, &who, &ack, payload).await,
+            "conversation:leave" => ack.answer(self.leave(socket, payload).await),
+            "message:send" => ack.answer(self.send(&who, payload).await),
+            "message:cancel" => ack.answer(self.cancel(&who, payload).await),
+            "typing" => ack.answer(self.typing(socket, &who, payload).await),
+            _ => ack.refuse(&Refusal::new(Code::NotFound, "There is no such event.")),
+        }
+    }
+
+    async fn join(self: &Arc<Self>, socket: &Socket, who: &Member, ack: &Ack<'_>, payload: &RawValue) {
+        let asked =
+            parse::<Join>(payload).and_then(|asked| Ok((conversation_id(&asked.conversation_id)?, asked.after_seq)));
+        let outcome = match asked {
+            Ok((id, after)) => self.join_room(socket, who, ack, &id, after).await,
+            Err(refusal) => Err(refusal),
+        };
+        if let Err(refusal) = outcome {
+            ack.refuse(&refusal);
+        }
+    }
+
+    /// The acknowledgement goes out while the room stands still: all before it is in it, all after it follows.
+    async fn join_room(
+        self: &Arc<Self>,
+        socket: &Socket,
+        who: &Member,
+        ack: &Ack<'_>,
+        id: &ConversationId,
+        after: Option<u64>,
+    ) -> Result<(), Refusal> {
+        self.platform.conversation(who, id).await?;
+        if !socket.data.enter(id) {
+            return Err(Refusal::conflict("This socket is in too many conversations. Leave one first."));
+        }
+        let (room, _open) = match self.rooms.open(id).await {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                socket.data.leave(id);
+                return Err(refusal);
+            }
+        };
+        let mut from = after;
+        let (mut missed, mut has_more) = (Vec::new(), false);
+        loop {
+            if let Some(seq) = from {
+                let left = MAX_MISSED.saturating_sub(u32::try_from(missed.len()).unwrap_or(MAX_MISSED));
+                let query = MessageQuery { after: Some(seq), limit: left.max(1), ..Default::default() };
+                let page = self.platform.messages(who, id, query).await?;
+                has_more = page.has_more;
+                missed.extend(page.items);
+                from = missed.last().map_or(from, |message: &Message| Some(message.seq));
+            }
+            let complete = room.join(socket, |snapshot| {
+                // The room may have moved on since the page was read; then what is new has to be read as well.
+                if !has_more && from.is_some_and(|seq| seq < snapshot.last_seq) {
+                    return false;
+                }
+                // What is stored and has not gone out yet comes as an event.
+                missed.retain(|message| message.seq <= snapshot.last_seq);
+                ack.send(&Joined {
+                    ok: true,
+                    state: snapshot.turn.state,
+                    pending: snapshot.turn.pending,
+                    position: snapshot.turn.position,
+                    messages: &missed,
+                    has_more,
+                    partial: snapshot.partial.as_ref(),
+                });
+                true
+            });
+            if complete {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn leave(self: &Arc<Self>, socket: &Socket, payload: &RawValue) -> Result<Done, Refusal> {
+        let id = conversation_id(&parse::<About>(payload)?.conversation_id)?;
+        socket.data.leave(&id);
+        self.rooms.leave(&id, socket.id).await;
+        Ok(Done { ok: true })
+    }
+
+    async fn send(&self, who: &Member, payload: &RawValue) -> Result<Sent, Refusal> {
+        let send = parse::<Send>(payload)?;
+        let outgoing = Outgoing {
+            conversation: conversation_id(&send.conversation_id)?,
+            client_id: send.client_id,
+            kind: send.kind,
+            text: send.text,
+            upload_id: send.upload_id,
+        };
+        let accepted = self.platform.send_message(who, outgoing, Via::Socket).await.outcome?;
+        Ok(Sent { ok: true, message: accepted.message, state: accepted.state, usage: accepted.usage })
+    }
+
+    async fn cancel(&self, who: &Member, payload: &RawValue) -> Result<Done, Refusal> {
+        let id = conversation_id(&parse::<About>(payload)?.conversation_id)?;
+        self.platform.cancel(who, &id).await?;
+        Ok(Done { ok: true })
+    }
+
+    /// Only somebody in the room types in it: joining checked that they may.
+    async fn typing(&self, socket: &Socket, who: &Member, payload: &RawValue) -> Result<Done, Refusal> {
+        let typing = parse::<TypingNow>(payload)?;
+        let id = conversation_id(&typing.conversation_id)?;
+        if !socket.data.is_in(&id) {
+            return Err(Refusal::not_found("conversation"));
+        }
+        let event = RoomEvent::Typing {
+            conversation_id: id.clone(),
+            user_id: Some(who.user_id().clone()),
+            character_id: None,
+            typing: typing.typing,
+        };
+        let origin = Origin { server: self.platform.incarnation(), socket: socket.id.to_string() };
+        let note = RoomNote { event, origin: Some(origin) };
+        self.platform.backbone.bus.publish_room(&id, note).await.map_err(|_| Refusal::unavailable("Not told."))?;
+        Ok(Done { ok: true })
+    }
+}
+
+fn parse<T: DeserializeOwned>(payload: &RawValue) -> Result<T, Refusal> {
+    serde_json::from_str(payload.get())
+        .map_err(|error| Refusal::new(Code::Validation, format!("The payload does not fit: {error}.")))
+}
+
+/// What is no id is nobody's conversation.
+fn conversation_id(text: &str) -> Result<ConversationId, Refusal> {
+    ConversationId::parse(text).map_err(|_| Refusal::not_found("conversation"))
+}

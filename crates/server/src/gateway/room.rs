@@ -1,0 +1,315 @@
+//! One conversation's sockets on this server, and the order in which they are told.
+//!
+//! `message:new` goes out by `seq`, each once. A message that comes too early waits until the gap is filled, from the bus
+//! or from the store, and whatever came after it waits with it. The room knows the reply under way so far, so that
+//! somebody who joins gets exactly what the deltas to come continue.
+
+use super::client::Socket;
+use super::packet;
+use aim_backbone::bus::RoomNote;
+use aim_domain::message::utf16_len;
+use aim_domain::{ConversationId, ConversationState, Message, Partial, ReplyState, RoomEvent};
+use engineioxide::Str;
+use engineioxide::socket::Sid;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Events that may wait for a gap to be filled; more, and the room is told to join again.
+const MAX_HELD: usize = 2_000;
+
+pub struct Room {
+    pub id: ConversationId,
+    state: Mutex<State>,
+    /// Whether it hears the bus; held while it opens, closes, and while somebody joins.
+    pub opening: Arc<tokio::sync::Mutex<bool>>,
+}
+
+struct State {
+    open: bool,
+    /// The last `seq` that went out.
+    last_seq: u64,
+    /// Messages beyond a gap.
+    ahead: BTreeMap<u64, Arc<RoomNote>>,
+    /// What came while a gap was open, or before the room was.
+    held: VecDeque<Arc<RoomNote>>,
+    reply: Option<Reply>,
+    turn: ConversationState,
+    sockets: HashMap<Sid, Socket>,
+}
+
+struct Reply {
+    partial: Partial,
+    /// UTF-16 code units of its text.
+    offset: u64,
+}
+
+impl Reply {
+    fn new(partial: Partial) -> Self {
+        Self { offset: utf16_len(&partial.text), partial }
+    }
+}
+
+/// What somebody who joins is told.
+#[derive(Debug, PartialEq)]
+pub struct Snapshot {
+    pub last_seq: u64,
+    pub partial: Option<Partial>,
+    pub turn: ConversationState,
+}
+
+/// What is left to do after an event was taken in.
+#[derive(Default)]
+pub struct Delivery {
+    /// Sockets whose buffer was full.
+    pub lagging: Vec<Socket>,
+    /// A message is missing before one that has come.
+    pub gap: bool,
+}
+
+impl Room {
+    pub fn new(id: ConversationId) -> Self {
+        let state = State {
+            open: false,
+            last_seq: 0,
+            ahead: BTreeMap::new(),
+            held: VecDeque::new(),
+            reply: None,
+            turn: ConversationState::default(),
+            sockets: HashMap::new(),
+        };
+        Self { id, state: Mutex::new(state), opening: Arc::default() }
+    }
+
+    /// Begins with what is known from the store and the bus, then takes in what came meanwhile.
+    pub fn open(&self, last_seq: u64, partial: Option<Partial>, turn: ConversationState) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut state = self.state.lock();
+        (state.last_seq, state.reply, state.turn, state.open) = (last_seq, partial.map(Reply::new), turn, true);
+        state.release(&self.id, &mut delivery);
+        delivery
+    }
+
+    pub fn deliver(&self, note: Arc<RoomNote>) -> Delivery {
+        let mut delivery = Delivery::default();
+        self.state.lock().take(&self.id, note, &mut delivery);
+        delivery
+    }
+
+    /// Takes in messages that were read from the store.
+    pub fn fill(&self, messages: Vec<Message>) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut state = self.state.lock();
+        for message in messages {
+            state.take(&self.id, Arc::new(RoomEvent::MessageNew { message }.into()), &mut delivery);
+        }
+        delivery
+    }
+
+    /// Gives up on a gap: everyone is to join again, and the room goes on behind it.
+    pub fn give_up(&self, last_seq: u64) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut state = self.state.lock();
+        state.last_seq = state.last_seq.max(last_seq);
+        let behind = state.last_seq;
+        state.ahead.retain(|seq, _| *seq > behind);
+        state.resync(&self.id, &mut delivery);
+        state.release(&self.id, &mut delivery);
+        delivery
+    }
+
+    /// Lets a socket in and tells it where the room stands, with nothing in between: `welcome` is called under the room's
+    /// lock with a snapshot, and false from it lets nobody in.
+    pub fn join(&self, socket: &Socket, welcome: impl FnOnce(&Snapshot) -> bool) -> bool {
+        let mut state = self.state.lock();
+        let snapshot = Snapshot {
+            last_seq: state.last_seq,
+            partial: state.reply.as_ref().map(|reply| reply.partial.clone()),
+            turn: state.turn,
+        };
+        let joined = welcome(&snapshot);
+        if joined {
+            state.sockets.insert(socket.id, socket.clone());
+        }
+        joined
+    }
+
+    /// True when nobody is left.
+    pub fn leave(&self, sid: Sid) -> bool {
+        let mut state = self.state.lock();
+        state.sockets.remove(&sid);
+        state.sockets.is_empty()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.state.lock().sockets.is_empty()
+    }
+
+    pub fn sockets(&self) -> Vec<Socket> {
+        self.state.lock().sockets.values().cloned().collect()
+    }
+
+    pub fn last_seq(&self) -> u64 {
+        self.state.lock().last_seq
+    }
+
+    pub fn has_gap(&self) -> bool {
+        !self.state.lock().ahead.is_empty()
+    }
+
+    /// A reply is under way or waited for.
+    pub fn awaits_reply(&self) -> bool {
+        let state = self.state.lock();
+        state.open && state.turn != ConversationState::default()
+    }
+}
+
+impl State {
+    fn take(&mut self, room: &ConversationId, note: Arc<RoomNote>, delivery: &mut Delivery) {
+        if !self.open || (!self.ahead.is_empty() && waits_for_gap(&note.event)) {
+            if self.held.len() < MAX_HELD {
+                self.held.push_back(note);
+            } else if self.open {
+                self.held.clear();
+                self.resync(room, delivery);
+            }
+            return;
+        }
+        match &note.event {
+            RoomEvent::MessageNew { message } => {
+                let seq = message.seq;
+                if seq <= self.last_seq {
+                    return;
+                }
+                if seq > self.last_seq + 1 {
+                    self.ahead.insert(seq, note);
+                    delivery.gap = true;
+                    return;
+                }
+                self.emit_message(&note, message, delivery);
+                self.release(room, delivery);
+            }
+            event => {
+                if self.note(event, room, delivery) {
+                    self.emit(&note, delivery);
+                }
+            }
+        }
+    }
+
+    /// Sends what waited for the gap, as far as it is closed.
+    fn release(&mut self, room: &ConversationId, delivery: &mut Delivery) {
+        while let Some(note) = self.ahead.remove(&(self.last_seq + 1)) {
+            if let RoomEvent::MessageNew { message } = &note.event {
+                self.emit_message(&note, message, delivery);
+            }
+        }
+        delivery.gap = !self.ahead.is_empty();
+        if self.ahead.is_empty() {
+            for note in std::mem::take(&mut self.held) {
+                self.take(room, note, delivery);
+            }
+        }
+    }
+
+    fn emit_message(&mut self, note: &RoomNote, message: &Message, delivery: &mut Delivery) {
+        self.last_seq = message.seq;
+        self.end_reply(message.in_reply_to.as_ref());
+        self.emit(note, delivery);
+    }
+
+    /// Follows what an event says of the reply and the turn; false when it must not go out.
+    fn note(&mut self, event: &RoomEvent, room: &ConversationId, delivery: &mut Delivery) -> bool {
+        match event {
+            RoomEvent::ReplyStart { message_id, in_reply_to, .. } => {
+                let (message_id, in_reply_to) = (message_id.clone(), in_reply_to.clone());
+                let known = self.reply.as_ref().is_some_and(|reply| reply.partial.message_id == message_id);
+                if !known {
+                    self.reply = Some(Reply::new(Partial { message_id, in_reply_to, text: String::new() }));
+                }
+                !known
+            }
+            RoomEvent::ReplyDelta { message_id, offset, text, .. } => match &mut self.reply {
+                Some(reply) if reply.partial.message_id == *message_id && reply.offset == *offset => {
+                    reply.offset += utf16_len(text);
+                    reply.partial.text.push_str(text);
+                    true
+                }
+                // Known from the snapshot already.
+                Some(reply) if reply.partial.message_id == *message_id && reply.offset > *offset => false,
+                _ => {
+                    self.resync(room, delivery);
+                    false
+                }
+            },
+            RoomEvent::ReplyError { in_reply_to, .. } => {
+                self.end_reply(Some(in_reply_to));
+                true
+            }
+            RoomEvent::MessageUpdated { message } => {
+                if message.reply_state != Some(ReplyState::Due) {
+                    self.end_reply(Some(&message.id));
+                }
+                true
+            }
+            RoomEvent::State { state, .. } => {
+                let changed = self.turn != *state;
+                self.turn = *state;
+                changed
+            }
+            RoomEvent::MessageNew { .. } | RoomEvent::Typing { .. } | RoomEvent::Resync { .. } => true,
+        }
+    }
+
+    fn end_reply(&mut self, asked: Option<&aim_domain::MessageId>) {
+        if self.reply.as_ref().is_some_and(|reply| Some(&reply.partial.in_reply_to) == asked) {
+            self.reply = None;
+        }
+    }
+
+    fn resync(&mut self, room: &ConversationId, delivery: &mut Delivery) {
+        metrics::counter!("aim_resyncs_total").increment(1);
+        self.emit(&RoomEvent::Resync { conversation_id: room.clone() }.into(), delivery);
+    }
+
+    fn emit(&self, note: &RoomNote, delivery: &mut Delivery) {
+        if self.sockets.is_empty() {
+            return;
+        }
+        let Some(packet) = encode(&note.event) else { return };
+        let except = note.origin.as_ref().and_then(|origin| origin.socket.parse::<Sid>().ok());
+        for (sid, socket) in &self.sockets {
+            if except == Some(*sid) {
+                continue;
+            }
+            if let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) = socket.emit(packet.clone()) {
+                delivery.lagging.push(socket.clone());
+            }
+        }
+    }
+}
+
+/// What makes sense only after the messages before it.
+fn waits_for_gap(event: &RoomEvent) -> bool {
+    match event {
+        RoomEvent::ReplyStart { .. }
+        | RoomEvent::ReplyDelta { .. }
+        | RoomEvent::ReplyError { .. }
+        | RoomEvent::MessageUpdated { .. } => true,
+        RoomEvent::MessageNew { .. }
+        | RoomEvent::Typing { .. }
+        | RoomEvent::Resync { .. }
+        | RoomEvent::State { .. } => false,
+    }
+}
+
+/// The packet of an event. Between servers it reads `{"event":NAME,"payload":{…}}`: a client gets the two apart.
+pub fn encode<E: serde::Serialize>(event: &E) -> Option<Str> {
+    let json = serde_json::to_string(event).ok()?;
+    let rest = json.strip_prefix("{\"event\":\"")?;
+    let (name, rest) = rest.split_once("\",\"payload\":")?;
+    Some(packet::encode_event(name, rest.strip_suffix('}')?))
+}
+
+#[cfg(test)]
+mod tests;

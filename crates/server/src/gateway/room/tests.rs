@@ -1,0 +1,158 @@
+//! What a room knows after events arrived in any order. What sockets receive of it is tested over the wire.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::*;
+use aim_domain::{Author, Kind, Phase, Timestamp};
+
+fn id(text: &str) -> ConversationId {
+    text.parse().unwrap()
+}
+
+fn message(seq: u64, in_reply_to: Option<&str>) -> Message {
+    Message {
+        id: format!("m{seq}").parse().unwrap(),
+        conversation_id: id("c1"),
+        seq,
+        role: if in_reply_to.is_some() { Author::Character } else { Author::User },
+        sender_id: "u1".into(),
+        kind: Kind::Text,
+        text: "Ahoy".into(),
+        media: None,
+        in_reply_to: in_reply_to.map(|id| id.parse().unwrap()),
+        client_id: None,
+        created_at: Timestamp(0),
+        reply_state: None,
+        variants: None,
+        personality: None,
+    }
+}
+
+fn new(seq: u64) -> Arc<RoomNote> {
+    Arc::new(RoomEvent::MessageNew { message: message(seq, None) }.into())
+}
+
+fn start(reply: &str, asked: &str) -> Arc<RoomNote> {
+    let (message_id, in_reply_to) = (reply.parse().unwrap(), asked.parse().unwrap());
+    Arc::new(RoomEvent::ReplyStart { conversation_id: id("c1"), message_id, in_reply_to }.into())
+}
+
+fn delta(reply: &str, offset: u64, text: &str) -> Arc<RoomNote> {
+    let message_id = reply.parse().unwrap();
+    Arc::new(RoomEvent::ReplyDelta { conversation_id: id("c1"), message_id, offset, text: text.into() }.into())
+}
+
+fn open_room(last_seq: u64) -> Room {
+    let room = Room::new(id("c1"));
+    room.open(last_seq, None, ConversationState::default());
+    room
+}
+
+fn said(room: &Room) -> Option<String> {
+    room.state.lock().reply.as_ref().map(|reply| reply.partial.text.clone())
+}
+
+#[test]
+fn messages_go_out_by_seq_whatever_order_they_come_in() {
+    let room = open_room(0);
+    assert!(room.deliver(new(3)).gap);
+    assert!(room.deliver(new(2)).gap);
+    assert_eq!(room.last_seq(), 0);
+    assert!(!room.deliver(new(1)).gap);
+    assert_eq!((room.last_seq(), room.has_gap()), (3, false));
+}
+
+#[test]
+fn a_message_that_went_out_does_not_again() {
+    let room = open_room(4);
+    room.deliver(new(4));
+    room.deliver(new(2));
+    assert_eq!((room.last_seq(), room.has_gap()), (4, false));
+}
+
+#[test]
+fn a_gap_is_filled_from_the_store() {
+    let room = open_room(1);
+    assert!(room.deliver(new(4)).gap);
+    assert!(!room.fill(vec![message(2, None), message(3, None)]).gap);
+    assert_eq!(room.last_seq(), 4);
+}
+
+#[test]
+fn a_reply_waits_for_the_message_that_it_answers() {
+    let room = open_room(1);
+    room.deliver(new(3));
+    room.deliver(start("r1", "m3"));
+    room.deliver(delta("r1", 0, "Aye"));
+    assert_eq!(said(&room), None);
+    room.deliver(new(2));
+    assert_eq!((room.last_seq(), said(&room).as_deref()), (3, Some("Aye")));
+}
+
+#[test]
+fn deltas_that_are_known_already_change_nothing() {
+    let room = Room::new(id("c1"));
+    room.deliver(delta("r1", 4, " there"));
+    room.deliver(delta("r1", 10, "!"));
+    let partial =
+        Partial { message_id: "r1".parse().unwrap(), in_reply_to: "m1".parse().unwrap(), text: "Ahoy there".into() };
+    room.open(1, Some(partial), ConversationState::default());
+    assert_eq!(said(&room).as_deref(), Some("Ahoy there!"));
+}
+
+#[test]
+fn offsets_count_utf16_code_units() {
+    let room = open_room(1);
+    room.deliver(start("r1", "m1"));
+    room.deliver(delta("r1", 0, "🌊"));
+    room.deliver(delta("r1", 2, "é"));
+    room.deliver(delta("r1", 3, "."));
+    assert_eq!(said(&room).as_deref(), Some("🌊é."));
+}
+
+#[test]
+fn a_reply_that_starts_anew_replaces_what_was_said() {
+    let room = open_room(1);
+    room.deliver(start("r1", "m1"));
+    room.deliver(delta("r1", 0, "One"));
+    room.deliver(start("r2", "m1"));
+    room.deliver(delta("r1", 3, " more"));
+    assert_eq!(said(&room).as_deref(), Some(""));
+    room.deliver(delta("r2", 0, "Two"));
+    assert_eq!(said(&room).as_deref(), Some("Two"));
+}
+
+#[test]
+fn a_reply_is_over_when_its_message_comes() {
+    let room = open_room(1);
+    room.deliver(start("r1", "m1"));
+    room.deliver(delta("r1", 0, "Aye"));
+    room.deliver(Arc::new(RoomEvent::MessageNew { message: message(2, Some("m1")) }.into()));
+    assert_eq!(said(&room), None);
+}
+
+#[test]
+fn a_flood_behind_a_gap_is_bounded() {
+    let room = open_room(0);
+    room.deliver(new(2));
+    for n in 0..MAX_HELD as u64 + 10 {
+        room.deliver(start(&format!("r{n}"), "m1"));
+    }
+    assert!(room.state.lock().held.len() <= MAX_HELD);
+}
+
+#[test]
+fn a_room_that_waits_is_compared_with_the_store() {
+    let room = open_room(1);
+    assert!(!room.awaits_reply());
+    let state = ConversationState { state: Phase::Queued, pending: 1, position: Some(1) };
+    room.deliver(Arc::new(RoomEvent::State { conversation_id: id("c1"), state }.into()));
+    assert!(room.awaits_reply());
+}
+
+#[test]
+fn a_packet_has_the_events_name_and_its_payload() {
+    let state = ConversationState { state: Phase::Idle, pending: 0, position: None };
+    let packet = encode(&RoomEvent::State { conversation_id: id("c1"), state }).unwrap();
+    assert_eq!(packet.as_str(), r#"2["conversation:state",{"conversationId":"c1","state":"idle","pending":0}]"#);
+}

@@ -1,0 +1,142 @@
+//! All rooms with a member on this server: opened by the first who joins, closed when the last one leaves.
+
+use super::client::Socket;
+use super::room::{Delivery, Room};
+use aim_backbone::bus::RoomNote;
+use aim_domain::{ConversationId, Refusal};
+use aim_platform::Platform;
+use engineioxide::socket::Sid;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
+
+/// How long a gap may stay open before the store is asked.
+const GAP_PATIENCE: Duration = Duration::from_millis(100);
+/// Messages read at once to fill a gap; more are missing only after a long outage, when joining again is quicker.
+const FILL: u32 = 200;
+
+pub struct Rooms {
+    platform: Platform,
+    rooms: Mutex<HashMap<ConversationId, Arc<Room>>>,
+    /// Where sockets that cannot keep up are noted.
+    lagging: Arc<dyn Fn(Socket, &ConversationId) + Send + Sync>,
+}
+
+impl Rooms {
+    pub fn new(platform: Platform, lagging: Arc<dyn Fn(Socket, &ConversationId) + Send + Sync>) -> Self {
+        Self { platform, rooms: Mutex::default(), lagging }
+    }
+
+    pub fn get(&self, id: &ConversationId) -> Option<Arc<Room>> {
+        self.rooms.lock().get(id).cloned()
+    }
+
+    pub fn all(&self) -> Vec<Arc<Room>> {
+        self.rooms.lock().values().cloned().collect()
+    }
+
+    /// The room, open: it hears the bus and knows the last `seq` and the reply under way. It stays open while the guard is held.
+    pub async fn open(self: &Arc<Self>, id: &ConversationId) -> Result<(Arc<Room>, OwnedMutexGuard<bool>), Refusal> {
+        loop {
+            let room = self.rooms.lock().entry(id.clone()).or_insert_with(|| Arc::new(Room::new(id.clone()))).clone();
+            let mut open = room.opening.clone().lock_owned().await;
+            // It may have closed while we waited.
+            if !self.get(id).is_some_and(|current| Arc::ptr_eq(&current, &room)) {
+                continue;
+            }
+            if !*open {
+                self.begin(&room).await?;
+                *open = true;
+            }
+            return Ok((room, open));
+        }
+    }
+
+    async fn begin(self: &Arc<Self>, room: &Arc<Room>) -> Result<(), Refusal> {
+        let fault = |fault| {
+            tracing::error!(%fault, "a room could not be opened");
+            Refusal::unavailable("The conversation cannot be opened right now. Try again in a moment.")
+        };
+        let bus = &self.platform.backbone.bus;
+        bus.subscribe_room(&room.id).await.map_err(fault)?;
+        // In this order: what is committed or said after each read still comes by the bus.
+        let turn = self.platform.room_state(&room.id).await?;
+        let partial = bus.partial(&room.id).await.map_err(fault)?;
+        let last_seq = self.platform.last_seq(&room.id).await?;
+        let delivery = room.open(last_seq, partial, turn);
+        self.settle(room, delivery);
+        Ok(())
+    }
+
+    pub fn deliver(self: &Arc<Self>, id: &ConversationId, note: Arc<RoomNote>) {
+        if let Some(room) = self.get(id) {
+            let delivery = room.deliver(note);
+            self.settle(&room, delivery);
+        }
+    }
+
+    /// Lets a socket go; the room closes behind the last one.
+    pub async fn leave(&self, id: &ConversationId, sid: Sid) {
+        let Some(room) = self.get(id) else { return };
+        if !room.leave(sid) {
+            return;
+        }
+        // Nobody may open it anew while it closes.
+        let mut open = room.opening.lock().await;
+        if !room.is_empty() {
+            return;
+        }
+        {
+            let mut rooms = self.rooms.lock();
+            if rooms.get(id).is_some_and(|current| Arc::ptr_eq(current, &room)) {
+                rooms.remove(id);
+            }
+        }
+        if std::mem::take(&mut *open)
+            && let Err(fault) = self.platform.backbone.bus.unsubscribe_room(id).await
+        {
+            tracing::warn!(%fault, "a room's channel stays open");
+        }
+    }
+
+    /// Compares a room that awaits something with the store, and tells it what it missed.
+    pub async fn catch_up(self: &Arc<Self>, room: &Arc<Room>) {
+        let from = room.last_seq();
+        match self.platform.missed(&room.id, from, FILL).await {
+            Ok(messages) if messages.len() < FILL as usize => {
+                if !messages.is_empty() {
+                    let delivery = room.fill(messages);
+                    self.lag(room, delivery);
+                }
+            }
+            Ok(messages) => {
+                let last = messages.last().map_or(from, |message| message.seq);
+                let newest = self.platform.last_seq(&room.id).await.unwrap_or(last);
+                let delivery = room.give_up(newest);
+                self.lag(room, delivery);
+            }
+            Err(refusal) => tracing::warn!(%refusal, "a room could not be compared with the store"),
+        }
+    }
+
+    fn settle(self: &Arc<Self>, room: &Arc<Room>, delivery: Delivery) {
+        if delivery.gap {
+            let (rooms, room) = (self.clone(), room.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(GAP_PATIENCE).await;
+                if room.has_gap() {
+                    rooms.catch_up(&room).await;
+                }
+            });
+        }
+        self.lag(room, delivery);
+    }
+
+    fn lag(&self, room: &Room, delivery: Delivery) {
+        for socket in delivery.lagging {
+            (self.lagging)(socket, &room.id);
+        }
+    }
+}
