@@ -86,4 +86,3 @@ web/dist/index.html: web/node_modules/.package-lock.json $(page_sources)
 $(model):
 	$(say) "Fetching the demo model"
 	scripts/fetch-demo-model.sh $@
-	@touch $@
