@@ -75,8 +75,9 @@ export class Chat {
     this.#patch({ error: undefined });
     try {
       const page = await this.#page();
+      const kept = this.#recallUnsent();
       this.#do({ type: 'history', messages: page.items, hasMore: page.hasMore });
-      this.#do({ type: 'restored', unsent: this.#recallUnsent() });
+      this.#do({ type: 'restored', unsent: kept });
       this.#join();
     } catch (error) {
       this.#patch({ error: asApiError(error) });

@@ -93,7 +93,7 @@ export function Composer(props: {
       <div className="composer__inner">
         <div className="composer__status">
           <span className="composer__state" role="status" aria-live="polite">
-            {status}
+            <span className="composer__words">{status}</span>
             {answering && connection === 'connected' && (
               <span className="dots" aria-hidden="true">
                 <i />
@@ -102,7 +102,12 @@ export function Composer(props: {
               </span>
             )}
           </span>
-          <span className={isLow ? 'composer__usage composer__usage--low' : 'composer__usage'}>{left}</span>
+          {left !== undefined && (
+            <span className={isLow ? 'composer__usage composer__usage--low' : 'composer__usage'}>
+              {left.left}
+              <span className="composer__until"> {left.until}</span>
+            </span>
+          )}
         </div>
         {spent !== undefined && <Notice tone="warning">{spent}</Notice>}
         {wait > 0 && (

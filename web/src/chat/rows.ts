@@ -45,7 +45,7 @@ export function transcriptRows(state: ChatState): Row[] {
       new Date(at).getTime() - new Date(before.at).getTime() < TOGETHER;
     const previous = rows.at(-1);
     if (isTogether && previous !== undefined && previous.kind !== 'day') previous.last = false;
-    rows.push({ ...row, follows: isTogether, last: true });
+    rows.push({ ...row, follows: isTogether && !('answers' in row && row.answers), last: true });
     before = { sender, at, id };
   };
   /** Nothing when the answered message stands right before its reply. */

@@ -127,7 +127,7 @@ export function reduceChat(state: ChatState, action: ChatAction): ChatState {
     case 'typed':
       return { ...state, unsent: [...state.unsent, action.unsent] };
     case 'restored':
-      return { ...state, unsent: unconfirmed([...action.unsent, ...state.unsent], state) };
+      return { ...state, unsent: unconfirmed([...state.unsent, ...action.unsent], state) };
     case 'sending':
       return withUnsent(state, action.clientId, ({ error: _, retryAt: __, ...unsent }) => ({
         ...unsent,
@@ -401,11 +401,12 @@ function withUnsent(state: ChatState, clientId: string, change: (unsent: Unsent)
 function unconfirmed(unsent: readonly Unsent[], state: ChatState): readonly Unsent[] {
   const mine = state.messages.filter((message) => message.senderId === state.userId);
   const seen = new Set(mine.map((message) => message.clientId));
-  return unsent.filter(({ clientId }) => {
+  const left = unsent.filter(({ clientId }) => {
     if (seen.has(clientId)) return false;
     seen.add(clientId);
     return true;
   });
+  return left.length === unsent.length ? unsent : left;
 }
 
 function hasGap(messages: readonly Message[]): boolean {

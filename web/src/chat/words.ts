@@ -32,12 +32,17 @@ export function placeWords(position: number | undefined, name: string): string {
   return `${count(position, 'reply', 'replies')} before yours`;
 }
 
-/** `27 of 30 left, all back at 14:05`; empty without a limit. */
-export function usageWords(usage: Usage | undefined, now = new Date()): string {
+/** `27 of 30 left` and `until 14:05`, when all are back; nothing without a limit. */
+export function usageWords(
+  usage: Usage | undefined,
+  now = new Date(),
+): { left: string; until: string } | undefined {
   const { limit, remaining } = usage?.text ?? {};
-  if (usage === undefined || limit == null || remaining == null) return '';
-  const left = `${remaining} of ${limit} left`;
-  return usage.resetsAt ? `${left}, all back at ${upcoming(usage.resetsAt, now)}` : left;
+  if (usage === undefined || limit == null || remaining == null) return undefined;
+  return {
+    left: `${remaining} of ${limit} left`,
+    until: usage.resetsAt ? `until ${upcoming(usage.resetsAt, now)}` : '',
+  };
 }
 
 /** Why nothing more can be sent today, or undefined when something can. */
@@ -47,14 +52,20 @@ export function limitWords(usage: Usage | undefined, name: string, now: number):
   if (!usage.resetsAt) return spent;
   const left = new Date(usage.resetsAt).getTime() - now;
   if (left <= 0) return undefined;
-  return `${spent} You can write again at ${upcoming(usage.resetsAt, new Date(now))}, in ${lengthOfTime(left)}.`;
+  return `${spent} You can write again in ${lengthOfTime(left)}, ${at(usage.resetsAt, new Date(now))}.`;
 }
+
+const at = (iso: string, now: Date): string => upcoming(iso, now).replace(/^(?=\d)/, 'at ');
+
+/** Text between two equal marks that no word touches from outside; twice over, for marks within marks. */
+const MARKED = /(?<![\w*])(\*{1,3}|_{1,3}|~~|`+)(\S|\S.*?\S)\1(?![\w*])/g;
 
 /** Markdown without its marks, on one line: for a list or a screen reader. */
 export function plainText(markdown: string): string {
   return markdown
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .replace(/[*_~`]{1,3}(\S(?:[^*_~`]*\S)?)[*_~`]{1,3}/g, '$1')
+    .replace(MARKED, '$2')
+    .replace(MARKED, '$2')
     .replace(/^\s*(?:[#>]+|[-*+]|\d+\.)\s+/gm, '')
     .replace(/\s+/g, ' ')
     .trim();

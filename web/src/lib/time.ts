@@ -32,11 +32,11 @@ export function shortTime(iso: string, now = new Date()): string {
   return day === 'Today' ? clockTime(iso) : day;
 }
 
-/** When something in the next days happens: `14:05`, or `tomorrow, 14:05`. */
+/** When something in the next days happens, after `until` or on its own: `14:05`, or `tomorrow at 14:05`. */
 export function upcoming(iso: string, now = new Date()): string {
   const days = Math.round((startOfDay(new Date(iso)) - startOfDay(now)) / DAY);
   if (days <= 0) return clockTime(iso);
-  return `${days === 1 ? 'tomorrow' : date.format(new Date(iso))}, ${clockTime(iso)}`;
+  return `${days === 1 ? 'tomorrow' : date.format(new Date(iso))} at ${clockTime(iso)}`;
 }
 
 /** `45 s`, `3 min 20 s`, `5 h 12 min`. */

@@ -26,7 +26,9 @@ export function ChatPage({ id }: { id: string }) {
       {error ? <Failure error={error} onRetry={again} /> : <Loading label="Opening the conversation" />}
       {error && (
         <p className="empty">
-          <Link href="/">All chats</Link>
+          <Link href="/" className="button">
+            All chats
+          </Link>
         </p>
       )}
     </main>
@@ -81,7 +83,9 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
           />
           <span className="chat__names">
             <h1 className="chat__name">{character.name}</h1>
-            {mood !== undefined && <span className="chat__mood">seems {mood}</span>}
+            <span className="chat__mood">
+              {mood === undefined ? 'About this character' : `seems ${mood}`}
+            </span>
           </span>
         </Link>
         <DemoChip />

@@ -15,15 +15,25 @@ import { Page } from '../ui/page';
 export function ChatsPage() {
   return (
     <Page title="Chats" width="narrow">
-      <ChatList empty={<NoChats />} />
+      <div className="without-sidebar">
+        <ChatList empty={<NoChats />} />
+      </div>
+      <div className="beside-sidebar">
+        <NoChats />
+      </div>
     </Page>
   );
 }
 
 function NoChats() {
+  const hasSome = useStore(conversations).items.length > 0;
   return (
-    <Empty icon="chats" title="No conversations yet">
-      <p className="empty__text">Choose a character and say hello. Every conversation stays here for you.</p>
+    <Empty icon="chats" title={hasSome ? 'Where were you?' : 'No conversations yet'}>
+      <p className="empty__text">
+        {hasSome
+          ? 'Go on with one of your conversations, or begin another.'
+          : 'Choose a character and say hello. Every conversation stays here for you.'}
+      </p>
       <Link href="/characters" className="button button--primary">
         Meet the characters
       </Link>

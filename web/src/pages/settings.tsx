@@ -124,7 +124,7 @@ function UsageRow({ name, usage }: { name: string; usage: Usage }) {
         {name}
         <small>
           {limit == null ? `${used} sent, without a limit` : `${used} of ${limit}`}
-          {usage.resetsAt && limit != null && `, all back at ${upcoming(usage.resetsAt)}`}
+          {usage.resetsAt && limit != null && `, until ${upcoming(usage.resetsAt)}`}
         </small>
         {limit != null && (
           <progress className="meter" value={used} max={limit} aria-label={`Messages to ${name}`} />

@@ -1,0 +1,214 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Message } from '../api/types';
+import { createStore } from '../lib/store';
+import type { Connection, ConnectionState } from '../live/connection';
+import type { ClientEvents, ServerEvent } from '../live/events';
+import { Chat } from './chat';
+import { CHARACTER, CONVERSATION, ME, message } from './model';
+
+type Asked = { [N in keyof ClientEvents]: { name: N; ask: ClientEvents[N]['ask'] } }[keyof ClientEvents];
+
+/** A connection whose other side is this test. */
+class Wire implements Connection {
+  readonly state = createStore<ConnectionState>('connected');
+  readonly asked: Asked[] = [];
+  readonly told: boolean[] = [];
+  answers: (asked: Asked) => unknown = (asked) =>
+    asked.name === 'conversation:join' ? { ok: true, state: 'idle', pending: 0, messages: [] } : { ok: true };
+  #listener: (event: ServerEvent) => void = () => undefined;
+
+  ask<N extends keyof ClientEvents>(
+    name: N,
+    ask: ClientEvents[N]['ask'],
+  ): Promise<ClientEvents[N]['answer']> {
+    const asked = { name, ask } as Asked;
+    this.asked.push(asked);
+    return Promise.resolve().then(() => this.answers(asked) as ClientEvents[N]['answer']);
+  }
+
+  tell(_: 'typing', payload: { typing: boolean }): void {
+    this.told.push(payload.typing);
+  }
+
+  onEvent(listener: (event: ServerEvent) => void): () => void {
+    this.#listener = listener;
+    return () => (this.#listener = () => undefined);
+  }
+
+  emit(event: ServerEvent): void {
+    this.#listener(event);
+  }
+
+  sends() {
+    return this.asked.filter((one) => one.name === 'message:send').map(({ ask }) => ask);
+  }
+
+  joins() {
+    return this.asked.filter((one) => one.name === 'conversation:join').map(({ ask }) => ask);
+  }
+}
+
+let history: Message[];
+let wire: Wire;
+let chat: Chat;
+const state = () => chat.store.get().state;
+const settle = (milliseconds = 0) => vi.advanceTimersByTimeAsync(milliseconds);
+
+function open(): Chat {
+  const opened = new Chat(CONVERSATION, CHARACTER, ME, wire);
+  opened.open();
+  return opened;
+}
+
+beforeEach(async () => {
+  vi.useFakeTimers();
+  localStorage.clear();
+  history = [message(1, { role: 'character', text: 'Hello.' })];
+  vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ items: history, hasMore: false })));
+  wire = new Wire();
+  chat = open();
+  await settle();
+});
+
+afterEach(() => {
+  chat.close();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe('an open conversation', () => {
+  it('reads the newest page and joins from its end', () => {
+    expect(state()).toMatchObject({ loaded: true, joined: true });
+    expect(wire.joins()).toEqual([{ conversationId: CONVERSATION, afterSeq: 1 }]);
+  });
+
+  it('joins again after a lost connection, a resync and a gap', async () => {
+    wire.state.set('reconnecting');
+    expect(state().joined).toBe(false);
+    wire.state.set('connected');
+    await settle(500);
+    expect(state().joined).toBe(true);
+    wire.emit({ name: 'conversation:resync', payload: { conversationId: CONVERSATION } });
+    await settle(2_000);
+    expect(wire.joins()).toHaveLength(3);
+    wire.emit({ name: 'message:new', payload: { message: message(5) } });
+    wire.answers = () => ({
+      ok: true,
+      state: 'idle',
+      pending: 0,
+      messages: [2, 3, 4].map((seq) => message(seq)),
+    });
+    await settle(3_000);
+    expect(state().messages.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('does not hammer a server that keeps refusing', async () => {
+    wire.answers = () => ({ ok: false, error: { code: 'unavailable', detail: 'Busy.' } });
+    wire.state.set('reconnecting');
+    wire.state.set('connected');
+    await settle(60_000);
+    expect(wire.joins().length).toBeGreaterThan(5);
+    expect(wire.joins().length).toBeLessThan(20);
+  });
+});
+
+describe('sending', () => {
+  const stored = (ask: { clientId: string; text: string }, seq: number) => ({
+    ok: true,
+    message: message(seq, { clientId: ask.clientId, text: ask.text }),
+    state: 'processing',
+  });
+
+  it('goes in order, one after the other', async () => {
+    const release: (() => void)[] = [];
+    const answer = wire.answers;
+    wire.answers = (asked) =>
+      asked.name === 'message:send'
+        ? new Promise((resolve) => release.push(() => resolve(stored(asked.ask, 1 + release.length))))
+        : answer(asked);
+    chat.send('one');
+    chat.send('two');
+    await settle();
+    expect(wire.sends().map(({ text }) => text)).toEqual(['one']);
+    release[0]?.();
+    await settle();
+    expect(wire.sends().map(({ text }) => text)).toEqual(['one', 'two']);
+    release[1]?.();
+    await settle();
+    expect(state().unsent).toEqual([]);
+    expect(state().messages.map(({ text }) => text)).toEqual(['Hello.', 'one', 'two']);
+  });
+
+  it('waits out a lost connection and then sends the same message', async () => {
+    const answer = wire.answers;
+    wire.answers = (asked) => {
+      if (asked.name !== 'message:send') return answer(asked);
+      wire.state.set('reconnecting');
+      throw new Error('socket has been disconnected');
+    };
+    chat.send('hello');
+    await settle();
+    expect(state().unsent).toMatchObject([{ text: 'hello', status: 'sending' }]);
+    wire.answers = (asked) => (asked.name === 'message:send' ? stored(asked.ask, 2) : answer(asked));
+    wire.state.set('connected');
+    await settle(1_000);
+    const [first, second] = wire.sends();
+    expect(second).toEqual(first);
+    expect(state().unsent).toEqual([]);
+  });
+
+  it('that was refused is sent again with the same clientId', async () => {
+    const answer = wire.answers;
+    wire.answers = (asked) =>
+      asked.name === 'message:send'
+        ? { ok: false, error: { code: 'rate_limited', detail: 'Too quick.', retryAfter: 7 } }
+        : answer(asked);
+    const before = Date.now();
+    chat.send('hello');
+    await settle();
+    const [refused] = state().unsent;
+    expect(refused).toMatchObject({ status: 'refused', retryAt: before + 7_000 });
+    wire.answers = (asked) => (asked.name === 'message:send' ? stored(asked.ask, 2) : answer(asked));
+    await chat.resend(refused?.clientId ?? '');
+    const [first, second] = wire.sends();
+    expect(second).toEqual(first);
+    expect(state().unsent).toEqual([]);
+  });
+
+  it('that a closed page left behind is offered again, not sent', async () => {
+    wire.state.set('offline');
+    chat.send('left behind');
+    chat.close();
+    wire.state.set('connected');
+    chat = open();
+    await settle();
+    expect(wire.sends()).toEqual([]);
+    expect(state().unsent).toMatchObject([{ text: 'left behind', status: 'refused' }]);
+  });
+
+  it('that the server had stored before the page closed is not offered again', async () => {
+    const answer = wire.answers;
+    wire.answers = (asked) => (asked.name === 'message:send' ? new Promise(() => undefined) : answer(asked));
+    chat.send('stored');
+    await settle();
+    history = [...history, message(2, { clientId: wire.sends()[0]?.clientId ?? '', text: 'stored' })];
+    chat.close();
+    chat = open();
+    await settle();
+    expect(state().unsent).toEqual([]);
+    expect(state().messages).toHaveLength(2);
+  });
+});
+
+describe('typing', () => {
+  it('is told at its start, now and then, and at its end', async () => {
+    chat.setTyping(true);
+    chat.setTyping(true);
+    expect(wire.told).toEqual([true]);
+    await settle(4_500);
+    chat.setTyping(true);
+    expect(wire.told).toEqual([true, true]);
+    await settle(6_000);
+    expect(wire.told).toEqual([true, true, false]);
+  });
+});
