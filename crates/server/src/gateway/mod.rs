@@ -19,7 +19,7 @@ use bytes::Bytes;
 use client::{Arrival, Client, Identity, Socket};
 use engineioxide::config::EngineIoConfig;
 use engineioxide::handler::EngineIoHandler;
-use engineioxide::layer::EngineIoLayer;
+use engineioxide::service::EngineIoService;
 use engineioxide::{DisconnectReason, Str};
 use parking_lot::Mutex;
 use rooms::Rooms;
@@ -32,6 +32,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use users::Users;
 
+const PATH: &str = "/socket.io";
 /// A socket that does not ask to connect within this time is closed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Events that may wait for a client to read them; more, and it is told to join again.
@@ -97,16 +98,17 @@ impl Gateway {
         gateway
     }
 
-    /// Serves `/socket.io` in front of another service.
-    pub fn layer(self: &Arc<Self>) -> EngineIoLayer<Handler> {
+    /// Serves `/socket.io/`.
+    pub fn router(self: &Arc<Self>) -> axum::Router {
         let config = EngineIoConfig::builder()
-            .req_path("/socket.io")
+            .req_path(PATH)
             .max_buffer_size(BUFFER)
             .max_payload(MAX_PACKET as u64)
             .ws_max_message_size(MAX_PACKET)
             .ws_max_frame_size(MAX_PACKET)
             .build();
-        EngineIoLayer::from_config(Arc::new(Handler(self.clone())), config)
+        let service = EngineIoService::with_config(Arc::new(Handler(self.clone())), config);
+        axum::Router::new().route_service(PATH, service.clone()).route_service("/socket.io/", service)
     }
 
     /// Follows changed sessions and members, helps sockets that lag, and compares waiting rooms with the store, until `stop`.
