@@ -1,0 +1,13 @@
+//! The server: API, sockets, jobs, pages and the command line in one binary. `app` is the composition root; `config`,
+//! `http`, `gateway`, `admin`, `pages`, `telemetry` and `cli` are its rooms. `http` and `gateway` hold no rule of the
+//! platform.
+
+mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+mod demo;
+pub mod gateway;
+pub mod http;
+pub mod pages;
+pub mod telemetry;

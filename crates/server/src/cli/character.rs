@@ -1,0 +1,74 @@
+//! `aim character …`: bringing characters in from files.
+
+use super::offline::{explain, platform};
+use super::{complain, say};
+use crate::config::Config;
+use aim_domain::{CharacterDraft, UserId, Visibility};
+use aim_platform::Platform;
+use anyhow::{Context, ensure};
+use clap::Subcommand;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Import characters from JSON files, each one character or a list of them, with the fields of the API
+    Import {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Whose they are, by email or username; nobody's unless given
+        #[arg(long, value_name = "LOGIN")]
+        owner: Option<String>,
+        /// Make them public, whatever the files say
+        #[arg(long)]
+        public: bool,
+    },
+}
+
+/// What a file may hold.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Drafts {
+    Many(Vec<CharacterDraft>),
+    One(Box<CharacterDraft>),
+}
+
+pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
+    let Command::Import { files, owner, public } = command;
+    let platform = platform(config)?;
+    let owner = match owner {
+        None => None,
+        Some(login) => {
+            let found = platform.store.credentials(login.trim()).await?;
+            Some(found.with_context(|| format!("There is no account {login:?}."))?.user.id)
+        }
+    };
+    let mut failed = 0;
+    for file in &files {
+        if let Err(error) = import(&platform, file, owner.as_ref(), public).await {
+            complain(&format!("{}: {error:#}", file.display()));
+            failed += 1;
+        }
+    }
+    ensure!(failed == 0, "{failed} of {} files were not imported, or not all of them.", files.len());
+    Ok(())
+}
+
+async fn import(platform: &Platform, file: &Path, owner: Option<&UserId>, public: bool) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(file).context("it cannot be read")?;
+    let value: serde_json::Value = serde_json::from_str(&text).context("it is not valid JSON")?;
+    let drafts = match serde_json::from_value(value).context("it holds no character: a name is needed at least")? {
+        Drafts::Many(drafts) => drafts,
+        Drafts::One(draft) => vec![*draft],
+    };
+    for mut draft in drafts {
+        // A character without an owner that only its owner may see would be nobody's at all.
+        if public || owner.is_none() {
+            draft.visibility = Visibility::Public;
+        }
+        let name = draft.name.clone();
+        let character = platform.save_new_character(owner.cloned(), draft).await.map_err(explain).context(name)?;
+        say(&format!("Imported {} as {}", character.name, character.id))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `aim doctor`: tries what a server needs, one thing after the other, and says what to do where it fails.
+
+use super::{offline, say};
+use crate::config::{Config, Loaded};
+use crate::{app, pages};
+use aim_ai::Provider;
+use aim_domain::Ambient;
+use anyhow::{Context, ensure};
+use std::path::Path;
+
+/// How one thing is.
+enum Finding {
+    Fine(String),
+    /// It works, and could be better.
+    Mind(String),
+    /// It does not work, and what to do.
+    Wrong(String),
+}
+use Finding::{Fine, Mind, Wrong};
+
+pub(super) async fn run(loaded: &Loaded) -> anyhow::Result<()> {
+    let config = &loaded.config;
+    let mut findings = vec![("configuration", Fine("is valid".to_owned()))];
+    findings.extend(loaded.warnings.iter().map(|warning| ("configuration", Mind(warning.clone()))));
+    findings.push(("data folder", folder(&config.data.dir)));
+    findings.push(("database", database(config).await));
+    findings.push(("address", address(config).await));
+    findings.push(("model", model(config).await));
+    findings.push(("page", page()));
+    let mut wrong = 0;
+    for (what, finding) in &findings {
+        let (mark, text) = match finding {
+            Fine(text) => ("ok   ", text),
+            Mind(text) => ("mind ", text),
+            Wrong(text) => {
+                wrong += 1;
+                ("WRONG", text)
+            }
+        };
+        say(&format!("{mark}  {what:<13}  {text}"))?;
+    }
+    ensure!(wrong == 0, "{wrong} of {} things are wrong.", findings.len());
+    say("All is well: `aim serve` can start.")
+}
+
+fn folder(dir: &Path) -> Finding {
+    let shown = dir.display();
+    let try_it = || {
+        std::fs::create_dir_all(dir)?;
+        let probe = dir.join(".aim-doctor");
+        std::fs::write(&probe, b"a probe")?;
+        std::fs::remove_file(&probe)
+    };
+    match try_it() {
+        Ok(()) => Fine(format!("{shown} can be written")),
+        Err(error) => {
+            Wrong(format!("{shown} cannot be written ({error}): change its owner, or name another with AIM_DATA__DIR"))
+        }
+    }
+}
+
+async fn database(config: &Config) -> Finding {
+    let path = config.database_path();
+    let shown = path.display();
+    let try_it = async {
+        let store = offline::store(config)?;
+        store.ping().await.context("it does not answer")
+    };
+    match try_it.await {
+        Ok(()) => Fine(format!("{shown} opens and answers")),
+        Err(error) => {
+            Wrong(format!("{error:#}: free the disk, change the owner, or name another with AIM_DATABASE__URL"))
+        }
+    }
+}
+
+async fn address(config: &Config) -> Finding {
+    let (host, port) = (config.http.host.trim_matches(['[', ']']), config.http.port);
+    match tokio::net::TcpListener::bind((host, port)).await {
+        Ok(_) => Fine(format!("{host} port {port} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Mind(format!("{host} port {port} is in use: by a server that runs already, or set AIM_HTTP__PORT"))
+        }
+        Err(error) => Wrong(format!("{host} port {port}: {error}; set AIM_HTTP__HOST and AIM_HTTP__PORT")),
+    }
+}
+
+async fn model(config: &Config) -> Finding {
+    let name = config.model_name();
+    if config.ai.provider == Provider::Local {
+        let file = &config.ai.local.model_path;
+        return match () {
+            () if !cfg!(feature = "local-model") => Wrong(
+                "this build has no built-in model: build it with `--features local-model`, or set AIM_AI__PROVIDER"
+                    .to_owned(),
+            ),
+            () if !file.is_file() => Wrong(format!(
+                "{} is not there: `make model` fetches it, AIM_AI__LOCAL__MODEL_PATH names another, or set AIM_AI__PROVIDER",
+                file.display()
+            )),
+            () => Mind(format!(
+                "the built-in {name} answers: right to try things out; AIM_AI__PROVIDER connects a better one"
+            )),
+        };
+    }
+    let provider = config.ai.provider.as_str();
+    let checked = match app::model(config, &Ambient::system()) {
+        Ok(model) => model.check().await.map_err(|error| error.detail),
+        Err(error) => Err(format!("{error:#}")),
+    };
+    match checked {
+        Ok(()) => Fine(format!("{provider} answers; {name} is to reply")),
+        Err(why) => Wrong(format!("{provider}: {why}; see AIM_AI__BASE_URL, AIM_AI__MODEL and AIM_AI__API_KEY")),
+    }
+}
+
+fn page() -> Finding {
+    if pages::is_built() {
+        Fine("is built in".to_owned())
+    } else {
+        Mind("is not built in: `make page`, then build the server again; the API works without it".to_owned())
+    }
+}

@@ -1,0 +1,56 @@
+//! The platform without a server: for commands that write to the database while servers may run beside them.
+
+use crate::app;
+use crate::config::Config;
+use aim_ai::{LanguageModel, ModelError, ModelName, ReplyStream, Request, TokenBudget};
+use aim_domain::{Ambient, Refusal};
+use aim_platform::Platform;
+use aim_store::Store;
+use anyhow::Context;
+use async_trait::async_trait;
+use std::sync::Arc;
+
+/// Opens the database, made where it is not there yet, in this version's form.
+pub(super) fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let folder = config.database_folder();
+    std::fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    app::open_store(config, &Ambient::system())
+}
+
+pub(super) fn platform(config: &Config) -> anyhow::Result<Platform> {
+    let model = Arc::new(Nobody(ModelName { provider: "none", model: "none".into() }));
+    Ok(app::platform(config, &Ambient::system(), store(config)?, model))
+}
+
+/// What a refusal says to somebody at a terminal.
+pub(super) fn explain(refusal: Refusal) -> anyhow::Error {
+    match refusal.errors.as_slice() {
+        [] => anyhow::anyhow!("{}", refusal.detail),
+        errors => {
+            let lines: Vec<String> = errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect();
+            anyhow::anyhow!("{}", lines.join("\n"))
+        }
+    }
+}
+
+/// Commands make no replies.
+struct Nobody(ModelName);
+
+#[async_trait]
+impl LanguageModel for Nobody {
+    fn name(&self) -> &ModelName {
+        &self.0
+    }
+
+    fn budget(&self) -> TokenBudget {
+        TokenBudget::new(1, 1)
+    }
+
+    async fn stream(&self, _: Request) -> Result<ReplyStream, ModelError> {
+        Err(ModelError::bad("a command of the command line does not answer messages"))
+    }
+
+    async fn check(&self) -> Result<(), ModelError> {
+        Ok(())
+    }
+}

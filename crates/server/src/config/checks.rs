@@ -1,0 +1,135 @@
+//! What settings cannot be, what they should not be, and what this version does not do yet.
+
+use super::{Config, ConfigError, Registration, Synchronous};
+use aim_ai::Provider;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A renewal is due every third of a lease; one this short is lost to a busy disk.
+const SHORTEST_LEASE: Duration = Duration::from_secs(5);
+
+fn later(variable: &str, value: &str, instead: &str) -> ConfigError {
+    ConfigError(format!("{variable}: {value} is not in this version; {instead}"))
+}
+
+/// Settings that aim cannot start with.
+pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
+    let database = config.database.url.as_str();
+    if !database.is_empty() && !database.starts_with("sqlite://") {
+        // The URL itself may hold a password.
+        let scheme = database.split("://").next().unwrap_or_default();
+        return Err(match scheme {
+            "postgres" | "postgresql" => {
+                later("AIM_DATABASE__URL", "PostgreSQL", "use sqlite://PATH, or leave it empty")
+            }
+            "firestore" => later("AIM_DATABASE__URL", "Firestore", "use sqlite://PATH, or leave it empty"),
+            _ => ConfigError("AIM_DATABASE__URL: it is neither empty nor sqlite://PATH".to_owned()),
+        });
+    }
+    if !config.media.url.is_empty() {
+        return Err(later("AIM_MEDIA__URL", "object storage", "set AIM_MEDIA__DIR to a folder"));
+    }
+    if !config.firebase.project_id.is_empty() || !config.firebase.jwks_url.is_empty() {
+        return Err(later("AIM_FIREBASE__PROJECT_ID", "signing in with Firebase", "leave it empty"));
+    }
+    let ai = &config.ai;
+    if ai.provider != Provider::Local && ai.model.is_empty() {
+        let provider = ai.provider.as_str();
+        return Err(ConfigError(format!("AIM_AI__MODEL: name the model that {provider} is to answer with")));
+    }
+    if !ai.base_url.is_empty() && !ai.base_url.starts_with("http://") && !ai.base_url.starts_with("https://") {
+        return Err(ConfigError("AIM_AI__BASE_URL: it must start with http:// or https://".to_owned()));
+    }
+    let at_least_one = [
+        ("AIM_AI__REPLIES_PER_CHARACTER", ai.replies_per_character),
+        ("AIM_AI__MAX_CONCURRENT", ai.max_concurrent as u64),
+        ("AIM_AI__MAX_TOKENS", u64::from(ai.max_tokens)),
+        ("AIM_AUTH__HASHES_AT_A_TIME", config.auth.hashes_at_a_time as u64),
+        ("AIM_LIMITS__MULTIPLIER", config.limits.multiplier),
+        ("AIM_USAGE__MULTIPLIER", config.usage.multiplier),
+        ("AIM_WORKERS__CONCURRENCY", config.workers.concurrency as u64),
+        ("AIM_SERVER__LEASE", config.server.lease.as_secs()),
+        ("AIM_HTTP__REQUEST_TIMEOUT", config.http.request_timeout.as_secs()),
+        ("AIM_HTTP__HEADER_TIMEOUT", config.http.header_timeout.as_secs()),
+        ("AIM_AUTH__SESSION", config.auth.session.as_secs()),
+    ];
+    if let Some((variable, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+        return Err(ConfigError(format!("{variable}: it must be 1 at least (a length of time: one second)")));
+    }
+    if !(0.0..=2.0).contains(&ai.temperature) {
+        return Err(ConfigError("AIM_AI__TEMPERATURE: it must be between 0 and 2".to_owned()));
+    }
+    if ai.max_tokens >= ai.context_tokens {
+        return Err(ConfigError(
+            "AIM_AI__MAX_TOKENS: the reply alone would fill AIM_AI__CONTEXT_TOKENS; lower the one or raise the other"
+                .to_owned(),
+        ));
+    }
+    if config.queue.prefix.contains(':') {
+        return Err(ConfigError("AIM_QUEUE__PREFIX: it may hold no colon".to_owned()));
+    }
+    Ok(())
+}
+
+/// Settings, alone or together, that a person should know the risk of.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let (http, ai) = (&config.http, &config.ai);
+    let redis = [&config.redis.url, &config.redis.cache_url, &config.redis.queue_url, &config.redis.bus_url];
+    let public = http
+        .host
+        .trim_matches(['[', ']'])
+        .parse::<IpAddr>()
+        .map_or(http.host != "localhost", |host| !host.is_loopback());
+    let everyone = http.trusted_proxies.iter().any(|network| network.prefix_len() == 0);
+    let slowest_token = ai.first_token_timeout.max(ai.between_tokens_timeout);
+    [
+        (
+            redis.iter().any(|url| !url.is_empty()),
+            "AIM_REDIS__URL is set, but this version works WITHOUT Redis: everything is kept in this one process. Run one \
+             server only.",
+        ),
+        (
+            public && http.trusted_proxies.is_empty(),
+            "aim listens beyond this machine with no trusted proxy: passwords travel in the clear unless TLS is put in \
+             front, named in AIM_HTTP__TRUSTED_PROXIES.",
+        ),
+        (
+            everyone,
+            "AIM_HTTP__TRUSTED_PROXIES trusts everyone: any client may claim any address, and limits by address fall away.",
+        ),
+        (
+            config.server.lease < SHORTEST_LEASE,
+            "AIM_SERVER__LEASE is under 5 s: a busy disk may cost a living server its replies.",
+        ),
+        (
+            slowest_token > ai.reply_timeout,
+            "AIM_AI__REPLY_TIMEOUT is shorter than the wait for a token: a slow model is cut before its own time-out tells why.",
+        ),
+        (
+            http.shutdown_grace < slowest_token,
+            "AIM_HTTP__SHUTDOWN_GRACE is shorter than the wait for a token: a stop may cut replies that others then give anew.",
+        ),
+        (
+            config.workers.concurrency > ai.max_concurrent,
+            "AIM_WORKERS__CONCURRENCY is more than AIM_AI__MAX_CONCURRENT: the replies beyond it wait with their turn held.",
+        ),
+        (
+            config.database.synchronous == Synchronous::Normal,
+            "AIM_DATABASE__SYNCHRONOUS is \"normal\": a power cut may lose messages that were acknowledged.",
+        ),
+        (
+            !config.is_development() && (config.limits.multiplier > 1 || config.usage.multiplier > 1),
+            "AIM_LIMITS__MULTIPLIER or AIM_USAGE__MULTIPLIER lifts the limits: right for a load test, not for people.",
+        ),
+        (
+            public && !config.is_development() && config.auth.registration == Registration::Open && ai.daily_tokens == 0
+                && ai.provider != Provider::Local,
+            "Anyone may register, and AIM_AI__DAILY_TOKENS sets no ceiling: strangers decide what the model costs.",
+        ),
+        (!config.workers.enabled, "AIM_WORKERS__ENABLED is false: this server takes messages and answers none."),
+    ]
+    .into_iter()
+    .filter(|(risky, _)| *risky)
+    .map(|(_, warning)| warning.to_owned())
+    .collect()
+}

@@ -1,0 +1,256 @@
+//! The settings as types, one struct a section. What each means, and its default, stands in `config.default.toml`.
+
+use super::value::{Secret, duration, networks, origins};
+use aim_domain::{Rule, RuleSet};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use utoipa::ToSchema;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    Development,
+    Production,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub profile: Profile,
+    pub server: Server,
+    pub http: Http,
+    pub auth: Auth,
+    pub data: Data,
+    pub database: Database,
+    pub redis: Redis,
+    pub queue: Queue,
+    pub media: Media,
+    pub ai: Ai,
+    pub limits: Limits,
+    pub usage: Usage,
+    pub workers: Workers,
+    pub firebase: Firebase,
+    pub telemetry: Telemetry,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    #[serde(deserialize_with = "duration")]
+    pub lease: Duration,
+    pub threads: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub host: String,
+    pub port: u16,
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// In lower case, without a slash at the end.
+    #[serde(deserialize_with = "origins")]
+    pub allowed_origins: Vec<String>,
+    pub max_body: usize,
+    pub max_character_body: usize,
+    #[serde(deserialize_with = "duration")]
+    pub request_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub header_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub shutdown_grace: Duration,
+}
+
+/// Who may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    Open,
+    Closed,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub registration: Registration,
+    #[serde(deserialize_with = "duration")]
+    pub session: Duration,
+    pub hashes_at_a_time: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    pub dir: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    Full,
+    Normal,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: String,
+    pub synchronous: Synchronous,
+}
+
+/// Read so that a configuration for later versions is understood; see `checks`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    pub url: Secret,
+    pub cache_url: Secret,
+    pub queue_url: Secret,
+    pub bus_url: Secret,
+    pub read_from: String,
+    pub prefix: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    pub prefix: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    pub dir: String,
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ai {
+    pub provider: aim_ai::Provider,
+    pub base_url: String,
+    pub model: String,
+    pub api_key: Secret,
+    pub replies_per_character: u64,
+    pub max_concurrent: usize,
+    #[serde(deserialize_with = "duration")]
+    pub queue_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub connect_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub first_token_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub between_tokens_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub reply_timeout: Duration,
+    pub retries: u32,
+    pub temperature: f32,
+    pub max_tokens: u32,
+    pub context_tokens: u32,
+    pub daily_tokens: u64,
+    pub local: LocalModel,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalModel {
+    pub model_path: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub multiplier: u64,
+    pub premium: Premium,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Premium {
+    pub api: u64,
+    pub auth: u64,
+    pub messaging: u64,
+    pub ai: u64,
+    pub upload: u64,
+}
+
+impl Limits {
+    pub fn rules(&self) -> RuleSet {
+        let times = |rule| match rule {
+            Rule::Api => self.premium.api,
+            Rule::Auth => self.premium.auth,
+            Rule::Messaging => self.premium.messaging,
+            Rule::Ai => self.premium.ai,
+            Rule::Upload => self.premium.upload,
+        };
+        RuleSet { multiplier: self.multiplier, premium: Rule::ALL.map(|rule| (rule, times(rule))) }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Usage {
+    pub multiplier: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workers {
+    pub enabled: bool,
+    pub concurrency: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Firebase {
+    pub project_id: String,
+    pub jwks_url: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Auto,
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub log: String,
+    pub format: LogFormat,
+}
+
+impl Config {
+    pub fn is_development(&self) -> bool {
+        self.profile == Profile::Development
+    }
+
+    /// The SQLite file: `[database] url`, or `aim.db` in the data folder.
+    pub fn database_path(&self) -> PathBuf {
+        match self.database.url.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() => PathBuf::from(path),
+            _ => self.data.dir.join("aim.db"),
+        }
+    }
+
+    /// The path of the database as a person wrote or would write it.
+    pub fn database_folder(&self) -> PathBuf {
+        self.database_path().parent().map_or_else(PathBuf::new, Path::to_owned)
+    }
+
+    /// What the model is called on the page: the name that is set, or the file of the built-in one.
+    pub fn model_name(&self) -> String {
+        match self.ai.provider {
+            aim_ai::Provider::Local => self
+                .ai
+                .local
+                .model_path
+                .file_stem()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            _ => self.ai.model.clone(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The promises of configuration: what wins over what, and what an error says.
+
+use super::*;
+
+fn from(file: Option<&str>, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    load(file.map(|text| (Path::new("aim.toml"), text)), pairs)
+}
+
+fn error(file: Option<&str>, variables: &[(&str, &str)]) -> String {
+    from(file, variables).err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let loaded = from(None, &[]).unwrap();
+    let config = loaded.config;
+    assert_eq!(config.profile, Profile::Production);
+    assert_eq!((config.http.host.as_str(), config.http.port), ("127.0.0.1", 8080));
+    assert_eq!(config.database_path(), PathBuf::from("data/aim.db"));
+    assert_eq!((config.ai.provider, config.ai.replies_per_character), (aim_ai::Provider::Local, 1));
+    assert_eq!((config.workers.enabled, config.workers.concurrency), (true, 20));
+    assert_eq!((config.redis.prefix.as_str(), config.queue.prefix.as_str()), ("aim:", "aim"));
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+    let file = "[http]\nport = 1\nhost = \"127.0.0.2\"\n[limits.premium]\napi = 9\n";
+    let variables = [
+        ("AIM_HTTP__PORT", "2"),
+        ("AIM_AI__LOCAL__MODEL_PATH", "m.gguf"),
+        ("AIM_HTTP__ALLOWED_ORIGINS", "https://A.test/, http://b.test:8080"),
+        ("AIM_HTTP__TRUSTED_PROXIES", "10.0.0.0/8,::1"),
+        ("AIM_BIN", "somebody else's"),
+    ];
+    let config = from(Some(file), &variables).unwrap().config;
+    assert_eq!((config.http.port, config.http.host.as_str()), (2, "127.0.0.2"));
+    assert_eq!(config.limits.rules().premium[0], (aim_domain::Rule::Api, 9));
+    assert_eq!(config.ai.local.model_path, PathBuf::from("m.gguf"));
+    assert_eq!(config.http.allowed_origins, ["https://a.test", "http://b.test:8080"]);
+    assert_eq!(config.http.trusted_proxies.len(), 2);
+}
+
+#[test]
+fn an_error_names_its_file_or_variable_and_what_to_do() {
+    for (file, variables, said) in [
+        (Some("[http]\nprot = 1"), &[][..], "aim.toml: \"prot\" is no setting in [http]; did you mean \"port\"?"),
+        (Some("[htpp]\nport = 1"), &[], "aim.toml: \"htpp\" is no setting or section; did you mean \"http\"?"),
+        (Some("http = 1"), &[], "aim.toml: http is a section; write it as [http]"),
+        (Some("[http]\nport = \"x\""), &[], "aim.toml: http.port: invalid type"),
+        (Some("[http]\nport = "), &[], "aim.toml is not valid TOML"),
+        (None, &[("AIM_HTTP__PORT", "eighty")], "AIM_HTTP__PORT: \"eighty\" is not a whole number"),
+        (None, &[("AIM_HTTP__PORT", "80000")], "AIM_HTTP__PORT: "),
+        (None, &[("AIM_SERVER__LEASE", "10")], "AIM_SERVER__LEASE: \"10\" is no length of time"),
+        (None, &[("AIM_AI__PROVIDER", "hal")], "AIM_AI__PROVIDER: unknown variant `hal`"),
+        (None, &[("AIM_WORKERS__ENABLED", "maybe")], "AIM_WORKERS__ENABLED: \"maybe\" is not true or false"),
+        (None, &[("AIM_HTTP__ALLOWED_ORIGINS", "*")], "AIM_HTTP__ALLOWED_ORIGINS: \"*\" is no origin"),
+        (None, &[("AIM_PROFILE", "test")], "AIM_PROFILE: unknown variant `test`"),
+        (None, &[("AIM_AI__PROVIDER", "openai")], "AIM_AI__MODEL: name the model"),
+    ] {
+        let error = error(file, variables);
+        assert!(error.starts_with(said), "{error:?} should start with {said:?}");
+    }
+}
+
+#[test]
+fn what_comes_later_is_refused_and_a_redis_is_warned_of() {
+    for (name, value) in [
+        ("AIM_DATABASE__URL", "postgres://user:secret@db/aim"),
+        ("AIM_DATABASE__URL", "firestore://demo"),
+        ("AIM_MEDIA__URL", "s3://bucket"),
+        ("AIM_FIREBASE__PROJECT_ID", "demo"),
+    ] {
+        let error = error(None, &[(name, value)]);
+        assert!(error.starts_with(name) && error.contains("not in this version"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    let loaded = from(None, &[("AIM_REDIS__URL", "redis://127.0.0.1:6379/0")]).unwrap();
+    assert!(loaded.warnings[0].contains("WITHOUT Redis"), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn a_misspelt_variable_is_told() {
+    let loaded = from(None, &[("AIM_HTTP__PROT", "1")]).unwrap();
+    assert_eq!(loaded.warnings, ["AIM_HTTP__PROT is no setting and does nothing; did you mean AIM_HTTP__PORT?"]);
+}
+
+#[test]
+fn risky_pairs_are_warned_of() {
+    let loaded =
+        from(None, &[("AIM_HTTP__HOST", "0.0.0.0"), ("AIM_SERVER__LEASE", "2s"), ("AIM_LIMITS__MULTIPLIER", "9")]);
+    let warnings = loaded.unwrap().warnings;
+    for word in ["trusted proxy", "AIM_SERVER__LEASE", "load test"] {
+        assert!(warnings.iter().any(|warning| warning.contains(word)), "{word}: {warnings:?}");
+    }
+}
+
+#[test]
+fn what_is_shown_hides_secrets() {
+    let variables = [("AIM_AI__API_KEY", "sk-1234"), ("AIM_REDIS__URL", "rediss://me:hunter2@redis.test/0")];
+    let loaded = from(None, &variables).unwrap();
+    let (shown, debug) = (loaded.shown(), format!("{:?}", loaded.config));
+    for secret in ["sk-1234", "hunter2"] {
+        assert!(!shown.contains(secret) && !debug.contains(secret), "{shown}\n{debug}");
+    }
+    assert!(shown.contains("rediss://hidden@redis.test/0"), "{shown}");
+    assert!(from(Some(&loaded.shown()), &[]).is_ok(), "what is shown reads back");
+}

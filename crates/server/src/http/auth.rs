@@ -1,0 +1,222 @@
+//! `/api/auth/*`: registering, signing in and out, devices, and what is left of the day's allowance.
+
+use super::Site;
+use super::extract::{Caller, Json, Named, Visit};
+use super::identity::{cookie_header, session_cookie};
+use super::problem::{Problem, Result};
+use super::rates::Counted;
+use aim_domain::{CharacterId, Refusal, Session, SessionId, Timestamp, Usage, User};
+use aim_platform::{Device, Registration, SignedIn, UsageReport};
+use axum::extract::State;
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Site> {
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(logout))
+        .routes(routes!(me))
+        .routes(routes!(sessions))
+        .routes(routes!(revoke_session))
+        .routes(routes!(usage))
+        .routes(routes!(usage_of))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RegisterForm {
+    #[schema(format = "email", max_length = 254)]
+    email: String,
+    /// Compared without case.
+    #[schema(pattern = "^[A-Za-z0-9_]{3,30}$")]
+    username: String,
+    #[schema(min_length = 8, max_length = 256, format = "password")]
+    password: String,
+    /// The username unless it is given.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 60)]
+    display_name: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+struct LoginForm {
+    /// The email or the username.
+    login: String,
+    #[schema(format = "password")]
+    password: String,
+}
+
+/// A session that has begun. The same token is set as the cookie `aim_session`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SignedInAnswer {
+    user: User,
+    /// For `Authorization: Bearer`; it is told once and stored nowhere.
+    token: String,
+    /// Moves on with every use.
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserAnswer {
+    pub user: User,
+}
+
+/// One session of one's own.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct DeviceItem {
+    id: SessionId,
+    /// As its `User-Agent` says.
+    device: String,
+    created_at: Timestamp,
+    /// To the hour.
+    last_used_at: Timestamp,
+    expires_at: Timestamp,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DeviceList {
+    /// The newest first.
+    items: Vec<DeviceItem>,
+}
+
+fn device(headers: &HeaderMap, visit: &Visit) -> Device {
+    let name = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    Device { name: name.to_owned(), address: visit.address.to_string() }
+}
+
+fn signed_in(
+    site: &Site,
+    visit: &Visit,
+    status: StatusCode,
+    outcome: std::result::Result<SignedIn, Refusal>,
+) -> Response {
+    match outcome {
+        Ok(signed_in) => {
+            let cookie = cookie_header(Some(&signed_in.token), site.config.auth.session, visit.secure);
+            let SignedIn { user, token, expires_at, .. } = signed_in;
+            let answer = SignedInAnswer { user, token, expires_at };
+            (status, AppendHeaders([(header::SET_COOKIE, cookie)]), axum::Json(answer)).into_response()
+        }
+        Err(refusal) => {
+            let counted = Counted::refused_sign_in(&refusal, &site.platform.settings.rules);
+            let mut response = Problem(refusal).into_response();
+            if let Some(counted) = counted {
+                response.extensions_mut().insert(counted);
+            }
+            response
+        }
+    }
+}
+
+/// Makes an account and signs in
+#[utoipa::path(
+    post, path = "/api/auth/register", tag = "auth", security(()), request_body = RegisterForm,
+    responses((status = 201, description = "The account, signed in", body = SignedInAnswer), (status = 409, description = "Email or username is taken")),
+)]
+async fn register(
+    State(site): State<Site>,
+    visit: Visit,
+    headers: HeaderMap,
+    Json(form): Json<RegisterForm>,
+) -> Response {
+    let RegisterForm { email, username, password, display_name } = form;
+    let registration = Registration { email, username, password, display_name };
+    let outcome = site.platform.register(registration, &device(&headers, &visit)).await;
+    signed_in(&site, &visit, StatusCode::CREATED, outcome)
+}
+
+/// Signs in
+///
+/// Five attempts in 15 minutes, by address and by login name, then it is blocked for 15 minutes.
+#[utoipa::path(
+    post, path = "/api/auth/login", tag = "auth", security(()), request_body = LoginForm,
+    responses((status = 200, description = "Signed in", body = SignedInAnswer), (status = 401, description = "Login and password do not fit together")),
+)]
+async fn login(State(site): State<Site>, visit: Visit, headers: HeaderMap, Json(form): Json<LoginForm>) -> Response {
+    let outcome = site.platform.login(&form.login, &form.password, &device(&headers, &visit)).await;
+    signed_in(&site, &visit, StatusCode::OK, outcome)
+}
+
+pub(super) type WithCookie = (StatusCode, AppendHeaders<[(HeaderName, HeaderValue); 1]>);
+
+/// 204, and no cookie from here on.
+pub(super) fn signed_out(site: &Site, visit: &Visit) -> WithCookie {
+    let cookie = cookie_header(None, site.config.auth.session, visit.secure);
+    (StatusCode::NO_CONTENT, AppendHeaders([(header::SET_COOKIE, cookie)]))
+}
+
+/// Ends the session
+#[utoipa::path(post, path = "/api/auth/logout", tag = "auth", responses((status = 204, description = "Signed out")))]
+async fn logout(State(site): State<Site>, visit: Visit, caller: Caller) -> Result<WithCookie> {
+    site.platform.logout(&caller).await?;
+    Ok(signed_out(&site, &visit))
+}
+
+/// Who is signed in
+#[utoipa::path(get, path = "/api/auth/me", tag = "auth", responses((status = 200, description = "The account", body = UserAnswer)))]
+async fn me(State(site): State<Site>, visit: Visit, caller: Caller, headers: HeaderMap) -> Result<Response> {
+    let answer = axum::Json(UserAnswer { user: site.platform.me(&caller).await? });
+    // The session lives on with every use; so does the browser's cookie, which pages ask for here.
+    match session_cookie(&headers).filter(|_| !headers.contains_key(header::AUTHORIZATION)) {
+        Some(token) => {
+            let cookie = cookie_header(Some(token), site.config.auth.session, visit.secure);
+            Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), answer).into_response())
+        }
+        None => Ok(answer.into_response()),
+    }
+}
+
+/// Devices that are signed in
+#[utoipa::path(get, path = "/api/auth/sessions", tag = "auth", responses((status = 200, description = "One's own sessions", body = DeviceList)))]
+async fn sessions(State(site): State<Site>, caller: Caller) -> Result<axum::Json<DeviceList>> {
+    let item = |session: Session| DeviceItem {
+        current: session.id == caller.session.id,
+        id: session.id,
+        device: session.device,
+        created_at: session.created_at,
+        last_used_at: session.last_used_at,
+        expires_at: session.expires_at,
+    };
+    let items = site.platform.sessions(&caller).await?.into_iter().map(item).collect();
+    Ok(axum::Json(DeviceList { items }))
+}
+
+/// Signs a device out
+///
+/// Its open sockets are closed within a second.
+#[utoipa::path(
+    delete, path = "/api/auth/sessions/{id}", tag = "auth", params(("id" = SessionId, Path)),
+    responses((status = 204, description = "Signed out")),
+)]
+async fn revoke_session(State(site): State<Site>, caller: Caller, Named(id): Named<SessionId>) -> Result<StatusCode> {
+    site.platform.revoke_session(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is used and left, by character
+#[utoipa::path(get, path = "/api/auth/usage", tag = "auth", responses((status = 200, description = "The last 24 hours", body = UsageReport)))]
+async fn usage(State(site): State<Site>, caller: Caller) -> Result<axum::Json<UsageReport>> {
+    Ok(axum::Json(site.platform.usage(&caller).await?))
+}
+
+/// What is used and left with one character
+#[utoipa::path(
+    get, path = "/api/auth/usage/{characterId}", tag = "auth", params(("characterId" = CharacterId, Path)),
+    responses((status = 200, description = "One character's entry", body = Usage)),
+)]
+async fn usage_of(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<CharacterId>,
+) -> Result<axum::Json<Usage>> {
+    Ok(axum::Json(site.platform.usage_of(&caller, &id).await?))
+}

@@ -1,0 +1,152 @@
+//! `/api/characters/*`: making, finding, reading, changing and removing characters.
+
+use super::Site;
+use super::extract::{Asked, Caller, CharacterJson, Named};
+use super::problem::Result;
+use aim_domain::{Character, CharacterDraft, CharacterId, CharacterPatch};
+use aim_store::{CharacterQuery, Sort};
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Items of a page unless asked, and at most.
+const PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 100;
+
+pub(super) fn page_size(asked: Option<u32>) -> u32 {
+    asked.unwrap_or(PAGE).clamp(1, LARGEST_PAGE)
+}
+
+pub(super) fn routes() -> OpenApiRouter<Site> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(read, update, remove))
+}
+
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum SortBy {
+    /// The last made first.
+    #[default]
+    New,
+    /// Those with the most conversations first.
+    Popular,
+    /// By name, without case.
+    Name,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// Part of a name, a description or a tag, without case.
+    q: Option<String>,
+    /// A tag, whole.
+    tag: Option<String>,
+    #[serde(default)]
+    #[param(inline)]
+    sort: SortBy,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+    /// 50 unless given, 100 at most.
+    limit: Option<u32>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct CharacterList {
+    items: Vec<Character>,
+    /// Null at the end.
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CharacterAnswer {
+    character: Arc<Character>,
+}
+
+fn answer(character: impl Into<Arc<Character>>) -> axum::Json<CharacterAnswer> {
+    axum::Json(CharacterAnswer { character: character.into() })
+}
+
+/// Public characters and one's own
+#[utoipa::path(
+    get, path = "/api/characters", tag = "characters", params(ListQuery),
+    responses((status = 200, description = "A page", body = CharacterList)),
+)]
+async fn list(
+    State(site): State<Site>,
+    caller: Caller,
+    Asked(query): Asked<ListQuery>,
+) -> Result<axum::Json<CharacterList>> {
+    let text = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let query = CharacterQuery {
+        viewer: caller.user_id().clone(),
+        text: text(query.q),
+        tag: text(query.tag).map(|tag| tag.to_lowercase()),
+        sort: match query.sort {
+            SortBy::New => Sort::New,
+            SortBy::Popular => Sort::Popular,
+            SortBy::Name => Sort::Name,
+        },
+        cursor: query.cursor,
+        limit: page_size(query.limit),
+    };
+    let page = site.platform.characters(&caller, query).await?;
+    Ok(axum::Json(CharacterList { items: page.items, next_cursor: page.next_cursor }))
+}
+
+/// Makes a character
+#[utoipa::path(
+    post, path = "/api/characters", tag = "characters", request_body = CharacterDraft,
+    responses((status = 201, description = "The character", body = CharacterAnswer), (status = 409, description = "The id is taken")),
+)]
+async fn create(
+    State(site): State<Site>,
+    caller: Caller,
+    CharacterJson(draft): CharacterJson<CharacterDraft>,
+) -> Result<(StatusCode, axum::Json<CharacterAnswer>)> {
+    Ok((StatusCode::CREATED, answer(site.platform.create_character(&caller, draft).await?)))
+}
+
+/// A character
+#[utoipa::path(
+    get, path = "/api/characters/{id}", tag = "characters", params(("id" = CharacterId, Path)),
+    responses((status = 200, description = "The character", body = CharacterAnswer)),
+)]
+async fn read(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<CharacterId>,
+) -> Result<axum::Json<CharacterAnswer>> {
+    Ok(answer(site.platform.character(&caller, &id).await?))
+}
+
+/// Changes a character of one's own
+///
+/// What is absent stays; `avatarUrl: ""` takes the picture away.
+#[utoipa::path(
+    patch, path = "/api/characters/{id}", tag = "characters", params(("id" = CharacterId, Path)), request_body = CharacterPatch,
+    responses((status = 200, description = "The character as it is now", body = CharacterAnswer), (status = 409, description = "Someone else changed it at the same time")),
+)]
+async fn update(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<CharacterId>,
+    CharacterJson(patch): CharacterJson<CharacterPatch>,
+) -> Result<axum::Json<CharacterAnswer>> {
+    Ok(answer(site.platform.update_character(&caller, &id, patch).await?))
+}
+
+/// Removes a character of one's own
+///
+/// Conversations with it stay readable.
+#[utoipa::path(
+    delete, path = "/api/characters/{id}", tag = "characters", params(("id" = CharacterId, Path)),
+    responses((status = 204, description = "Removed")),
+)]
+async fn remove(State(site): State<Site>, caller: Caller, Named(id): Named<CharacterId>) -> Result<StatusCode> {
+    site.platform.delete_character(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,195 @@
+//! `/api/conversations/*` but for the messages: opening, listing, naming and leaving conversations, and their members.
+
+use super::Site;
+use super::characters::page_size;
+use super::extract::{Asked, Caller, Json, Named};
+use super::problem::Result;
+use aim_domain::{CharacterId, ConversationId, ConversationState, UserId};
+use aim_store::ConversationItem;
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Site> {
+    OpenApiRouter::new()
+        .routes(routes!(list, open))
+        .routes(routes!(read, rename, remove))
+        .routes(routes!(add_member, remove_member))
+        .routes(routes!(state))
+        .routes(routes!(cancel))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OpenForm {
+    character_id: CharacterId,
+}
+
+#[derive(Deserialize, ToSchema)]
+struct RenameForm {
+    #[schema(min_length = 1, max_length = 200)]
+    title: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct MemberForm {
+    user_id: UserId,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+    /// 50 unless given, 100 at most.
+    limit: Option<u32>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ConversationAnswer {
+    conversation: ConversationItem,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ConversationList {
+    items: Vec<ConversationItem>,
+    /// Null at the end.
+    next_cursor: Option<String>,
+}
+
+fn answer(conversation: ConversationItem) -> axum::Json<ConversationAnswer> {
+    axum::Json(ConversationAnswer { conversation })
+}
+
+/// One's own conversations, the last changed first
+#[utoipa::path(
+    get, path = "/api/conversations", tag = "conversations", params(ListQuery),
+    responses((status = 200, description = "A page", body = ConversationList)),
+)]
+async fn list(
+    State(site): State<Site>,
+    caller: Caller,
+    Asked(query): Asked<ListQuery>,
+) -> Result<axum::Json<ConversationList>> {
+    let page = site.platform.conversations(&caller, query.cursor.as_deref(), page_size(query.limit)).await?;
+    Ok(axum::Json(ConversationList { items: page.items, next_cursor: page.next_cursor }))
+}
+
+/// Begins a conversation with a character
+///
+/// With its greeting as message 1, where it has one. The same pair again answers the same conversation.
+#[utoipa::path(
+    post, path = "/api/conversations", tag = "conversations", request_body = OpenForm,
+    responses(
+        (status = 201, description = "A new conversation", body = ConversationAnswer),
+        (status = 200, description = "The conversation that was there", body = ConversationAnswer),
+    ),
+)]
+async fn open(
+    State(site): State<Site>,
+    caller: Caller,
+    Json(form): Json<OpenForm>,
+) -> Result<(StatusCode, axum::Json<ConversationAnswer>)> {
+    let (conversation, created) = site.platform.open_conversation(&caller, &form.character_id).await?;
+    Ok((if created { StatusCode::CREATED } else { StatusCode::OK }, answer(conversation)))
+}
+
+/// A conversation
+#[utoipa::path(
+    get, path = "/api/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
+    responses((status = 200, description = "The conversation", body = ConversationAnswer)),
+)]
+async fn read(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+) -> Result<axum::Json<ConversationAnswer>> {
+    Ok(answer(site.platform.conversation(&caller, &id).await?))
+}
+
+/// Renames a conversation; its owner may
+#[utoipa::path(
+    patch, path = "/api/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)), request_body = RenameForm,
+    responses((status = 200, description = "The conversation as it is now", body = ConversationAnswer)),
+)]
+async fn rename(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+    Json(form): Json<RenameForm>,
+) -> Result<axum::Json<ConversationAnswer>> {
+    Ok(answer(site.platform.rename_conversation(&caller, &id, &form.title).await?))
+}
+
+/// Removes a conversation with its messages; its owner may
+#[utoipa::path(
+    delete, path = "/api/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
+    responses((status = 204, description = "Removed")),
+)]
+async fn remove(State(site): State<Site>, caller: Caller, Named(id): Named<ConversationId>) -> Result<StatusCode> {
+    site.platform.delete_conversation(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Brings somebody in; the owner may
+#[utoipa::path(
+    post, path = "/api/conversations/{id}/members", tag = "conversations", params(("id" = ConversationId, Path)), request_body = MemberForm,
+    responses((status = 200, description = "The conversation as it is now", body = ConversationAnswer)),
+)]
+async fn add_member(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+    Json(form): Json<MemberForm>,
+) -> Result<axum::Json<ConversationAnswer>> {
+    Ok(answer(site.platform.add_member(&caller, &id, &form.user_id).await?))
+}
+
+/// Takes somebody out; the owner may, and each member himself
+#[utoipa::path(
+    delete, path = "/api/conversations/{id}/members", tag = "conversations", params(("id" = ConversationId, Path)), request_body = MemberForm,
+    responses((status = 204, description = "No longer a member")),
+)]
+async fn remove_member(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+    Json(form): Json<MemberForm>,
+) -> Result<StatusCode> {
+    site.platform.remove_member(&caller, &id, &form.user_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether it is being answered, and where it stands in its character's line
+#[utoipa::path(
+    get, path = "/api/conversations/{id}/state", tag = "conversations", params(("id" = ConversationId, Path)),
+    responses((status = 200, description = "The state", body = ConversationState)),
+)]
+async fn state(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+) -> Result<axum::Json<ConversationState>> {
+    Ok(axum::Json(site.platform.conversation_state(&caller, &id).await?))
+}
+
+/// Stops the reply under way, or cancels what waits
+///
+/// A reply is stored with what it has said so far; where that is nothing, its message is marked `cancelled`.
+#[utoipa::path(
+    post, path = "/api/conversations/{id}/cancel", tag = "conversations", params(("id" = ConversationId, Path)),
+    responses((status = 202, description = "It is told to stop; the state for now", body = ConversationState)),
+)]
+async fn cancel(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+) -> Result<(StatusCode, axum::Json<ConversationState>)> {
+    site.platform.cancel(&caller, &id).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(site.platform.conversation_state(&caller, &id).await?)))
+}

@@ -1,0 +1,268 @@
+//! What a handler takes from a request: who calls, ids from the path, the query, the body. Each refuses with a problem.
+
+use super::Site;
+use super::address::ClientAddress;
+use super::problem::Problem;
+use aim_domain::message::MAX_TEXT;
+use aim_domain::{Code, FieldError, Member, Refusal};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What the door found out of a request.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    pub member: Result<Arc<Member>, Refusal>,
+    pub address: ClientAddress,
+    /// Whether the client speaks TLS, as far as we are told.
+    pub secure: bool,
+}
+
+impl Visit {
+    /// The visit of an address that the door does not ask who it is.
+    pub(super) fn of_nobody(address: ClientAddress, secure: bool) -> Self {
+        let member = Err(Refusal::unauthenticated(
+            "Sign in first: send a token in the Authorization header, or the session cookie.",
+        ));
+        Self { member, address, secure }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Visit {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| Problem(Refusal::internal()))
+    }
+}
+
+/// Someone who is signed in; `unauthenticated` otherwise.
+#[derive(Clone, Debug)]
+pub struct Caller(pub Arc<Member>);
+
+impl Deref for Caller {
+    type Target = Member;
+
+    fn deref(&self) -> &Member {
+        &self.0
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match parts.extensions.get::<Visit>().map(|visit| &visit.member) {
+            Some(Ok(member)) => Ok(Self(member.clone())),
+            Some(Err(refusal)) => Err(Problem(refusal.clone())),
+            None => Err(Problem(Refusal::internal())),
+        }
+    }
+}
+
+/// Someone with the role `admin`; `forbidden` for others.
+#[derive(Clone, Debug)]
+pub struct Admin;
+
+impl<S: Sync> FromRequestParts<S> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        if caller.is_admin() { Ok(Self) } else { Err(Problem(Refusal::forbidden("This is for administrators."))) }
+    }
+}
+
+/// What the path names. An id that can be none is `not_found`, as any that does not exist.
+#[derive(Clone, Debug)]
+pub struct Named<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(named)) => Ok(Self(named)),
+            Err(_) => Err(Problem(Refusal::not_found("thing"))),
+        }
+    }
+}
+
+/// The query.
+#[derive(Clone, Debug)]
+pub struct Asked<T>(pub T);
+
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = serde_urlencoded::Deserializer::new(form_pairs(query));
+        serde_path_to_error::deserialize(pairs).map(Self).map_err(|error| Problem(field_refusal(&error)))
+    }
+}
+
+fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
+    form_urlencoded::parse(query.as_bytes())
+}
+
+/// A body of JSON, of `[http] max_body` bytes at most.
+#[derive(Clone, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Site> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, site: &Site) -> Result<Self, Problem> {
+        read(request, site.config.http.max_body).await.map(Self)
+    }
+}
+
+/// A character as JSON, of `[http] max_character_body` bytes at most.
+#[derive(Clone, Debug)]
+pub struct CharacterJson<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<Site> for CharacterJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, site: &Site) -> Result<Self, Problem> {
+        read(request, site.config.http.max_character_body).await.map(Self)
+    }
+}
+
+/// A message as JSON: the longest text fits however it is escaped.
+#[derive(Clone, Debug)]
+pub struct MessageJson<T>(pub T);
+
+/// `\ud83d\ude00` for each character, and the fields around it.
+const LONGEST_MESSAGE: usize = MAX_TEXT * 12 + 1_024;
+
+impl<T: DeserializeOwned> FromRequest<Site> for MessageJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, site: &Site) -> Result<Self, Problem> {
+        read(request, site.config.http.max_body.max(LONGEST_MESSAGE)).await.map(Self)
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Problem> {
+    if !is_json(request.headers()) {
+        let detail = "Send JSON, with the header Content-Type: application/json.";
+        return Err(Problem(Refusal::new(Code::UnsupportedMediaType, detail)));
+    }
+    let bytes = collect(request.into_body(), most).await?;
+    match serde_json::from_slice(&bytes) {
+        Ok(value) => Ok(value),
+        // Once more for the place of the fault: only who errs pays for it.
+        Err(_) => Err(Problem(json_refusal::<T>(&bytes))),
+    }
+}
+
+async fn collect(body: Body, most: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, most).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let detail = format!("The body may have {most} bytes at most.");
+            Err(Problem(Refusal::new(Code::PayloadTooLarge, detail)))
+        }
+        Err(_) => Err(Problem(Refusal::new(Code::Validation, "The body broke off."))),
+    }
+}
+
+/// `application/json`, or a type that ends in `+json`, with or without parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+        || (kind.len() > 17
+            && kind[..12].eq_ignore_ascii_case("application/")
+            && kind.to_ascii_lowercase().ends_with("+json"))
+}
+
+fn json_refusal<T: DeserializeOwned>(bytes: &[u8]) -> Refusal {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, T>(&mut json) {
+        Ok(_) => Refusal::new(Code::Validation, "The body goes on after its JSON value."),
+        Err(error) if error.inner().is_data() => field_refusal(&error),
+        Err(error) => {
+            let (line, column) = (error.inner().line(), error.inner().column());
+            Refusal::new(Code::Validation, format!("The body is not valid JSON: line {line}, column {column}."))
+        }
+    }
+}
+
+/// Names the field that did not fit.
+fn field_refusal<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Refusal {
+    let text = error.inner().to_string();
+    // serde_json adds the place, which the field's name tells better.
+    let said = text.rsplit_once(" at line ").map_or(text.as_str(), |(said, _)| said);
+    let named = |said: &str| said.split('`').nth(1).map(str::to_owned);
+    let path = error.path().to_string();
+    let nested = |name: String| if path == "." { name } else { format!("{path}.{name}") };
+    let (field, message) = match said {
+        said if said.starts_with("missing field") => (named(said).map(nested), "is missing".to_owned()),
+        said => (None, said.to_owned()),
+    };
+    let field = field.unwrap_or_else(|| if path == "." { "body".to_owned() } else { path.clone() });
+    // What was sent stays out of answers: another's screen may show them.
+    let message = match message.split_once(", expected ") {
+        Some((_, expected)) => format!("must be {expected}"),
+        None => message,
+    };
+    Refusal::fields(vec![FieldError { field, message }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code)]
+    struct Form {
+        name: String,
+        tags: Vec<u8>,
+        kind: aim_domain::Kind,
+    }
+
+    #[test]
+    fn a_refused_field_is_named_and_its_value_is_not_repeated() {
+        for (text, field, message) in [
+            (r#"{"name":7,"tags":[],"kind":"text"}"#, "name", "must be a string"),
+            (r#"{"name":"a","tags":[1,"x"],"kind":"text"}"#, "tags[1]", "must be u8"),
+            (r#"{"tags":[],"kind":"text"}"#, "name", "is missing"),
+            (r#"{"name":"a","tags":[],"kind":"video"}"#, "kind", "must be one of `text`, `audio`, `image`"),
+            ("[]", "body", ""),
+        ] {
+            let refusal = json_refusal::<Form>(text.as_bytes());
+            assert_eq!(refusal.code, Code::Validation);
+            let error = refusal.errors.first().unwrap_or_else(|| panic!("{text}: {refusal:?}"));
+            assert_eq!(error.field, field, "{text}");
+            assert!(message.is_empty() || error.message == message, "{text}: {}", error.message);
+        }
+        let broken = json_refusal::<Form>(b"{\"name\": ");
+        assert!(broken.errors.is_empty() && broken.detail.contains("line 1"), "{}", broken.detail);
+    }
+
+    #[test]
+    fn json_has_more_than_one_name() {
+        for (kind, is) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/problem+json", true),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]);
+            assert_eq!(is_json(&headers), is, "{kind}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

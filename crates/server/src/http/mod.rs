@@ -1,0 +1,75 @@
+//! REST: parses, authorises and answers, and decides nothing: that is `platform`'s.
+//!
+//! Every request passes `door` (who calls, counting, problems, headers, log); `extract` holds what handlers take from a
+//! request; a file a part of API.md part 3 holds the handlers; `openapi` completes the document made from them.
+
+pub mod address;
+mod auth;
+mod characters;
+mod conversations;
+mod docs;
+mod door;
+mod extract;
+mod health;
+pub mod identity;
+mod messages;
+mod meters;
+mod openapi;
+pub mod origin;
+pub mod problem;
+mod rates;
+pub mod serve;
+mod site;
+pub(crate) mod squeeze;
+mod users;
+
+pub use address::{ClientAddress, client_address};
+pub use identity::authenticate_parts;
+pub use openapi::document;
+pub use origin::cors_layer;
+pub use serve::serve;
+
+pub(crate) use extract::{Admin, Asked};
+pub(crate) use site::Site;
+
+use crate::config::Config;
+use crate::{admin, pages};
+use aim_platform::Platform;
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use meters::Meters;
+use origin::Origins;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+
+/// All of HTTP but `/socket.io`: the API, the pages, health and metrics. `stopping` makes `/health/ready` say no.
+pub fn router(platform: Platform, config: Arc<Config>, stopping: CancellationToken) -> Router {
+    // Before the first counter is made.
+    crate::telemetry::metrics();
+    let (api, document) = documented().split_for_parts();
+    let document = openapi::complete(document);
+    let origins = Origins::new(&config.http.allowed_origins);
+    let meters = Meters::new(openapi::routes(&document));
+    let openapi = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
+    let site = Site::new(site::Parts { platform, config, origins, meters, openapi, stopping });
+    api.route("/docs", get(docs::page))
+        .route("/docs/{file}", get(docs::file))
+        .route("/demo/avatars/{file}", get(pages::portrait))
+        .fallback(pages::fallback)
+        .layer(door::Door(site.clone()))
+        .with_state(site)
+}
+
+/// The routes that the OpenAPI document describes.
+fn documented() -> OpenApiRouter<Site> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .merge(auth::routes())
+        .merge(users::routes())
+        .merge(characters::routes())
+        .merge(conversations::routes())
+        .merge(messages::routes())
+        .merge(admin::routes())
+        .merge(health::routes())
+}

@@ -1,0 +1,92 @@
+//! `/api/users/*`: profiles, one's own and others'.
+
+use super::Site;
+use super::auth::{UserAnswer, WithCookie, signed_out};
+use super::extract::{Caller, Json, Named, Visit};
+use super::problem::Result;
+use aim_domain::{Profile, UserId};
+use aim_platform::ProfilePatch;
+use axum::extract::State;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Site> {
+    OpenApiRouter::new()
+        .routes(routes!(update_me, delete_me))
+        .routes(routes!(profile_by_username))
+        .routes(routes!(profile))
+}
+
+#[derive(Serialize, ToSchema)]
+struct ProfileAnswer {
+    user: Arc<Profile>,
+}
+
+/// What is absent stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ProfileForm {
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 60)]
+    display_name: Option<String>,
+    /// A path of this server, or `https://…`; null or "" takes the picture away.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    avatar_url: Option<Option<String>>,
+}
+
+/// Tells null from absent.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Option<String>>, D::Error> {
+    Ok(Some(Option::<String>::deserialize(deserializer)?.filter(|url| !url.is_empty())))
+}
+
+/// Somebody's public profile
+#[utoipa::path(
+    get, path = "/api/users/{uid}", tag = "users", params(("uid" = UserId, Path)),
+    responses((status = 200, description = "The profile", body = ProfileAnswer)),
+)]
+async fn profile(State(site): State<Site>, _: Caller, Named(uid): Named<UserId>) -> Result<axum::Json<ProfileAnswer>> {
+    Ok(axum::Json(ProfileAnswer { user: site.platform.profile(&uid).await? }))
+}
+
+/// Somebody's public profile, by username
+#[utoipa::path(
+    get, path = "/api/users/by-username/{username}", tag = "users", params(("username" = String, Path, description = "Without case")),
+    responses((status = 200, description = "The profile", body = ProfileAnswer)),
+)]
+async fn profile_by_username(
+    State(site): State<Site>,
+    _: Caller,
+    Named(username): Named<String>,
+) -> Result<axum::Json<ProfileAnswer>> {
+    Ok(axum::Json(ProfileAnswer { user: site.platform.profile_by_username(&username).await? }))
+}
+
+/// Changes one's own profile
+#[utoipa::path(
+    patch, path = "/api/users/me", tag = "users", request_body = ProfileForm,
+    responses((status = 200, description = "The account as it is now", body = UserAnswer)),
+)]
+async fn update_me(
+    State(site): State<Site>,
+    caller: Caller,
+    Json(form): Json<ProfileForm>,
+) -> Result<axum::Json<UserAnswer>> {
+    let patch = ProfilePatch { display_name: form.display_name, avatar_url: form.avatar_url };
+    Ok(axum::Json(UserAnswer { user: site.platform.update_profile(&caller, patch).await? }))
+}
+
+/// Erases one's own account
+///
+/// With its sessions, conversations, private characters and usage. Public characters stay, without an owner.
+#[utoipa::path(
+    delete, path = "/api/users/me", tag = "users",
+    responses((status = 204, description = "Erased")),
+)]
+async fn delete_me(State(site): State<Site>, visit: Visit, caller: Caller) -> Result<WithCookie> {
+    site.platform.delete_account(&caller).await?;
+    Ok(signed_out(&site, &visit))
+}
