@@ -12,6 +12,10 @@ const HISTORY_MOST: usize = 100;
 /// What of the prompt's budget the system text may take, in percent; the rest is for what was said.
 const SYSTEM_SHARE: u64 = 60;
 
+/// Where messages must be left out, so many at a time are: the prompt then begins alike for some messages on end, and
+/// a model that remembers how it read a beginning need not read it again.
+const LEFT_OUT_STEP: usize = 8;
+
 /// Stands for the user until a reply is asked for.
 const USER: &str = "{{user}}";
 
@@ -182,12 +186,16 @@ pub fn assemble(prompt: &CompiledPrompt, user: &str, history: &[HistoryTurn], bu
         left = left.saturating_sub(cost);
         said.push(turn);
     }
+    let left_out = history.len() - said.len();
+    let rounded = left_out.next_multiple_of(LEFT_OUT_STEP) - left_out;
+    if left_out > 0 && rounded * 2 < said.len() {
+        said.truncate(said.len() - rounded);
+    }
     said.reverse();
 
     let mut turns = vec![Turn::new(Role::System, system)];
-    let all_said = said.len() == history.len();
     // A history that did not fit has shown the voice better than any example.
-    if all_said {
+    if left_out == 0 {
         for example in &prompt.examples {
             let example: Vec<Turn> =
                 example.iter().map(|turn| Turn::new(turn.role, expand(&turn.text, "{{char}}", user))).collect();
@@ -335,10 +343,24 @@ mod tests {
     }
 
     #[test]
+    fn a_full_window_begins_alike_for_some_messages() {
+        let history: Vec<_> = (0..60).map(|n| user(&format!("message {n:03} {}", "x".repeat(80)))).collect();
+        let first = |until: usize| {
+            let turns = assemble(&compile(&mara()), "Tom", &history[..until], &TokenBudget::new(1_200, 100));
+            turns[1].text.clone()
+        };
+        let starts: Vec<String> = (40..56).map(first).collect();
+        let changes = starts.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert_eq!(changes, 2, "{starts:?}");
+    }
+
+    #[test]
     fn a_model_is_given_a_hundred_messages_at_most() {
         let history: Vec<_> = (0..150).map(|n| user(&n.to_string())).collect();
         let turns = assemble(&compile(&mara()), "Tom", &history, &TokenBudget::new(1_000_000, 100));
-        assert_eq!((turns.len(), turns[1].text.as_str(), turns.last().unwrap().text.as_str()), (101, "50", "149"));
+        assert_eq!((turns.len(), turns[1].text.as_str(), turns.last().unwrap().text.as_str()), (95, "56", "149"));
+        let all = assemble(&compile(&mara()), "Tom", &history[50..], &TokenBudget::new(1_000_000, 100));
+        assert_eq!((all.len(), all[1].text.as_str()), (101, "50"));
     }
 
     #[test]

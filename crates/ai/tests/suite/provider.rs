@@ -1,7 +1,5 @@
 //! A model behind HTTP, against a real server that answers slowly, badly or not at all.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use aim_ai::provider::Remote;
 use aim_ai::{
     ApiKey, ErrorKind, LanguageModel, ModelError, Piece, Provider, ProviderSettings, ReplyStream, Request, Role,

@@ -1,0 +1,7 @@
+//! The models against real counterparts: servers that misbehave, and the built-in model's own file.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[cfg(feature = "local-model")]
+mod local;
+mod provider;
