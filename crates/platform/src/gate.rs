@@ -2,6 +2,7 @@
 
 use crate::Platform;
 use crate::faults::OrRefuse;
+use aim_backbone::bus::Origin;
 use aim_backbone::limits::{Ask, Verdict};
 use aim_domain::{Code, Member, Refusal, Rule, Tier};
 
@@ -12,7 +13,10 @@ pub enum Via {
     Rest {
         api: Ask,
     },
-    Socket,
+    Socket {
+        /// It learns of the usage by its acknowledgement.
+        origin: Origin,
+    },
 }
 
 impl Platform {

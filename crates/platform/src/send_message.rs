@@ -6,6 +6,7 @@
 use crate::faults::OrRefuse;
 use crate::gate::{self, Via};
 use crate::{Platform, faults::hint};
+use aim_backbone::bus::{Origin, UserNote};
 use aim_backbone::limits::Verdict;
 use aim_backbone::turns::Turn;
 use aim_domain::error::Checks;
@@ -46,9 +47,9 @@ impl Platform {
     pub async fn send_message(&self, who: &Member, outgoing: Outgoing, via: Via) -> SendReport {
         let mut messaging = self.user_ask(Rule::Messaging, who);
         messaging.once = Some(format!("{}/{}", outgoing.conversation, outgoing.client_id));
-        let asks = match via {
-            Via::Rest { api } => vec![api, messaging],
-            Via::Socket => vec![messaging],
+        let (asks, origin) = match via {
+            Via::Rest { api } => (vec![api, messaging], None),
+            Via::Socket { origin } => (vec![messaging], Some(origin)),
         };
         let verdict = match self.admit(&asks).await {
             Ok(verdict) => verdict,
@@ -56,12 +57,12 @@ impl Platform {
         };
         let outcome = match gate::refusal(&verdict) {
             Some(refusal) => Err(refusal),
-            None => self.accept(who, outgoing).await,
+            None => self.accept(who, outgoing, origin).await,
         };
         SendReport { verdict: Some(verdict), outcome }
     }
 
-    async fn accept(&self, who: &Member, outgoing: Outgoing) -> Result<Accepted, Refusal> {
+    async fn accept(&self, who: &Member, outgoing: Outgoing, origin: Option<Origin>) -> Result<Accepted, Refusal> {
         let text = check(&outgoing)?;
         let send = SendMessage {
             conversation: outgoing.conversation.clone(),
@@ -79,9 +80,9 @@ impl Platform {
                 metrics::counter!("aim_messages_total", "type" => outgoing.kind.as_str()).increment(1);
                 hint("keep a usage copy", self.backbone.usage.keep(who.user_id(), &character, usage).await);
                 let usage = self.usage_view(who, usage);
-                let updated = UserEvent::Usage { character_id: character.clone(), usage };
+                let event = UserEvent::Usage { character_id: character.clone(), usage };
                 self.tell_room(&outgoing.conversation, RoomEvent::MessageNew { message: message.clone() }).await;
-                hint("tell of usage", self.backbone.bus.publish_user(who.user_id(), updated).await);
+                hint("tell of usage", self.backbone.bus.publish_user(who.user_id(), UserNote { event, origin }).await);
                 let turn = Turn {
                     conversation: outgoing.conversation,
                     character,

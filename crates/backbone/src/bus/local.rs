@@ -1,11 +1,11 @@
 //! The bus in this process: events go to the sink on the publisher's thread, so that each arrives before `publish_…`
 //! answers.
 
-use super::{Bus, RoomNote, Sink};
+use super::{Bus, RoomNote, Sink, UserNote};
 use crate::Fault;
 use crate::stripes::Stripes;
 use aim_domain::message::utf16_len;
-use aim_domain::{ConversationId, MessageId, Partial, RoomEvent, UserEvent, UserId};
+use aim_domain::{ConversationId, MessageId, Partial, RoomEvent, UserId};
 use async_trait::async_trait;
 use metrics::{Counter, counter};
 use parking_lot::RwLock;
@@ -123,12 +123,12 @@ impl Bus for LocalBus {
         Ok(())
     }
 
-    async fn publish_user(&self, user: &UserId, event: UserEvent) -> Result<(), Fault> {
+    async fn publish_user(&self, user: &UserId, note: UserNote) -> Result<(), Fault> {
         self.events.increment(1);
         if self.users.of(user).contains(user) {
             let sink = self.sink.read().clone();
             if let Some(sink) = sink {
-                sink.user(user, Arc::new(event));
+                sink.user(user, Arc::new(note));
             }
         }
         Ok(())

@@ -24,11 +24,26 @@ pub struct RoomNote {
     pub origin: Option<Origin>,
 }
 
+/// An event with the socket that caused it, which knows of it by its acknowledgement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UserNote {
+    #[serde(flatten)]
+    pub event: UserEvent,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
 /// A socket of one server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub server: Incarnation,
     pub socket: String,
+}
+
+impl From<UserEvent> for UserNote {
+    fn from(event: UserEvent) -> Self {
+        Self { event, origin: None }
+    }
 }
 
 impl From<RoomEvent> for RoomNote {
@@ -41,7 +56,7 @@ impl From<RoomEvent> for RoomNote {
 /// must neither block nor wait.
 pub trait Sink: Send + Sync + 'static {
     fn room(&self, conversation: &ConversationId, note: Arc<RoomNote>);
-    fn user(&self, user: &UserId, event: Arc<UserEvent>);
+    fn user(&self, user: &UserId, note: Arc<UserNote>);
     /// Events of this conversation may have been lost.
     fn lost(&self, conversation: &ConversationId);
 }
@@ -52,7 +67,7 @@ pub trait Bus: Send + Sync + 'static {
     fn listen(&self, sink: Arc<dyn Sink>);
 
     async fn publish_room(&self, conversation: &ConversationId, note: RoomNote) -> Result<(), Fault>;
-    async fn publish_user(&self, user: &UserId, event: UserEvent) -> Result<(), Fault>;
+    async fn publish_user(&self, user: &UserId, note: UserNote) -> Result<(), Fault>;
 
     /// After the answer every event published is delivered. Subscribing twice is one subscription.
     async fn subscribe_room(&self, conversation: &ConversationId) -> Result<(), Fault>;

@@ -132,7 +132,7 @@ impl Gateway {
         match name.as_str() {
             "conversation:join" => self.join(socket, &who, &ack, payload).await,
             "conversation:leave" => ack.answer(self.leave(socket, payload).await),
-            "message:send" => ack.answer(self.send(&who, payload).await),
+            "message:send" => ack.answer(self.send(socket, &who, payload).await),
             "message:cancel" => ack.answer(self.cancel(&who, payload).await),
             "typing" => ack.answer(self.typing(socket, &who, payload).await),
             _ => ack.refuse(&Refusal::new(Code::NotFound, "There is no such event.")),
@@ -213,7 +213,7 @@ impl Gateway {
         Ok(Done { ok: true })
     }
 
-    async fn send(&self, who: &Member, payload: &RawValue) -> Result<Sent, Refusal> {
+    async fn send(&self, socket: &Socket, who: &Member, payload: &RawValue) -> Result<Sent, Refusal> {
         let send = parse::<Send>(payload)?;
         let outgoing = Outgoing {
             conversation: conversation_id(&send.conversation_id)?,
@@ -222,7 +222,7 @@ impl Gateway {
             text: send.text,
             upload_id: send.upload_id,
         };
-        let accepted = self.platform.send_message(who, outgoing, Via::Socket).await.outcome?;
+        let accepted = self.platform.send_message(who, outgoing, Via::Socket { origin: self.origin(socket) }).await.outcome?;
         Ok(Sent { ok: true, message: accepted.message, state: accepted.state, usage: accepted.usage })
     }
 
@@ -245,10 +245,15 @@ impl Gateway {
             character_id: None,
             typing: typing.typing,
         };
-        let origin = Origin { server: self.platform.incarnation(), socket: socket.id.to_string() };
-        let note = RoomNote { event, origin: Some(origin) };
+        let note = RoomNote { event, origin: Some(self.origin(socket)) };
         self.platform.backbone.bus.publish_room(&id, note).await.map_err(|_| Refusal::unavailable("Not told."))?;
         Ok(Done { ok: true })
+    }
+}
+
+impl Gateway {
+    fn origin(&self, socket: &Socket) -> Origin {
+        Origin { server: self.platform.incarnation(), socket: socket.id.to_string() }
     }
 }
 

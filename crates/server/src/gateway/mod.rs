@@ -8,9 +8,10 @@ mod events;
 mod packet;
 mod room;
 mod rooms;
+mod told;
 mod users;
 
-use aim_backbone::bus::{RoomNote, Sink};
+use aim_backbone::bus::{RoomNote, Sink, UserNote};
 use aim_domain::event::EventError;
 use aim_domain::{Code, ConversationId, Member, Refusal, TokenHash, UserEvent, UserId};
 use aim_platform::Platform;
@@ -20,6 +21,7 @@ use client::{Arrival, Client, Identity, Socket};
 use engineioxide::config::EngineIoConfig;
 use engineioxide::handler::EngineIoHandler;
 use engineioxide::service::EngineIoService;
+use engineioxide::socket::Sid;
 use engineioxide::{DisconnectReason, Str};
 use parking_lot::Mutex;
 use rooms::Rooms;
@@ -56,6 +58,7 @@ pub struct Gateway {
     rooms: Arc<Rooms>,
     users: Users,
     lagging: Arc<Lagging>,
+    told: told::Told,
 }
 
 /// Sockets whose buffer was full, with the rooms that they have to join again.
@@ -93,7 +96,7 @@ impl Gateway {
         let noted = lagging.clone();
         let note = Arc::new(move |socket: Socket, room: &ConversationId| noted.note(socket, room));
         let rooms = Arc::new(Rooms::new(platform.clone(), note));
-        let gateway = Arc::new(Self { users: Users::new(platform.clone()), platform, cookie, rooms, lagging });
+        let gateway = Arc::new(Self { users: Users::new(platform.clone()), platform, cookie, rooms, lagging, told: told::Told::default() });
         gateway.platform.backbone.bus.listen(gateway.clone());
         gateway
     }
@@ -121,6 +124,7 @@ impl Gateway {
                 () = stop.cancelled() => return,
                 _ = pace.tick() => {
                     self.relieve();
+                    self.told.pass_on();
                     for room in self.rooms.all() {
                         if room.awaits_reply() || room.has_gap() {
                             self.rooms.catch_up(&room).await;
@@ -257,10 +261,16 @@ impl Sink for Gateway {
         self.rooms.deliver(conversation, note);
     }
 
-    fn user(&self, user: &UserId, event: Arc<UserEvent>) {
-        let Some(packet) = room::encode(&*event) else { return };
+    fn user(&self, user: &UserId, note: Arc<UserNote>) {
+        let Some(packet) = room::encode(&note.event) else { return };
+        let origin = note.origin.as_ref().and_then(|origin| origin.socket.parse::<Sid>().ok());
         for socket in self.users.of(user) {
-            let _ = socket.emit(packet.clone());
+            if origin == Some(socket.id) {
+                let UserEvent::Usage { character_id, .. } = &note.event;
+                self.told.note(socket, character_id.clone(), packet.clone());
+            } else {
+                let _ = socket.emit(packet.clone());
+            }
         }
     }
 
