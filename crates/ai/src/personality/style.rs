@@ -15,6 +15,9 @@ const WORDS_LEAST: usize = 12;
 /// A reply in which this share of the longer words is also the character's keeps to its vocabulary fully.
 const SHARED_WORDS: f64 = 0.3;
 
+/// What a figure weighs, a part and its whole, and how far apart two must be to have nothing in common.
+type Figure = (f64, fn(&Style) -> (usize, usize), f64);
+
 #[derive(Debug, Default)]
 pub(super) struct Style {
     words: usize,
@@ -103,8 +106,7 @@ impl Style {
             return 0.0;
         }
         let per = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
-        // Each figure with what it weighs, and how far apart two must be to have nothing in common.
-        let figures: [(f64, fn(&Self) -> (usize, usize), f64); 7] = [
+        let figures: [Figure; 7] = [
             (2.0, |style| (style.words, style.sentences), 12.0),
             (1.5, |style| (style.letters, style.words), 1.5),
             (1.5, |style| (style.exclamations, style.sentences), 0.5),

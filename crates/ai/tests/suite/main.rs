@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod hosted;
 #[cfg(feature = "local-model")]
 mod local;
 mod provider;
