@@ -143,3 +143,6 @@ impl Drop for Loading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

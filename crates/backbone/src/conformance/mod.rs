@@ -1,1 +1,76 @@
 //! What every backend of a capability promises, as tests to run on it.
+//!
+//! Each capability has a file of promises, async functions that take a fresh [`Bench`], and a macro that makes a test of
+//! each: `limits_promises!(open)`, where `open()` is a future of a bench. The same promises run on the backends of this
+//! process, whose clock is moved by hand, and on backends that keep their own time, where a move is a wait: what they
+//! wait for is a few seconds at the most.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
+
+pub mod bus;
+pub mod cache;
+pub mod limits;
+#[cfg(test)]
+mod local;
+pub mod queue;
+pub mod sessions;
+pub mod turns;
+pub mod usage;
+
+use aim_domain::{Clock, ManualClock, Timestamp};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A backend under test and its time.
+pub struct Bench<T: ?Sized> {
+    pub backend: Arc<T>,
+    clock: Arc<dyn Clock>,
+    advance: Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+impl<T: ?Sized> Bench<T> {
+    /// A backend on a clock that is moved by hand.
+    pub fn manual(backend: Arc<T>, clock: Arc<ManualClock>) -> Self {
+        let moved = clock.clone();
+        let advance = move |length| -> BoxFuture<'static, ()> {
+            moved.advance(length);
+            Box::pin(std::future::ready(()))
+        };
+        Self { backend, clock, advance: Arc::new(advance) }
+    }
+
+    /// A backend that keeps its own time, as `clock` tells it. On tokio's paused clock this takes no time either.
+    pub fn waiting(backend: Arc<T>, clock: Arc<dyn Clock>) -> Self {
+        Self { backend, clock, advance: Arc::new(|length| Box::pin(tokio::time::sleep(length))) }
+    }
+
+    pub async fn advance(&self, length: Duration) {
+        (self.advance)(length).await;
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Waits until `check` holds, ten seconds at the most.
+pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    for _ in 0..2_000 {
+        if check().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came about that {what}");
+}
+
+/// One test a promise of a suite; the suites' own macros call it.
+#[macro_export]
+macro_rules! promises {
+    ($suite:ident, $open:expr, $($promise:ident),+ $(,)?) => { $(
+        #[tokio::test]
+        async fn $promise() {
+            $crate::conformance::$suite::$promise($open().await).await;
+        }
+    )+ };
+}

@@ -195,3 +195,6 @@ impl Limits for LocalLimits {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,12 @@ impl Window {
         Self { base: now.0, admissions: VecDeque::new(), counted: 0, blocked_until: 0, span, names: None }
     }
 
+    /// Pairs of numbers that it keeps.
+    #[cfg(test)]
+    pub fn size(&self) -> usize {
+        self.admissions.len()
+    }
+
     fn end(&self, offset: u32) -> Millis {
         self.base + Millis::from(offset) + Millis::from(self.span)
     }

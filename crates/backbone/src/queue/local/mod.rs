@@ -109,3 +109,6 @@ impl Queue for LocalQueue {
         Ok(self.line(queue).with(|state, _| state.remove(id)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -220,11 +220,15 @@ impl Line {
     /// A run's task was dropped before its end, by other than `stop`.
     fn lose(self: &Arc<Self>, number: u64) {
         let mut inner = self.inner.lock();
-        if inner.close(number).is_some() {
+        if let Some(running) = inner.close(number) {
+            // Tasks are dropped when their runtime ends: nothing more can run there.
+            if let Some(crew) = inner.crews.get_mut(&running.crew) {
+                crew.stopping = true;
+            }
             let now = self.now();
             inner.state.lose(number, now);
             self.meters.lost.increment(1);
-            // Nothing is started: this may be the runtime's end. The timer's next look, or the next call, goes on.
+            // Another crew's timer, or the next call, goes on.
             inner.awaited = None;
             self.sooner.notify_one();
         }

@@ -61,6 +61,11 @@ impl Lines {
         (self.waiting, self.leases.len())
     }
 
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty() && self.lines.is_empty() && self.known.is_empty() && self.sizes() == (0, 0)
+    }
+
     pub fn enter(&mut self, turn: Turn, now: Timestamp) -> Moved {
         let mut moved = Moved::default();
         if !self.known.insert(identity(&turn)) {

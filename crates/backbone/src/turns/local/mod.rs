@@ -78,3 +78,6 @@ impl Turns for LocalTurns {
         Ok(self.lines.lock().granted())
     }
 }
+
+#[cfg(test)]
+mod tests;
