@@ -11,7 +11,9 @@ impl Platform {
     pub async fn cancel(&self, who: &Member, id: &ConversationId) -> Result<(), Refusal> {
         let item = self.conversation(who, id).await?;
         match self.store.cancel(&item.conversation).await.or_refuse()? {
-            Cancel::Stopping { .. } => self.take_in(Change::Cancel { conversation: id.clone() }).await,
+            Cancel::Stopping { fence, .. } => {
+                self.take_in(Change::Cancel { conversation: id.clone(), fence }).await;
+            }
             Cancel::Cancelled(messages) => {
                 let ids: Vec<_> = messages.iter().map(|message| message.id.clone()).collect();
                 for message in messages {

@@ -61,8 +61,8 @@ impl Platform {
 
     pub async fn delete_conversation(&self, who: &Member, id: &ConversationId) -> Result<(), Refusal> {
         let item = self.conversation(who, id).await?;
-        self.store.cancel(&item.conversation).await.or_refuse()?;
-        self.running.stop(id);
+        self.owner_only(item.conversation.owner_id == *who.user_id())?;
+        self.cancel(who, id).await?;
         let done = self.store.delete_conversation(id, who.user_id()).await.or_refuse()?;
         self.owner_only(done)?;
         self.take_in(Change::Conversation { id: id.clone() }).await;

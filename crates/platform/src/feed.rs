@@ -79,9 +79,7 @@ impl Platform {
                 self.forget_prompt(&id).await;
             }
             Change::Conversation { .. } => {}
-            Change::Cancel { conversation } => {
-                self.running.stop(&conversation);
-            }
+            Change::Cancel { conversation, fence } => self.running.stop(&conversation, fence),
         }
         // Nobody may be listening: a worker has no sockets.
         let _ = self.changed.send(change);

@@ -28,14 +28,14 @@ pub(crate) struct Stop {
     lost: CancellationToken,
 }
 
-/// The replies that this process gives, by conversation: there is at most one in each.
+/// The replies that this process gives, by conversation: there is at most one in each, under its claim's fence.
 #[derive(Default)]
-pub(crate) struct Running(Mutex<HashMap<ConversationId, Stop>>);
+pub(crate) struct Running(Mutex<HashMap<ConversationId, (u64, Stop)>>);
 
 impl Running {
-    fn begin(&self, conversation: &ConversationId) -> Stop {
+    fn begin(&self, claim: &Claim) -> Stop {
         let stop = Stop::default();
-        self.0.lock().insert(conversation.clone(), stop.clone());
+        self.0.lock().insert(claim.conversation.clone(), (claim.fence, stop.clone()));
         stop
     }
 
@@ -43,14 +43,17 @@ impl Running {
         self.0.lock().remove(conversation);
     }
 
-    /// Stops the reply of a conversation, keeping what was said; false when none is given here.
-    pub fn stop(&self, conversation: &ConversationId) -> bool {
-        self.0.lock().get(conversation).map(|stop| stop.cancel.cancel()).is_some()
+    /// Stops the reply that is given here under this fence, keeping what was said. A later reply goes on: a stop may be
+    /// heard of twice, and late.
+    pub fn stop(&self, conversation: &ConversationId, fence: u64) {
+        if let Some((_, stop)) = self.0.lock().get(conversation).filter(|(current, _)| *current == fence) {
+            stop.cancel.cancel();
+        }
     }
 
     /// Drops every reply: their claims are lost.
     pub fn lose_all(&self) {
-        self.0.lock().values().for_each(|stop| stop.lost.cancel());
+        self.0.lock().values().for_each(|(_, stop)| stop.lost.cancel());
     }
 
     pub fn count(&self) -> usize {
@@ -95,7 +98,7 @@ impl Platform {
             }
         };
         metrics::gauge!("aim_replies_under_way").increment(1.0);
-        let stop = self.running.begin(&claim.conversation);
+        let stop = self.running.begin(&claim);
         let outcome = self.answer(turn, &claim, &stop).await;
         self.running.end(&claim.conversation);
         metrics::gauge!("aim_replies_under_way").decrement(1.0);

@@ -24,8 +24,9 @@ pub enum Change {
     Conversation {
         id: ConversationId,
     },
-    /// The reply under way is to stop.
+    /// The reply under way is to stop, if it is still the one of the claim with this fence.
     Cancel {
         conversation: ConversationId,
+        fence: u64,
     },
 }

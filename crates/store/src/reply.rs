@@ -100,7 +100,7 @@ pub enum Ended {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cancel {
     /// A living server holds this reply and was told.
-    Stopping { message: MessageId, holder: Incarnation },
+    Stopping { message: MessageId, holder: Incarnation, fence: u64 },
     /// None was under way; these waited and are cancelled now.
     Cancelled(Vec<Message>),
 }

@@ -225,10 +225,10 @@ pub async fn stop_tells_the_one_who_answers(world: World) {
     let second = world.send(&conversation, "second").await;
     let claim = world.claimed(&conversation, &server).await;
     let cursor = store.last_change().await.unwrap();
-    let stopping = Cancel::Stopping { message: first.id.clone(), holder: server.clone() };
+    let stopping = Cancel::Stopping { message: first.id.clone(), holder: server.clone(), fence: 1 };
     assert_eq!(store.cancel(&conversation).await.unwrap(), stopping);
     let told = store.changes(cursor, 10).await.unwrap();
-    assert_eq!(told, [(cursor + 1, Change::Cancel { conversation: conversation.id.clone() })]);
+    assert_eq!(told, [(cursor + 1, Change::Cancel { conversation: conversation.id.clone(), fence: 1 })]);
     assert_eq!(world.stored(&conversation, &first.id).await.reply_state, Some(ReplyState::Due), "the holder decides");
     // The text so far may be stored; what waits is answered next.
     assert!(matches!(world.commit(&claim, "the text so").await, Committed::Committed { .. }));
@@ -392,7 +392,7 @@ pub async fn a_deleted_conversation_commits_nothing(world: World) {
     let cursor = store.last_change().await.unwrap();
     assert!(store.delete_conversation(&conversation.id, &user.id).await.unwrap());
     let told: Vec<Change> = store.changes(cursor, 10).await.unwrap().into_iter().map(|(_, change)| change).collect();
-    assert!(told.contains(&Change::Cancel { conversation: conversation.id.clone() }), "nobody waits for the reply");
+    assert!(told.contains(&Change::Cancel { conversation: conversation.id.clone(), fence: 1 }), "nobody waits for the reply");
     assert_eq!(world.commit(&claim, "late").await, Committed::Stale);
     assert_eq!(world.end(&claim, ReplyState::Failed).await, Ended::Stale);
     assert!(store.context(&claim, 10).await.unwrap().is_empty());

@@ -62,7 +62,7 @@ fn create(db: &Db, open: &OpenConversation) -> Result<()> {
         variants: None,
         personality: None,
     };
-    messages::insert(db, key, greeting.seq, &greeting)
+    messages::insert(db, key, greeting.seq, &greeting).map(drop)
 }
 
 fn join(db: &Db, key: i64, user: &UserId) -> Result<()> {
@@ -130,9 +130,11 @@ pub(super) fn delete(db: &Db, id: &ConversationId, owner: &UserId) -> Result<boo
 
 /// Takes a conversation away with its members and messages; a reply under way is told to stop, since nobody waits for it.
 pub(super) fn remove(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
-    let held = db.one("SELECT 1 FROM conversations WHERE key = ?1 AND holder IS NOT NULL", [key], |_| Ok(()))?;
-    if held.is_some() {
-        feed::write(db, &Change::Cancel { conversation: id.clone() })?;
+    let held = db.one("SELECT fence FROM conversations WHERE key = ?1 AND holder IS NOT NULL", [key], |row| {
+        Columns::of(row).count()
+    })?;
+    if let Some(fence) = held {
+        feed::write(db, &Change::Cancel { conversation: id.clone(), fence })?;
     }
     db.run(
         "UPDATE characters SET conversations = conversations - 1

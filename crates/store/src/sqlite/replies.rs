@@ -199,8 +199,8 @@ pub(super) fn cancel(db: &Db, conversation: &ConversationId) -> Result<Cancel> {
         && let Some(message) = by_seq(db, at.key, conversation, seq)?
     {
         db.run("UPDATE conversations SET stop_fence = fence WHERE key = ?1", [at.key])?;
-        feed::write(db, &Change::Cancel { conversation: conversation.clone() })?;
-        return Ok(Cancel::Stopping { message: message.id, holder });
+        feed::write(db, &Change::Cancel { conversation: conversation.clone(), fence: at.fence })?;
+        return Ok(Cancel::Stopping { message: message.id, holder, fence: at.fence });
     }
     let sql = format!(
         "SELECT {MESSAGE} FROM messages m INDEXED BY messages_due
