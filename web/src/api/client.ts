@@ -2,7 +2,7 @@
  * Calls of the HTTP API. The session is a cookie that scripts cannot read, so there is no token here; every failure
  * is an `ApiError`, a lost connection too.
  */
-import type { Code, FieldError } from './types';
+import type { Code, FieldError, Problem } from './types';
 
 export class ApiError extends Error {
   override readonly name = 'ApiError';
@@ -32,13 +32,6 @@ export function asApiError(error: unknown): ApiError {
   return new ApiError('internal', 'Something went wrong on this page. Reload it and try again.');
 }
 
-interface Problem {
-  code?: Code;
-  title?: string;
-  detail?: string;
-  errors?: FieldError[];
-}
-
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 type Query = Record<string, string | number | undefined>;
 
@@ -59,9 +52,9 @@ function address(path: string, query: Query): string {
 }
 
 async function problem(response: Response): Promise<ApiError> {
-  let body: Problem = {};
+  let body: Partial<Problem> = {};
   try {
-    body = (await response.json()) as Problem;
+    body = (await response.json()) as Partial<Problem>;
   } catch {
     // A proxy in between answered with something else; the status tells enough.
   }

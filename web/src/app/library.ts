@@ -3,7 +3,17 @@
  * costs no call, and calls are counted.
  */
 import { http } from '../api/client';
-import type { Character, Conversation, Message, Usage, UsageReport } from '../api/types';
+import type {
+  Answer,
+  Character,
+  CharacterList,
+  Conversation,
+  ConversationList,
+  Message,
+  Usage,
+  UsageLimits,
+  UsageReport,
+} from '../api/types';
 import { createStore } from '../lib/store';
 
 interface Listing {
@@ -16,6 +26,9 @@ export const characters = createStore<Readonly<Record<string, Character>>>({});
 export const conversations = createStore<Listing>({ items: [], nextCursor: undefined });
 export const usages = createStore<Readonly<Record<string, Usage>>>({});
 
+/** What a day allows; undefined until it was read. */
+export const usageLimits = createStore<UsageLimits | undefined>(undefined);
+
 let usageRead: Promise<void> | undefined;
 const charactersAsked = new Map<string, Promise<Character>>();
 
@@ -23,6 +36,7 @@ export function clearLibrary(): void {
   characters.set({});
   conversations.set({ items: [], nextCursor: undefined });
   usages.set({});
+  usageLimits.set(undefined);
   usageRead = undefined;
   charactersAsked.clear();
 }
@@ -38,7 +52,7 @@ export async function loadCharacter(id: string, anew = false): Promise<Character
   const asked = charactersAsked.get(id);
   if (asked !== undefined) return asked;
   const reading = http
-    .get<{ character: Character }>(`/api/characters/${id}`)
+    .get<Answer<'Character'>>(`/api/characters/${id}`)
     .then(({ character }) => {
       takeCharacters([character]);
       return character;
@@ -48,16 +62,11 @@ export async function loadCharacter(id: string, anew = false): Promise<Character
   return reading;
 }
 
-export interface CharacterPage {
-  items: Character[];
-  nextCursor?: string | null;
-}
-
 export async function listCharacters(
   query: { q?: string; tag?: string; sort?: string; cursor?: string },
   signal: AbortSignal,
-): Promise<CharacterPage> {
-  const page = await http.get<CharacterPage>('/api/characters', { ...query, limit: 24 }, { signal });
+): Promise<CharacterList> {
+  const page = await http.get<CharacterList>('/api/characters', { ...query, limit: 24 }, { signal });
   takeCharacters(page.items);
   return page;
 }
@@ -74,7 +83,7 @@ export async function deleteCharacter(id: string): Promise<void> {
 export async function loadConversations(): Promise<void> {
   const { items, nextCursor } = conversations.get();
   if (nextCursor === null) return;
-  const page = await http.get<{ items: Conversation[]; nextCursor?: string | null }>('/api/conversations', {
+  const page = await http.get<ConversationList>('/api/conversations', {
     cursor: nextCursor,
     limit: 30,
   });
@@ -88,7 +97,7 @@ export async function loadConversations(): Promise<void> {
 export async function loadConversation(id: string): Promise<Conversation> {
   const known = conversations.get().items.find((item) => item.id === id);
   if (known !== undefined) return known;
-  const { conversation } = await http.get<{ conversation: Conversation }>(`/api/conversations/${id}`);
+  const { conversation } = await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`);
   takeConversation(conversation);
   return conversation;
 }
@@ -97,7 +106,7 @@ export async function loadConversation(id: string): Promise<Conversation> {
 export async function openConversation(characterId: string): Promise<Conversation> {
   const known = conversations.get().items.find((item) => item.characterId === characterId);
   if (known !== undefined) return known;
-  const { conversation } = await http.post<{ conversation: Conversation }>('/api/conversations', {
+  const { conversation } = await http.post<Answer<'Conversation'>>('/api/conversations', {
     characterId,
   });
   takeConversation(conversation);
@@ -132,7 +141,8 @@ function takeConversation(conversation: Conversation): void {
 }
 
 export async function loadUsage(): Promise<void> {
-  usageRead ??= http.get<UsageReport>('/api/auth/usage').then(({ characters: read }) => {
+  usageRead ??= http.get<UsageReport>('/api/auth/usage').then(({ characters: read, limits }) => {
+    usageLimits.set(limits);
     usages.set({ ...read, ...usages.get() });
   });
   try {
@@ -141,6 +151,16 @@ export async function loadUsage(): Promise<void> {
     usageRead = undefined;
     throw error;
   }
+}
+
+/** The whole allowance, of a character that was not yet written to. */
+export function unused({ text, audio, image }: UsageLimits): Usage {
+  const whole = (limit: number | null | undefined) => ({
+    used: 0,
+    limit: limit ?? null,
+    remaining: limit ?? null,
+  });
+  return { text: whole(text), audio: whole(audio), image: whole(image), resetsAt: null };
 }
 
 export function takeUsage(characterId: string, { text, audio, image, resetsAt }: Usage): void {

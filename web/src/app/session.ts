@@ -1,6 +1,6 @@
 /** Who is signed in here, and the connection that belongs to it. */
 import { ApiError, http, onSignedOut } from '../api/client';
-import type { ServerConfig, User } from '../api/types';
+import type { Answer, RegisterForm, ServerConfig, User } from '../api/types';
 import { createStore } from '../lib/store';
 import { forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
@@ -17,16 +17,12 @@ export const session = createStore<Session>({ status: 'loading' });
 /** What the server says of itself; undefined until it has. */
 export const serverConfig = createStore<ServerConfig | undefined>(undefined);
 
-interface SignedIn {
-  user: User;
-}
-
 /** Finds out who is signed in. */
 export async function openSession(): Promise<void> {
   session.set({ status: 'loading' });
   void loadConfig();
   try {
-    enter((await http.get<SignedIn>('/api/auth/me', {}, { quiet: true })).user);
+    enter((await http.get<Answer<'User'>>('/api/auth/me', {}, { quiet: true })).user);
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) session.set({ status: 'out' });
     else if (error instanceof ApiError) session.set({ status: 'unreachable', error });
@@ -42,17 +38,12 @@ async function loadConfig(): Promise<void> {
   }
 }
 
-export async function register(form: {
-  email: string;
-  username: string;
-  password: string;
-  displayName?: string;
-}): Promise<void> {
-  enter((await http.post<SignedIn>('/api/auth/register', form, { quiet: true })).user);
+export async function register(form: RegisterForm): Promise<void> {
+  enter((await http.post<Answer<'SignedIn'>>('/api/auth/register', form, { quiet: true })).user);
 }
 
 export async function logIn(login: string, password: string): Promise<void> {
-  enter((await http.post<SignedIn>('/api/auth/login', { login, password }, { quiet: true })).user);
+  enter((await http.post<Answer<'SignedIn'>>('/api/auth/login', { login, password }, { quiet: true })).user);
 }
 
 export async function logOut(): Promise<void> {

@@ -84,7 +84,7 @@ function ConnectionBanner() {
   const state = useStore(useWho().connection.state);
   const words =
     state === 'offline'
-      ? 'You are offline. What you write is sent when you are back.'
+      ? 'You are offline. What you write is sent later.'
       : state === 'reconnecting'
         ? 'The connection was lost. Reconnecting…'
         : undefined;

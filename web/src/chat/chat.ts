@@ -4,7 +4,7 @@
  * with the same `clientId` until the server has it.
  */
 import { ApiError, asApiError, http } from '../api/client';
-import type { Message } from '../api/types';
+import type { MessageList } from '../api/types';
 import { freshId } from '../lib/id';
 import { createStore, type Store } from '../lib/store';
 import { recall, remember } from '../lib/storage';
@@ -122,11 +122,8 @@ export class Chat {
 
   /** Asks once more for the reply to a message whose reply failed or was stopped. */
   async retryReply(messageId: string): Promise<void> {
-    const answer = await http.post<{ message?: Message }>(
-      `/api/conversations/${this.#id}/messages/${messageId}/retry`,
-    );
-    if (answer.message)
-      this.#do({ type: 'event', event: { name: 'message:updated', payload: { message: answer.message } } });
+    // The message itself comes by the socket, in its place among the events of the reply.
+    await http.post(`/api/conversations/${this.#id}/messages/${messageId}/retry`);
   }
 
   /** Tells the others that this person types; ends by itself when nothing more is typed. */
@@ -145,7 +142,7 @@ export class Chat {
     }
   }
 
-  #page(before?: number): Promise<{ items: Message[]; hasMore: boolean }> {
+  #page(before?: number): Promise<MessageList> {
     return http.get(`/api/conversations/${this.#id}/messages`, { before, limit: PAGE });
   }
 

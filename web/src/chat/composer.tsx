@@ -75,7 +75,10 @@ export function Composer(props: {
 
   // On a desk one writes at once; on a phone the keyboard would cover half of what one came to read.
   useEffect(() => {
-    if (matchMedia('(pointer: fine)').matches) area.current?.focus({ preventScroll: true });
+    const box = area.current;
+    if (box === null) return;
+    box.setSelectionRange(box.value.length, box.value.length);
+    if (matchMedia('(pointer: fine)').matches) box.focus({ preventScroll: true });
   }, []);
 
   useLayoutEffect(() => {
@@ -94,13 +97,6 @@ export function Composer(props: {
         <div className="composer__status">
           <span className="composer__state" role="status" aria-live="polite">
             <span className="composer__words">{status}</span>
-            {answering && connection === 'connected' && (
-              <span className="dots" aria-hidden="true">
-                <i />
-                <i />
-                <i />
-              </span>
-            )}
           </span>
           {left !== undefined && (
             <span className={isLow ? 'composer__usage composer__usage--low' : 'composer__usage'}>

@@ -24,7 +24,7 @@ describe('the line above the composer', () => {
       '2 replies before yours',
     );
     expect(statusWords(chat({ phase: 'queued', pending: 3, position: 1 }), 'connected', 'Mara')).toBe(
-      '1 reply before yours · 3 messages waiting',
+      '1 reply before yours · 3 waiting',
     );
   });
 
@@ -32,7 +32,7 @@ describe('the line above the composer', () => {
     expect(statusWords(chat(), 'connected', 'Mara')).toBe('');
     expect(statusWords(chat({ phase: 'processing' }), 'connected', 'Mara')).toBe('Mara is typing');
     expect(statusWords(chat({ phase: 'processing', pending: 1 }), 'connected', 'Mara')).toBe(
-      'Mara is typing · 1 message waiting',
+      'Mara is typing · 1 waiting',
     );
     expect(statusWords(chat({ typists: ['me'] }), 'connected', 'Mara')).toBe(
       'You are typing on another device',

@@ -15,7 +15,7 @@ export function statusWords(state: ChatState, connection: ConnectionState, name:
   if (isAnswering(state)) parts.push(`${name} is typing`);
   else if (state.phase === 'queued') parts.push(placeWords(state.position, name));
   if (state.pending > 0 && (isAnswering(state) || state.phase !== 'queued' || state.pending > 1)) {
-    parts.push(`${count(state.pending, 'message', 'messages')} waiting`);
+    parts.push(`${state.pending} waiting`);
   }
   if (parts.length === 0 && state.typists.length > 0) {
     const others = state.typists.filter((id) => id !== state.userId).length;

@@ -1,9 +1,9 @@
 /** Characters to meet: searched, narrowed to a tag, sorted, read page by page. */
 import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
-import { listCharacters, type CharacterPage } from '../app/library';
+import { listCharacters } from '../app/library';
 import { useWho } from '../app/who';
-import type { Character } from '../api/types';
+import type { Character, CharacterList } from '../api/types';
 import { plainText } from '../chat/words';
 import { useAction, useLoad } from '../lib/load';
 import { Avatar } from '../ui/avatar';
@@ -20,9 +20,7 @@ const SORTS = [
 /** A search waits until one stops typing: each is a call, and calls are counted. */
 const TYPING_PAUSE = 350;
 
-interface Found extends CharacterPage {
-  key: string;
-}
+type Found = CharacterList & { key: string };
 
 export function CharactersPage() {
   const [search, setSearch] = useSearchParams();

@@ -2,7 +2,15 @@
 import { useEffect, useState } from 'react';
 import { Link } from 'wouter';
 import type { Conversation } from '../api/types';
-import { conversations, loadConversation, loadUsage, takeLastMessage, usages } from '../app/library';
+import {
+  conversations,
+  loadConversation,
+  loadUsage,
+  takeLastMessage,
+  unused,
+  usageLimits,
+  usages,
+} from '../app/library';
 import { useWho } from '../app/who';
 import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
@@ -43,6 +51,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const connectionState = useStore(connection.state);
   const [text, setText] = useState(() => recall(`draft.${id}`) ?? '');
   const known = useStore(usages)[character.id];
+  const limits = useStore(usageLimits);
   useLoad('usage', loadUsage);
   useTitle(character.name);
 
@@ -70,11 +79,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
         <Link href="/" className="icon-button chat__back" aria-label="All chats">
           <Icon name="back" />
         </Link>
-        <Link
-          href={`/characters/${character.id}`}
-          className="chat__who"
-          aria-label={`${character.name}, about this character`}
-        >
+        <Link href={`/characters/${character.id}`} className="chat__who">
           <Avatar
             id={character.id}
             name={character.name}
@@ -112,7 +117,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
           state={state}
           connection={connectionState}
           name={character.name}
-          usage={state.usage ?? known}
+          usage={state.usage ?? known ?? (limits && unused(limits))}
           text={text}
           onText={write}
         />

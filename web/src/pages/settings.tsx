@@ -1,7 +1,7 @@
 /** One's own things: name, theme, devices, what is used today, and the way out. */
 import { useState, type SyntheticEvent } from 'react';
 import { http } from '../api/client';
-import type { Device, Usage, User } from '../api/types';
+import type { Answer, Device, DeviceList, Usage } from '../api/types';
 import { conversations, loadConversations, loadUsage, usages } from '../app/library';
 import { logOut, updateUser } from '../app/session';
 import { useWho } from '../app/who';
@@ -41,7 +41,7 @@ function Profile() {
     event.preventDefault();
     setSaved(false);
     const done = await run(async () => {
-      const answer = await http.patch<{ user: User }>('/api/users/me', { displayName: name.trim() });
+      const answer = await http.patch<Answer<'User'>>('/api/users/me', { displayName: name.trim() });
       updateUser(answer.user);
     });
     setSaved(done);
@@ -137,7 +137,7 @@ function UsageRow({ name, usage }: { name: string; usage: Usage }) {
 function Devices() {
   const [devices, setDevices] = useState<Device[]>();
   const { error, again } = useLoad('devices', async () => {
-    setDevices((await http.get<{ sessions: Device[] }>('/api/auth/sessions')).sessions);
+    setDevices((await http.get<DeviceList>('/api/auth/sessions')).items);
   });
   const revoke = useAction();
   const signOut = (id: string) =>

@@ -21,7 +21,7 @@ export function DemoBanner() {
   if (!isDemo || isHidden) return null;
   return (
     <div className="banner">
-      <span>A small demo model answers here, and is easily confused.</span>
+      <span>A small demo model answers here.</span>
       <button type="button" className="link-button" onClick={() => setOpen(true)}>
         Connect a better one
       </button>
