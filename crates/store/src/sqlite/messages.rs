@@ -3,7 +3,7 @@
 use super::counts;
 use super::db::Db;
 use super::rows::{self, Columns, MESSAGE, int, maybe_json};
-use crate::{MessagePage, MessageQuery, Result, SendMessage, Sent};
+use crate::{MessagePage, MessageQuery, Result, SendMessage, Sent, StoreError};
 use aim_domain::{Author, CharacterId, ConversationId, Message, MessageId, ReplyState};
 use rusqlite::{ToSql, params};
 
@@ -25,19 +25,16 @@ pub(super) fn send(db: &Db, send: &SendMessage) -> Result<Sent> {
 
     let stored = counts::stored(db, &send.sender, &character)?;
     let usage = stored.at(db.now);
-    let sql =
-        format!("SELECT {MESSAGE} FROM messages m WHERE m.conversation = ?1 AND m.sender = ?2 AND m.client_id = ?3");
-    let before = db.one(&sql, params![key, send.sender.as_str(), send.client_id], |row| {
-        rows::message(&mut Columns::of(row), &send.conversation)
-    })?;
-    if let Some(message) = before {
-        return Ok(Sent::Repeated { message, usage });
-    }
-    if usage.is_full(send.kind, send.usage_limit, db.now) {
-        return Ok(Sent::UsageFull { usage });
-    }
-    if due - u64::from(answering) >= send.max_due {
-        return Ok(Sent::LineFull);
+    let repeated = || Ok::<_, StoreError>(sent_before(db, key, send)?.map(|message| Sent::Repeated { message, usage }));
+    let refused = if usage.is_full(send.kind, send.usage_limit, db.now) {
+        Some(Sent::UsageFull { usage })
+    } else if due.saturating_sub(u64::from(answering)) >= send.max_due {
+        Some(Sent::LineFull)
+    } else {
+        None
+    };
+    if let Some(refused) = refused {
+        return Ok(repeated()?.unwrap_or(refused));
     }
 
     let message = Message {
@@ -56,7 +53,9 @@ pub(super) fn send(db: &Db, send: &SendMessage) -> Result<Sent> {
         variants: None,
         personality: None,
     };
-    insert(db, key, message.seq, &message)?;
+    if !insert(db, key, message.seq, &message)? {
+        return repeated()?.ok_or_else(|| StoreError::Failed("a message was neither stored nor found".into()));
+    }
     db.run(
         "UPDATE conversations SET last_seq = ?2, due = due + 1, updated_at = max(updated_at, ?3) WHERE key = ?1",
         params![key, int(message.seq), db.now.0],
@@ -66,12 +65,23 @@ pub(super) fn send(db: &Db, send: &SendMessage) -> Result<Sent> {
     Ok(Sent::Accepted { message, usage, due: due + 1, character })
 }
 
-/// `turn` is the `seq` of the message that a reply answers, and its own for all others.
-pub(super) fn insert(db: &Db, key: i64, turn: u64, message: &Message) -> Result<()> {
-    db.run(
+/// What this sender sent here under the same `client_id`.
+fn sent_before(db: &Db, key: i64, send: &SendMessage) -> Result<Option<Message>> {
+    let sql =
+        format!("SELECT {MESSAGE} FROM messages m WHERE m.conversation = ?1 AND m.sender = ?2 AND m.client_id = ?3");
+    db.one(&sql, params![key, send.sender.as_str(), send.client_id], |row| {
+        rows::message(&mut Columns::of(row), &send.conversation)
+    })
+}
+
+/// `turn` is the `seq` of the message that a reply answers, and its own for all others. False, and nothing stored, when
+/// the sender has used the `client_id` here.
+pub(super) fn insert(db: &Db, key: i64, turn: u64, message: &Message) -> Result<bool> {
+    let stored = db.run(
         "INSERT INTO messages (conversation, seq, turn, id, role, sender, kind, text, media, in_reply_to, client_id,
              created_at, reply_state, personality)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         ON CONFLICT (conversation, sender, client_id) WHERE client_id IS NOT NULL DO NOTHING",
         params![
             key,
             int(message.seq),
@@ -89,7 +99,7 @@ pub(super) fn insert(db: &Db, key: i64, turn: u64, message: &Message) -> Result<
             maybe_json(message.personality.as_ref())?
         ],
     )?;
-    Ok(())
+    Ok(stored == 1)
 }
 
 /// Messages of a conversation that match `rest`, whose parameters start at `?2`.

@@ -14,8 +14,11 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+
+/// How long a batch that is smaller than the last one waits to grow; a fraction of what a commit takes.
+const GATHERING: Duration = Duration::from_micros(100);
 
 pub(super) struct Writer {
     work: mpsc::Sender<Work>,
@@ -68,7 +71,7 @@ impl Writer {
     /// `waiting` commands at most wait for the thread, `batch` at most share a commit.
     pub fn start(connection: Connection, ambient: Ambient, waiting: usize, batch: usize) -> std::io::Result<Self> {
         let (work, inbox) = mpsc::channel(waiting.max(1));
-        let thread = Thread { connection, ambient, inbox, batch: batch.max(1) };
+        let thread = Thread { connection, ambient, inbox, batch: batch.max(1), last: 0 };
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || thread.serve())?;
         Ok(Self { work, thread: Mutex::new(Some(thread)) })
     }
@@ -101,6 +104,8 @@ struct Thread {
     ambient: Ambient,
     inbox: mpsc::Receiver<Work>,
     batch: usize,
+    /// How many commands shared the last commit.
+    last: usize,
 }
 
 impl Thread {
@@ -108,16 +113,27 @@ impl Thread {
         let mut batch = Vec::with_capacity(self.batch);
         while let Some(work) = self.inbox.blocking_recv() {
             self.take(work, &mut batch);
-            while batch.len() < self.batch {
-                let Ok(work) = self.inbox.try_recv() else { break };
-                self.take(work, &mut batch);
+            self.gather(&mut batch);
+            // Those whom the last commit answered are about to come back: worth a moment, since every commit waits for
+            // the disk. Who writes alone never waits here.
+            if batch.len() < self.last {
+                std::thread::sleep(GATHERING);
+                self.gather(&mut batch);
             }
+            self.last = batch.len();
             if !batch.is_empty() {
                 self.commit(&mut batch);
             }
         }
         if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
             tracing::debug!(%error, "the statistics were not refreshed");
+        }
+    }
+
+    fn gather(&mut self, batch: &mut Vec<Box<dyn Job>>) {
+        while batch.len() < self.batch {
+            let Ok(work) = self.inbox.try_recv() else { return };
+            self.take(work, batch);
         }
     }
 
