@@ -137,11 +137,12 @@ export class Server {
     return person;
   }
 
-  /** The administrator's command line, on this server's data. */
-  async command(...words) {
-    const child = spawn(binary, words, { cwd: this.data, env: this.env, stdio: ['ignore', 'ignore', 'pipe'] });
+  /** The administrator's command line, on this server's data; `input` is typed into it. */
+  async command(words, input = '') {
+    const child = spawn(binary, words, { cwd: this.data, env: this.env, stdio: ['pipe', 'ignore', 'pipe'] });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text) => { said += text; });
+    child.stdin.end(`${input}\n`);
     const [code] = await once(child, 'exit');
     if (code !== 0) throw new Error(`aim ${words.join(' ')} ended with ${code}: ${said}`);
   }
