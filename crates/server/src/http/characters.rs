@@ -22,7 +22,11 @@ pub(super) fn page_size(asked: Option<u32>) -> u32 {
 }
 
 pub(super) fn routes() -> OpenApiRouter<Site> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(read, update, remove))
+    OpenApiRouter::new().routes(routes!(list_characters, create_character)).routes(routes!(
+        read_character,
+        update_character,
+        remove_character
+    ))
 }
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -75,7 +79,7 @@ fn answer(character: impl Into<Arc<Character>>) -> axum::Json<CharacterAnswer> {
     get, path = "/api/characters", tag = "characters", params(ListQuery),
     responses((status = 200, description = "A page", body = CharacterList)),
 )]
-async fn list(
+async fn list_characters(
     State(site): State<Site>,
     caller: Caller,
     Asked(query): Asked<ListQuery>,
@@ -102,7 +106,7 @@ async fn list(
     post, path = "/api/characters", tag = "characters", request_body = CharacterDraft,
     responses((status = 201, description = "The character", body = CharacterAnswer), (status = 409, description = "The id is taken")),
 )]
-async fn create(
+async fn create_character(
     State(site): State<Site>,
     caller: Caller,
     CharacterJson(draft): CharacterJson<CharacterDraft>,
@@ -115,7 +119,7 @@ async fn create(
     get, path = "/api/characters/{id}", tag = "characters", params(("id" = CharacterId, Path)),
     responses((status = 200, description = "The character", body = CharacterAnswer)),
 )]
-async fn read(
+async fn read_character(
     State(site): State<Site>,
     caller: Caller,
     Named(id): Named<CharacterId>,
@@ -130,7 +134,7 @@ async fn read(
     patch, path = "/api/characters/{id}", tag = "characters", params(("id" = CharacterId, Path)), request_body = CharacterPatch,
     responses((status = 200, description = "The character as it is now", body = CharacterAnswer), (status = 409, description = "Someone else changed it at the same time")),
 )]
-async fn update(
+async fn update_character(
     State(site): State<Site>,
     caller: Caller,
     Named(id): Named<CharacterId>,
@@ -146,7 +150,11 @@ async fn update(
     delete, path = "/api/characters/{id}", tag = "characters", params(("id" = CharacterId, Path)),
     responses((status = 204, description = "Removed")),
 )]
-async fn remove(State(site): State<Site>, caller: Caller, Named(id): Named<CharacterId>) -> Result<StatusCode> {
+async fn remove_character(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<CharacterId>,
+) -> Result<StatusCode> {
     site.platform.delete_character(&caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,10 +15,10 @@ use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
-        .routes(routes!(list, open))
-        .routes(routes!(read, rename, remove))
+        .routes(routes!(list_conversations, open_conversation))
+        .routes(routes!(read_conversation, rename_conversation, remove_conversation))
         .routes(routes!(add_member, remove_member))
-        .routes(routes!(state))
+        .routes(routes!(conversation_state))
         .routes(routes!(cancel))
 }
 
@@ -71,7 +71,7 @@ fn answer(conversation: ConversationItem) -> axum::Json<ConversationAnswer> {
     get, path = "/api/conversations", tag = "conversations", params(ListQuery),
     responses((status = 200, description = "A page", body = ConversationList)),
 )]
-async fn list(
+async fn list_conversations(
     State(site): State<Site>,
     caller: Caller,
     Asked(query): Asked<ListQuery>,
@@ -90,7 +90,7 @@ async fn list(
         (status = 200, description = "The conversation that was there", body = ConversationAnswer),
     ),
 )]
-async fn open(
+async fn open_conversation(
     State(site): State<Site>,
     caller: Caller,
     Json(form): Json<OpenForm>,
@@ -104,7 +104,7 @@ async fn open(
     get, path = "/api/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
     responses((status = 200, description = "The conversation", body = ConversationAnswer)),
 )]
-async fn read(
+async fn read_conversation(
     State(site): State<Site>,
     caller: Caller,
     Named(id): Named<ConversationId>,
@@ -117,7 +117,7 @@ async fn read(
     patch, path = "/api/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)), request_body = RenameForm,
     responses((status = 200, description = "The conversation as it is now", body = ConversationAnswer)),
 )]
-async fn rename(
+async fn rename_conversation(
     State(site): State<Site>,
     caller: Caller,
     Named(id): Named<ConversationId>,
@@ -131,7 +131,11 @@ async fn rename(
     delete, path = "/api/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
     responses((status = 204, description = "Removed")),
 )]
-async fn remove(State(site): State<Site>, caller: Caller, Named(id): Named<ConversationId>) -> Result<StatusCode> {
+async fn remove_conversation(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+) -> Result<StatusCode> {
     site.platform.delete_conversation(&caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -170,7 +174,7 @@ async fn remove_member(
     get, path = "/api/conversations/{id}/state", tag = "conversations", params(("id" = ConversationId, Path)),
     responses((status = 200, description = "The state", body = ConversationState)),
 )]
-async fn state(
+async fn conversation_state(
     State(site): State<Site>,
     caller: Caller,
     Named(id): Named<ConversationId>,

@@ -218,3 +218,36 @@ fn tell(site: &Site, line: &Line, status: http::StatusCode) {
         tracing::debug!(target: "aim_server::http", %method, route, status, ms, user, "answered");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::app;
+    use crate::config::Config;
+    use crate::http::test_router;
+    use aim_domain::Ambient;
+    use axum::body::Body;
+    use http::Request;
+    use http_body_util::BodyExt;
+    use std::sync::Arc;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_costs_one_request_alone() {
+        let data = tempfile::tempdir().unwrap();
+        let dir = data.path().to_str().unwrap();
+        let config = [("AIM_DATA__DIR", dir), ("AIM_AI__PROVIDER", "ollama"), ("AIM_AI__MODEL", "m")];
+        let (config, ambient) = (Config::with(config).unwrap(), Ambient::system());
+        let store = app::open_store(&config, &ambient).unwrap();
+        let model = app::model(&config, &ambient).unwrap();
+        let router = test_router(app::platform(&config, &ambient, store, model), Arc::new(config));
+        for _ in 0..2 {
+            let request = Request::get("/panics").header("x-request-id", "r1").body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), 500);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!((&body["code"], &body["requestId"]), (&"internal".into(), &"r1".into()));
+            assert!(!body.to_string().contains("a secret"), "what it panicked with stays here");
+        }
+    }
+}

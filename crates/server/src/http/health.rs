@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
-        .routes(routes!(config))
+        .routes(routes!(server_config))
         .routes(routes!(openapi))
         .routes(routes!(health))
         .routes(routes!(live))
@@ -54,7 +54,7 @@ struct ServerAnswer {
 
 /// What this server is
 #[utoipa::path(get, path = "/api/config", tag = "server", security(()), responses((status = 200, description = "Public settings", body = ServerAnswer)))]
-async fn config(State(site): State<Site>) -> axum::Json<ServerAnswer> {
+async fn server_config(State(site): State<Site>) -> axum::Json<ServerAnswer> {
     let config = &site.config;
     axum::Json(ServerAnswer {
         provider: config.ai.provider.as_str(),

@@ -20,7 +20,7 @@ use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Site> {
     debug_assert_eq!(SENDING, "/api/conversations/{id}/messages", "the door knows this route by its path");
-    OpenApiRouter::new().routes(routes!(list, send)).routes(routes!(retry))
+    OpenApiRouter::new().routes(routes!(list_messages, send_message)).routes(routes!(retry_message))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -79,7 +79,7 @@ struct MessageList {
     get, path = "/api/conversations/{id}/messages", tag = "messages", params(("id" = ConversationId, Path), PageQuery),
     responses((status = 200, description = "A page", body = MessageList)),
 )]
-async fn list(
+async fn list_messages(
     State(site): State<Site>,
     caller: Caller,
     Named(id): Named<ConversationId>,
@@ -97,7 +97,7 @@ async fn list(
     post, path = "/api/conversations/{id}/messages", tag = "messages", params(("id" = ConversationId, Path)), request_body = SendForm,
     responses((status = 202, description = "Taken in", body = SentAnswer), (status = 402, description = "The day's allowance with this character is used up")),
 )]
-async fn send(
+async fn send_message(
     State(site): State<Site>,
     caller: Caller,
     id: Result<Named<ConversationId>>,
@@ -147,7 +147,7 @@ fn with_standing(mut response: Response, verdict: Option<&Verdict>) -> Response 
     params(("id" = ConversationId, Path), ("messageId" = MessageId, Path)),
     responses((status = 202, description = "The message, due again", body = MessageAnswer), (status = 409, description = "It has its reply, or waits for it")),
 )]
-async fn retry(
+async fn retry_message(
     State(site): State<Site>,
     caller: Caller,
     Named((id, message)): Named<(ConversationId, MessageId)>,

@@ -46,9 +46,18 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// All of HTTP but `/socket.io`: the API, the pages, health and metrics. `stopping` makes `/health/ready` say no.
 pub fn router(platform: Platform, config: Arc<Config>, stopping: CancellationToken) -> Router {
+    behind_the_door(documented(), platform, config, stopping)
+}
+
+fn behind_the_door(
+    api: OpenApiRouter<Site>,
+    platform: Platform,
+    config: Arc<Config>,
+    stopping: CancellationToken,
+) -> Router {
     // Before the first counter is made.
     crate::telemetry::metrics();
-    let (api, document) = documented().split_for_parts();
+    let (api, document) = api.split_for_parts();
     let document = openapi::complete(document);
     let origins = Origins::new(&config.http.allowed_origins);
     let meters = Meters::new(openapi::routes(&document));
@@ -60,6 +69,17 @@ pub fn router(platform: Platform, config: Arc<Config>, stopping: CancellationTok
         .fallback(pages::fallback)
         .layer(door::Door(site.clone()))
         .with_state(site)
+}
+
+/// With a route that panics.
+#[cfg(test)]
+fn test_router(platform: Platform, config: Arc<Config>) -> Router {
+    let panics = || async {
+        if true {
+            panic!("a secret")
+        }
+    };
+    behind_the_door(documented().route("/panics", get(panics)), platform, config, CancellationToken::new())
 }
 
 /// The routes that the OpenAPI document describes.

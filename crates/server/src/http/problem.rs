@@ -86,9 +86,10 @@ pub(super) fn complete(response: &mut Response, request_id: &str) {
     let status = response.status();
     let refusal = match response.extensions_mut().remove::<Problem>() {
         Some(Problem(refusal)) => refusal,
-        None if status == StatusCode::METHOD_NOT_ALLOWED => {
-            Refusal::new(Code::Validation, "This address does not know the method; the Allow header names those it knows.")
-        }
+        None if status == StatusCode::METHOD_NOT_ALLOWED => Refusal::new(
+            Code::Validation,
+            "This address does not know the method; the Allow header names those it knows.",
+        ),
         None => return,
     };
     let body = ProblemBody {

@@ -1,0 +1,14 @@
+//! The HTTP contract (API.md parts 2 and 3) against whole servers in this process, over real connections, with a model
+//! stub behind them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accounts;
+mod app;
+mod characters;
+mod commands;
+mod conversations;
+mod documents;
+mod doors;
+mod limits;
+mod problems;
