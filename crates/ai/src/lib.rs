@@ -53,3 +53,16 @@ fn local(_: &ModelSettings, _: Ambient) -> Result<Arc<dyn LanguageModel>, ModelE
          AIM_AI__PROVIDER (with AIM_AI__BASE_URL and AIM_AI__MODEL) to one that answers elsewhere",
     ))
 }
+
+#[cfg(all(test, not(feature = "local-model")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_the_built_in_model_says_how_to_get_one() {
+        let remote = ProviderSettings { provider: Provider::Local, ..Default::default() };
+        let settings = ModelSettings { remote, local_file: PathBuf::from("models/demo.gguf") };
+        let error = from_settings(&settings, Ambient::system()).err().map(|error| error.detail).unwrap_or_default();
+        assert!(error.contains("--features local-model") && error.contains("AIM_AI__PROVIDER"), "{error}");
+    }
+}
