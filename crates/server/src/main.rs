@@ -7,5 +7,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before there is any other thread.
+    #[cfg(feature = "local-model")]
+    aim_ai::local::limit_threads();
     aim_server::cli::run()
 }

@@ -26,6 +26,9 @@ pub fn start_logs(config: &Config) -> Result<(), String> {
         None => ("", "info"),
     };
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("{name}: {filter:?} is no log filter: {error}"))?;
+    // It logs what providers answer, which may repeat what somebody wrote.
+    let silence = "genai=off".parse().map_err(|error| format!("{error}"))?;
+    let filter = filter.add_directive(silence);
     let json = match config.telemetry.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
