@@ -84,6 +84,11 @@ fn serve(loaded: Loaded) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    if !crate::pages::is_built() {
+        tracing::warn!(
+            "the page is not built into this binary: `make page`, then build it again; the API works without it"
+        );
+    }
     let threads = loaded.config.server.threads;
     block_on_threads(threads, async move {
         tokio::spawn(telemetry::fold_metrics());

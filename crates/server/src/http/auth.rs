@@ -2,7 +2,7 @@
 
 use super::Site;
 use super::extract::{Caller, Json, Named, Visit};
-use super::identity::{cookie_header, session_cookie};
+use super::identity::{Credential, cookie_header};
 use super::problem::{Problem, Result};
 use super::rates::Counted;
 use aim_domain::{CharacterId, Refusal, Session, SessionId, Timestamp, Usage, User};
@@ -166,12 +166,12 @@ async fn logout(State(site): State<Site>, visit: Visit, caller: Caller) -> Resul
 async fn me(State(site): State<Site>, visit: Visit, caller: Caller, headers: HeaderMap) -> Result<Response> {
     let answer = axum::Json(UserAnswer { user: site.platform.me(&caller).await? });
     // The session lives on with every use; so does the browser's cookie, which pages ask for here.
-    match session_cookie(&headers).filter(|_| !headers.contains_key(header::AUTHORIZATION)) {
-        Some(token) => {
+    match Credential::of(&headers) {
+        Some(Credential::Cookie(token)) => {
             let cookie = cookie_header(Some(token), site.config.auth.session, visit.secure);
             Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), answer).into_response())
         }
-        None => Ok(answer.into_response()),
+        _ => Ok(answer.into_response()),
     }
 }
 

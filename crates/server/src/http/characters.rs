@@ -1,7 +1,7 @@
 //! `/api/characters/*`: making, finding, reading, changing and removing characters.
 
 use super::Site;
-use super::extract::{Asked, Caller, CharacterJson, Named};
+use super::extract::{Asked, Caller, CharacterJson, Named, page_size};
 use super::problem::Result;
 use aim_domain::{Character, CharacterDraft, CharacterId, CharacterPatch};
 use aim_store::{CharacterQuery, Sort};
@@ -12,14 +12,6 @@ use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// Items of a page unless asked, and at most.
-const PAGE: u32 = 50;
-const LARGEST_PAGE: u32 = 100;
-
-pub(super) fn page_size(asked: Option<u32>) -> u32 {
-    asked.unwrap_or(PAGE).clamp(1, LARGEST_PAGE)
-}
 
 pub(super) fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new().routes(routes!(list_characters, create_character)).routes(routes!(

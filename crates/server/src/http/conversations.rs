@@ -1,8 +1,7 @@
 //! `/api/conversations/*` but for the messages: opening, listing, naming and leaving conversations, and their members.
 
 use super::Site;
-use super::characters::page_size;
-use super::extract::{Asked, Caller, Json, Named};
+use super::extract::{Asked, Caller, Json, Named, page_size};
 use super::problem::Result;
 use aim_domain::{CharacterId, ConversationId, ConversationState, UserId};
 use aim_store::ConversationItem;

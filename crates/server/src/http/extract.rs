@@ -112,6 +112,14 @@ fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
     form_urlencoded::parse(query.as_bytes())
 }
 
+/// Items of a page unless asked, and at most.
+const PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 100;
+
+pub(super) fn page_size(asked: Option<u32>) -> u32 {
+    asked.unwrap_or(PAGE).clamp(1, LARGEST_PAGE)
+}
+
 /// A body of JSON, of `[http] max_body` bytes at most.
 #[derive(Clone, Debug)]
 pub struct Json<T>(pub T);

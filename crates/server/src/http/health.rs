@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -45,7 +46,7 @@ struct AliveAnswer {
 struct ServerAnswer {
     /// `openai`, `anthropic`, `gemini`, `ollama` or `local`.
     provider: &'static str,
-    model: String,
+    model: Arc<str>,
     /// Whether the small built-in model answers, which is there to try things out.
     demo: bool,
     registration: Registration,
@@ -58,7 +59,7 @@ async fn server_config(State(site): State<Site>) -> axum::Json<ServerAnswer> {
     let config = &site.config;
     axum::Json(ServerAnswer {
         provider: config.ai.provider.as_str(),
-        model: config.model_name(),
+        model: site.platform.model.name().model.clone(),
         demo: config.ai.provider == Provider::Local,
         registration: config.auth.registration,
         version: env!("CARGO_PKG_VERSION"),

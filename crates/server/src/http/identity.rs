@@ -23,13 +23,14 @@ pub enum Credential<'a> {
 }
 
 impl<'a> Credential<'a> {
-    /// The header wins over the cookie: whoever sets it chose to.
+    /// A bearer token wins over the cookie: whoever sends it chose to. Another scheme is none of ours: a proxy in front
+    /// may have asked for it.
     pub fn of(headers: &'a HeaderMap) -> Option<Self> {
-        if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
             let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-            return scheme.eq_ignore_ascii_case("bearer").then(|| Self::Bearer(token.trim()));
-        }
-        session_cookie(headers).map(Self::Cookie)
+            scheme.eq_ignore_ascii_case("bearer").then(|| Self::Bearer(token.trim()))
+        });
+        bearer.or_else(|| session_cookie(headers).map(Self::Cookie))
     }
 
     pub fn token(self) -> &'a str {
@@ -40,7 +41,7 @@ impl<'a> Credential<'a> {
 }
 
 /// The session's token in the cookies, if it is there.
-pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+fn session_cookie(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(';')).find_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
@@ -119,6 +120,8 @@ mod tests {
         assert_eq!(Credential::of(&cookie), Some(Credential::Cookie("abc")));
         let both = headers(&[("authorization", "bearer t0ken"), ("cookie", "aim_session=abc")]);
         assert_eq!(Credential::of(&both), Some(Credential::Bearer("t0ken")));
+        let behind_a_proxy = headers(&[("authorization", "Basic eDp5"), ("cookie", "aim_session=abc")]);
+        assert_eq!(Credential::of(&behind_a_proxy), Some(Credential::Cookie("abc")));
         for none in [headers(&[("cookie", "aim_sessions=abc")]), headers(&[("authorization", "Basic eDp5")])] {
             assert_eq!(Credential::of(&none), None);
         }

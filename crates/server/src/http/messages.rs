@@ -1,9 +1,8 @@
 //! `/api/conversations/{id}/messages`: reading, sending, and asking again for a reply.
 
 use super::Site;
-use super::characters::page_size;
 use super::door::SENDING;
-use super::extract::{Asked, Caller, MessageJson, Named};
+use super::extract::{Asked, Caller, MessageJson, Named, page_size};
 use super::problem::{Problem, Result};
 use super::rates::{self, Counted};
 use aim_backbone::limits::Verdict;

@@ -33,7 +33,7 @@ const INDEX: &str = "index.html";
 /// Files here carry a hash of their content in their name.
 const HASHED: &str = "assets/";
 /// What is not the page's, and so never answers with it.
-const NOT_PAGES: [&str; 4] = ["/api/", "/socket.io/", "/media/", "/demo/"];
+const NOT_PAGES: [&str; 4] = ["/api", "/socket.io", "/media", "/demo"];
 
 /// Whether the page was built into this binary.
 pub fn is_built() -> bool {
@@ -53,7 +53,8 @@ pub(crate) fn guard(headers: &mut HeaderMap) {
 pub(crate) async fn fallback(request: Request) -> Response {
     let path = request.uri().path();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads || NOT_PAGES.iter().any(|prefix| path.starts_with(prefix)) {
+    let beneath = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if !reads || NOT_PAGES.iter().any(|prefix| beneath(prefix)) {
         return Problem(Refusal::not_found("address")).into_response();
     }
     let name = path.trim_start_matches('/');
