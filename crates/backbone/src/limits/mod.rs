@@ -20,7 +20,8 @@ pub struct Ask {
     /// A user's id, or an address or a login name; it goes into key names.
     pub subject: String,
     pub quota: Quota,
-    /// The same name again within the window is admitted without being counted (a repeated `clientId`).
+    /// The same name again within the window is admitted without being counted (a repeated `clientId`), even where the
+    /// window is full; a block refuses it like everything.
     pub once: Option<String>,
 }
 
@@ -59,7 +60,10 @@ impl Verdict {
 
 #[async_trait]
 pub trait Limits: Send + Sync + 'static {
-    /// Admits all and counts each, or refuses and counts none. A quota with a `block` starts it when it refuses.
+    /// Admits all and counts each, or refuses and counts none. An admission at `t` counts until `t` + the window.
+    ///
+    /// A quota with a `block` starts it when it refuses; what is refused during the block does not lengthen it. A
+    /// question that is asked twice in one call counts twice.
     async fn admit(&self, asks: &[Ask]) -> Result<Verdict, Fault>;
     /// Clears a window and its block: a sign-in that succeeded clears its login name.
     async fn clear(&self, rule: Rule, subject: &str) -> Result<(), Fault>;

@@ -38,7 +38,8 @@ pub struct NewJob {
     pub data: Value,
     /// Runs at the most; at least 1.
     pub attempts: u32,
-    /// The wait before the second run; each further one waits twice as long, with jitter.
+    /// The wait before the second run; each further one waits twice as long, a day at the most. Each is shortened by a
+    /// random part of up to a quarter.
     pub backoff: Duration,
     pub delay: Duration,
     /// 0 goes first; higher ones later; equal ones in order of arrival.
@@ -140,15 +141,18 @@ pub trait Worker: Send + Sync {
 
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
+    /// A fault too where the id is empty, an integer or has a colon, and where the queue is full.
     async fn add(&self, job: NewJob) -> Result<Added, Fault>;
-    /// Begins to run a queue's jobs with `handler` in this process.
+    /// Begins to run a queue's jobs with `handler` in this process, until the worker is stopped; dropping it changes
+    /// nothing.
     async fn work(
         &self,
         queue: &'static str,
         settings: WorkerSettings,
         handler: Handler,
     ) -> Result<Arc<dyn Worker>, Fault>;
-    /// Sets a schedule; the same name again replaces it.
+    /// Sets a schedule; the same name again replaces it. A new one runs at once, then `every` so often; a run whose
+    /// predecessor still waits is left out.
     async fn schedule(&self, schedule: Schedule) -> Result<(), Fault>;
     async fn unschedule(&self, queue: &'static str, name: &str) -> Result<bool, Fault>;
     async fn pause(&self, queue: &'static str) -> Result<(), Fault>;
@@ -158,7 +162,7 @@ pub trait Queue: Send + Sync + 'static {
     async fn job(&self, queue: &'static str, id: &str) -> Result<Option<Job>, Fault>;
     /// The newest first where they are finished, else those that run next.
     async fn jobs(&self, queue: &'static str, state: JobState, skip: usize, limit: usize) -> Result<Vec<Job>, Fault>;
-    /// Puts a failed job back in line. False when it is not failed.
+    /// Puts a failed job back in line for one run more. False when it is not failed.
     async fn retry(&self, queue: &'static str, id: &str) -> Result<bool, Fault>;
     /// False when it is unknown or active.
     async fn remove(&self, queue: &'static str, id: &str) -> Result<bool, Fault>;

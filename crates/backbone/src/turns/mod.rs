@@ -4,6 +4,12 @@
 //! under way. A character serves its ready conversations in round robin, premium first within a bound, at most
 //! `replies_per_character` at once. Whoever gets a slot holds it under a lease.
 //!
+//! A conversation's *state* is `idle` when nothing of it waits or is under way, `queued` when anything waits, and else
+//! `processing`. Whoever is queued has a *position*: how many replies of its character end before its next one may begin,
+//! if nobody else enters. With one slot and a reply under way the first that waits has position 1, the next 2. A
+//! conversation that waits for its own reply under way counts that one, and all that would be served before it if it
+//! joined the line now.
+//!
 //! In an outage: the lines are kept in this process, rebuilt from the store's due rows. On recovery nothing is merged:
 //! lines are rebuilt, and stale ones lose their claims in the store. A turn is a hint: only a claim may answer.
 
@@ -21,7 +27,7 @@ pub struct Settings {
     pub replies_per_character: u64,
     /// How long a granted turn lasts without a renewal.
     pub lease: Duration,
-    /// Premium conversations served in a row while others wait.
+    /// Premium conversations served in a row while others wait; 0: premium is nothing special.
     pub premium_run: u32,
     /// How many waiting conversations are told of a new position at each change, from the front.
     pub told_positions: usize,

@@ -84,8 +84,6 @@ impl LocalLimits {
     }
 }
 
-type Held<'a> = Vec<(usize, MutexGuard<'a, Stripe>)>;
-
 /// What a question gets, before it is known whether the others agree.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answer {
@@ -96,22 +94,22 @@ enum Answer {
 }
 
 impl LocalLimits {
-    /// Locks the stripes of all questions in ascending order, so that two calls never wait for each other.
-    fn lock(&self, asks: &[Ask]) -> (Held<'_>, Vec<usize>) {
-        let stripes: Vec<usize> = asks.iter().map(|ask| self.stripes.index(ask.subject.as_str())).collect();
-        let mut order = stripes.clone();
+    /// Locks the stripes of all questions in ascending order, so that two calls never wait for each other; and says
+    /// which of them is each question's.
+    fn lock(&self, asks: &[Ask]) -> (Vec<MutexGuard<'_, Stripe>>, Vec<usize>) {
+        let mut of: Vec<usize> = asks.iter().map(|ask| self.stripes.index(ask.subject.as_str())).collect();
+        let mut order = of.clone();
         order.sort_unstable();
         order.dedup();
-        (order.into_iter().map(|index| (index, self.stripes.at(index))).collect(), stripes)
+        of.iter_mut().for_each(|index| *index = order.partition_point(|other| other < index));
+        (order.into_iter().map(|index| self.stripes.at(index)).collect(), of)
     }
 
     fn decide(&self, asks: &[Ask]) -> Verdict {
         let (mut held, of) = self.lock(asks);
         // Read under the locks: a window's admissions are in the order of the clock.
         let now = self.ambient.now();
-        held.iter_mut().for_each(|(_, stripe)| stripe.sweep(now, SWEEP_EVERY));
-        let stripe =
-            |held: &mut Held<'_>, index: usize| held.iter().position(|(of, _)| *of == index).unwrap_or_default();
+        held.iter_mut().for_each(|stripe| stripe.sweep(now, SWEEP_EVERY));
 
         let mut answers: Vec<Answer> = Vec::with_capacity(asks.len());
         for (n, ask) in asks.iter().enumerate() {
@@ -119,8 +117,7 @@ impl LocalLimits {
                 other.rule == ask.rule && other.subject == ask.subject && **answer == Answer::Count
             };
             let before = asks.iter().zip(&answers).filter(same).count() as u64;
-            let at = stripe(&mut held, of[n]);
-            answers.push(self.answer(&mut held[at].1, ask, before, now));
+            answers.push(self.answer(&mut held[of[n]], ask, before, now));
         }
         let refused = answers
             .iter()
@@ -130,8 +127,7 @@ impl LocalLimits {
 
         let mut standings = Vec::with_capacity(asks.len());
         for (n, ask) in asks.iter().enumerate() {
-            let at = stripe(&mut held, of[n]);
-            let windows = &mut held[at].1.windows[ask.rule as usize];
+            let windows = &mut held[of[n]].windows[ask.rule as usize];
             match answers[n] {
                 Answer::Count if refused.is_none() => match windows.get_mut(ask.subject.as_str()) {
                     Some(window) => window.admit(now, ask.once.as_deref()),
@@ -146,8 +142,7 @@ impl LocalLimits {
             }
         }
         for (n, ask) in asks.iter().enumerate() {
-            let at = stripe(&mut held, of[n]);
-            let window = held[at].1.windows[ask.rule as usize].get(ask.subject.as_str());
+            let window = held[of[n]].windows[ask.rule as usize].get(ask.subject.as_str());
             let (remaining, reset) = match (window, answers[n]) {
                 (Some(window), _) => window.standing(now, ask.quota.limit),
                 (None, Answer::Refuse(wait)) => (0, wait),

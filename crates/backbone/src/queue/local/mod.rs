@@ -57,7 +57,7 @@ impl Queue for LocalQueue {
         settings: WorkerSettings,
         handler: Handler,
     ) -> Result<Arc<dyn Worker>, Fault> {
-        Ok(Arc::new(self.line(queue).work(settings, handler)))
+        Ok(Arc::new(self.line(queue).work(settings, handler)?))
     }
 
     async fn schedule(&self, schedule: Schedule) -> Result<(), Fault> {

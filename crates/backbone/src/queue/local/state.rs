@@ -13,7 +13,10 @@ use tokio::time::Instant;
 /// Jobs of one queue that are not finished; more are refused.
 pub const MOST_JOBS: usize = 1_000_000;
 
-const LONGEST_BACKOFF: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: u64 = 24 * 60 * 60;
+const LONGEST_BACKOFF: Duration = Duration::from_secs(DAY);
+/// Ten years: a longer delay is taken for this one, so that no time overflows.
+const LONGEST_DELAY: Duration = Duration::from_secs(3_650 * DAY);
 
 /// Both clocks: points in time that people see, and lengths of time that timers measure.
 #[derive(Clone, Copy)]
@@ -116,7 +119,7 @@ impl State {
             return Err(Fault::new("queue", format!("{} holds {MOST_JOBS} jobs that are not finished", job.queue)));
         }
         let number = self.number();
-        let ready = now.tick + job.delay;
+        let ready = now.tick + job.delay.min(LONGEST_DELAY);
         let is_delayed = !job.delay.is_zero();
         let place = if is_delayed { Place::Delayed(ready, number) } else { Place::Waiting(number) };
         let record = Record {
@@ -272,7 +275,8 @@ impl State {
         }
     }
 
-    pub fn schedule(&mut self, schedule: Schedule, now: Now) {
+    pub fn schedule(&mut self, mut schedule: Schedule, now: Now) {
+        schedule.every = schedule.every.min(LONGEST_DELAY);
         let known = self.schedules.remove(schedule.name);
         // A new schedule runs at once; one that is set again keeps its next run, or has it earlier.
         let next = known.as_ref().map_or(now.tick, |known| known.next.min(now.tick + schedule.every));

@@ -71,6 +71,59 @@ fn a_run_that_is_lost_with_its_runtime_runs_again_once() {
     }
 }
 
+/// Panics when it is dropped, after the run itself ended well.
+struct Mine;
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        panic!("a handler's remains");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_whose_remains_panic_stops_no_worker() {
+    let queue = LocalQueue::new(&Ambient::system());
+    let nasty: Handler = Arc::new(|run: Run| {
+        let mine = (run.id == "nasty").then(|| Mine);
+        let answer = std::future::ready(Ok(Value::Null));
+        Box::pin(Remains { answer, _mine: mine })
+    });
+    let worker = queue.work(EMAIL, WorkerSettings { concurrency: 1, ..SETTINGS }, nasty).await.unwrap();
+    queue.add(job("nasty")).await.unwrap();
+    queue.add(job("fine")).await.unwrap();
+    for _ in 0..1_000 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if queue.counts(EMAIL).await.unwrap().active == 0 {
+            break;
+        }
+    }
+    let state = async |id: &str| queue.job(EMAIL, id).await.unwrap().unwrap().state;
+    assert_eq!((state("nasty").await, state("fine").await), (JobState::Failed, JobState::Completed));
+    assert!(worker.stop(Duration::from_secs(5)).await);
+}
+
+/// Holds on to what it owns until it is dropped itself.
+struct Remains {
+    answer: std::future::Ready<Result<Value, Failure>>,
+    _mine: Option<Mine>,
+}
+
+impl Future for Remains {
+    type Output = Result<Value, Failure>;
+    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        std::pin::Pin::new(&mut self.answer).poll(context)
+    }
+}
+
+#[tokio::test]
+async fn times_beyond_reason_are_no_panic() {
+    let queue = LocalQueue::new(&Ambient::system());
+    queue.add(NewJob { delay: Duration::MAX, ..job("never") }).await.unwrap();
+    queue.schedule(Schedule { queue: EMAIL, name: "seldom", every: Duration::MAX, data: Value::Null }).await.unwrap();
+    let counts = queue.counts(EMAIL).await.unwrap();
+    assert_eq!((counts.delayed, counts.waiting), (1, 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_starts_without_a_poll() {
     let queue = LocalQueue::new(&Ambient::system());
@@ -106,7 +159,7 @@ async fn a_late_end_of_a_run_that_was_given_back_changes_nothing() {
     let elsewhere = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let worker = {
         let _entered = elsewhere.enter();
-        queue.line(EMAIL).work(SETTINGS, (*blocking).clone())
+        queue.line(EMAIL).work(SETTINGS, (*blocking).clone()).unwrap()
     };
     queue.add(job("m-1")).await.unwrap();
     while queue.counts(EMAIL).await.unwrap().active == 0 {

@@ -2,6 +2,7 @@
 //! nothing polls and nothing is handed over. One timer a queue waits for what is delayed.
 
 use super::state::{Ended, Now, State, Taken};
+use crate::Fault;
 use crate::queue::{Failure, Handler, Worker, WorkerSettings};
 use aim_domain::Ambient;
 use async_trait::async_trait;
@@ -175,8 +176,8 @@ impl Line {
         }
     }
 
-    pub fn work(self: &Arc<Self>, settings: WorkerSettings, handler: Handler) -> LocalWorker {
-        let runtime = Handle::current();
+    pub fn work(self: &Arc<Self>, settings: WorkerSettings, handler: Handler) -> Result<LocalWorker, Fault> {
+        let runtime = Handle::try_current().map_err(|error| Fault::new("queue", error.to_string()))?;
         let ended = Arc::new(Notify::new());
         let crew = Crew {
             handler,
@@ -196,7 +197,7 @@ impl Line {
         let now = self.now();
         inner.state.promote(now);
         self.proceed(inner, now);
-        LocalWorker { line: self.clone(), crew: id, ended }
+        Ok(LocalWorker { line: self.clone(), crew: id, ended })
     }
 
     /// Ends a run and takes the next one for the same task.
@@ -217,21 +218,24 @@ impl Line {
         next.map(|(taken, _)| taken)
     }
 
-    /// A run's task was dropped before its end, by other than `stop`.
-    fn lose(self: &Arc<Self>, number: u64) {
+    /// A run's task was dropped before its end, by other than `stop`: its runtime ends, and nothing more can run there,
+    /// or what the handler left behind panicked as it was dropped.
+    fn lose(self: &Arc<Self>, number: u64, panicked: bool) {
         let mut inner = self.inner.lock();
-        if let Some(running) = inner.close(number) {
-            // Tasks are dropped when their runtime ends: nothing more can run there.
-            if let Some(crew) = inner.crews.get_mut(&running.crew) {
-                crew.stopping = true;
-            }
-            let now = self.now();
-            inner.state.lose(number, now);
-            self.meters.lost.increment(1);
-            // Another crew's timer, or the next call, goes on.
-            inner.awaited = None;
-            self.sooner.notify_one();
+        let Some(running) = inner.close(number) else { return };
+        let now = self.now();
+        inner.state.lose(number, now);
+        self.meters.lost.increment(1);
+        if panicked {
+            self.proceed(inner, now);
+            return;
         }
+        if let Some(crew) = inner.crews.get_mut(&running.crew) {
+            crew.stopping = true;
+        }
+        // Another crew's timer, or the next call, goes on.
+        inner.awaited = None;
+        self.sooner.notify_one();
     }
 
     fn is_idle(&self, crew: u64) -> bool {
@@ -291,7 +295,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some(taken) = &self.taken {
-            self.line.lose(taken.number);
+            self.line.lose(taken.number, std::thread::panicking());
         }
     }
 }
