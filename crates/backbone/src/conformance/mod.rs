@@ -64,11 +64,18 @@ pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool)
     panic!("it never came about that {what}");
 }
 
-/// One test a promise of a suite; the suites' own macros call it.
+/// One test a promise of a suite, on several threads; the suites' own macros call it. `paused` is for suites whose
+/// backend may run on tokio's paused clock, which has one thread.
 #[macro_export]
 macro_rules! promises {
-    ($suite:ident, $open:expr, $($promise:ident),+ $(,)?) => { $(
+    (paused $suite:ident, $open:expr, $($promise:ident),+ $(,)?) => { $(
         #[tokio::test]
+        async fn $promise() {
+            $crate::conformance::$suite::$promise($open().await).await;
+        }
+    )+ };
+    ($suite:ident, $open:expr, $($promise:ident),+ $(,)?) => { $(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $promise() {
             $crate::conformance::$suite::$promise($open().await).await;
         }

@@ -15,7 +15,7 @@ use std::time::Duration;
 macro_rules! queue_promises {
     ($open:expr) => {
         $crate::promises!(
-            queue,
+            paused queue,
             $open,
             a_job_runs_with_its_data_and_keeps_its_answer,
             an_id_that_is_known_is_not_added_again,
