@@ -26,7 +26,8 @@ let aim;
 
 before(async () => {
   requireProduct();
-  [browser, aim] = await Promise.all([launchChromium(), startAim()]);
+  aim = await startAim();
+  browser = await launchChromium();
 });
 
 after(async () => {
@@ -385,6 +386,11 @@ describe('a long conversation', () => {
           const at = first.querySelector('.bubble').getBoundingClientRect().top;
           return { id: first.dataset.message, at, rows: rows.length };
         });
+      // Held back for a moment, so that the place before it comes can be measured.
+      await page.route(/\/messages\?before=/, async (route) => {
+        await new Promise((wake) => setTimeout(wake, 500));
+        await route.continue();
+      });
       await page.locator('.transcript__scroll').evaluate((box) => (box.scrollTop = 60));
       const before = await place();
       await page.waitForFunction((rows) => document.querySelectorAll('[data-message]').length > rows, before.rows);
