@@ -58,11 +58,12 @@ describe('a conversation', () => {
     const greeting = (await stored(page, conversation)).length;
     assert.equal(greeting, 1, 'the character greets');
 
-    // Notes every length that the streaming text has.
+    // Notes every length that the streaming text has, its Markdown marks apart: they go when their pair is here.
     await page.evaluate(() => {
       window.lengths = [];
       new MutationObserver(() => {
-        const length = document.querySelector('[data-streaming]')?.textContent.length;
+        const text = document.querySelector('[data-streaming]')?.textContent;
+        const length = text?.replace(/[\s*_~`#>|\\-]/g, '').length;
         if (length !== undefined && length !== window.lengths.at(-1)) window.lengths.push(length);
       }).observe(document.body, { subtree: true, childList: true, characterData: true });
     });

@@ -1,4 +1,5 @@
 /** Light, dark, or as the system says. `public/theme.js` applies the choice before the first paint. */
+import { useSyncExternalStore } from 'react';
 import { createStore, useStore } from '../lib/store';
 import { recall, remember } from '../lib/storage';
 import { Icon } from './icons';
@@ -44,10 +45,18 @@ export function ThemeChoice() {
   );
 }
 
+const system = matchMedia('(prefers-color-scheme: dark)');
+
+function followSystem(listener: () => void): () => void {
+  system.addEventListener('change', listener);
+  return () => system.removeEventListener('change', listener);
+}
+
 /** One press from dark to light and back, whatever the system says. */
 export function ThemeToggle() {
   const now = useStore(theme);
-  const isDark = now === 'dark' || (now === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
+  const systemIsDark = useSyncExternalStore(followSystem, () => system.matches);
+  const isDark = now === 'dark' || (now === 'system' && systemIsDark);
   return (
     <button
       type="button"
