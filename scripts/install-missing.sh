@@ -14,7 +14,7 @@ need() { # what, found version, least version, where to get it
   fi
 }
 need Rust "$(rustc --version 2>/dev/null | cut -d ' ' -f 2)" 1.95.0 https://rustup.rs
-need Node "$(node --version 2>/dev/null | tr -d v)" 20.0.0 https://nodejs.org
+need Node "$(node --version 2>/dev/null | tr -d v)" 20.19.0 https://nodejs.org
 
 lacks cc build-essential
 lacks curl curl
