@@ -8,6 +8,7 @@ use super::identity::{self, Credential};
 use super::problem::{self, Problem};
 use super::rates::{self, Counted};
 use super::{Site, squeeze};
+use crate::telemetry::request;
 use aim_backbone::limits::Standing;
 use aim_domain::{Code, Refusal};
 use axum::extract::{MatchedPath, Request};
@@ -22,7 +23,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tower::{Layer, Service};
-use tracing::Instrument;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -96,8 +96,7 @@ where
     let squeezes = squeeze::is_wanted(&parts.headers);
     let is_api = parts.uri.path().starts_with("/api/");
 
-    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
-    let (mut response, standing) = async {
+    let work = async {
         let (visit, standing) = match enter(&site, &parts, &line, is_api).await {
             Ok(entered) => entered,
             Err((refusal, standing)) => return (Problem(refusal).into_response(), standing),
@@ -120,9 +119,8 @@ where
             }
         };
         (response, standing)
-    }
-    .instrument(span.clone())
-    .await;
+    };
+    let (mut response, standing) = request::serving(id.clone(), work).await;
 
     let counted = response.extensions_mut().remove::<Counted>().map(|Counted(standing)| standing);
     problem::complete(&mut response, id.to_str().unwrap_or_default());
@@ -138,9 +136,9 @@ where
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(REQUEST_ID, id);
+    headers.insert(REQUEST_ID, id.clone());
     site.origins.allow(origin.as_ref(), headers);
-    span.in_scope(|| tell(&site, &line, status));
+    request::served(id, || tell(&site, &line, status));
     response
 }
 

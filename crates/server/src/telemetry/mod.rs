@@ -2,9 +2,11 @@
 //! decided where it happens.
 
 mod process;
+pub mod request;
 
 use crate::config::{Config, LogFormat};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use request::{JsonAndRequest, TimeAndRequest};
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -36,9 +38,11 @@ pub fn start_logs(config: &Config) -> Result<(), String> {
     };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = if json {
-        logs.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        let line = tracing_subscriber::fmt::format().json().flatten_event(true).with_span_list(false);
+        logs.json().event_format(JsonAndRequest(line)).try_init()
     } else {
-        logs.with_ansi(std::io::stderr().is_terminal()).with_target(config.is_development()).try_init()
+        let ansi = std::io::stderr().is_terminal();
+        logs.with_timer(TimeAndRequest).with_ansi(ansi).with_target(config.is_development()).try_init()
     };
     started.map_err(|error| error.to_string())
 }
