@@ -146,7 +146,8 @@ pub async fn usage_starts_anew_a_day_after_the_first_use(world: World) {
         send.usage_limit = Some(2);
         send
     };
-    store.send_message(limited()).await.unwrap();
+    let sent = limited();
+    store.send_message(sent.clone()).await.unwrap();
     let first = world.now();
     world.clock.advance(Duration::from_secs(12 * 3_600));
     store.send_message(limited()).await.unwrap();
@@ -158,6 +159,8 @@ pub async fn usage_starts_anew_a_day_after_the_first_use(world: World) {
     let over = store.usage(&user.id, &character.id).await.unwrap();
     assert_eq!((over.text, over.since, over.version), (0, None, 2));
     assert!(store.usages(&user.id).await.unwrap().is_empty());
+    let Sent::Repeated { usage, .. } = store.send_message(sent).await.unwrap() else { panic!("not repeated") };
+    assert_eq!(usage, over, "a repeat tells what counts now");
     let Sent::Accepted { usage, .. } = store.send_message(limited()).await.unwrap() else { panic!("not accepted") };
     assert_eq!((usage.text, usage.since, usage.version), (1, Some(world.now()), 3));
 }
