@@ -392,7 +392,10 @@ pub async fn a_deleted_conversation_commits_nothing(world: World) {
     let cursor = store.last_change().await.unwrap();
     assert!(store.delete_conversation(&conversation.id, &user.id).await.unwrap());
     let told: Vec<Change> = store.changes(cursor, 10).await.unwrap().into_iter().map(|(_, change)| change).collect();
-    assert!(told.contains(&Change::Cancel { conversation: conversation.id.clone(), fence: 1 }), "nobody waits for the reply");
+    assert!(
+        told.contains(&Change::Cancel { conversation: conversation.id.clone(), fence: 1 }),
+        "nobody waits for the reply"
+    );
     assert_eq!(world.commit(&claim, "late").await, Committed::Stale);
     assert_eq!(world.end(&claim, ReplyState::Failed).await, Ended::Stale);
     assert!(store.context(&claim, 10).await.unwrap().is_empty());
