@@ -11,6 +11,8 @@ use minijinja::{Environment, context};
 use std::collections::VecDeque;
 
 /// Sampling that suits a model this small.
+/// A model this small loses the thread when it is sampled any warmer; larger ones bear the default of 0.8.
+const WARMEST: f64 = 0.4;
 const TOP_K: usize = 40;
 const TOP_P: f64 = 0.9;
 const REPEAT_PENALTY: f32 = 1.1;
@@ -62,7 +64,7 @@ impl Generator {
             return Ok(());
         };
 
-        let temperature = f64::from(request.temperature);
+        let temperature = f64::from(request.temperature).min(WARMEST);
         let sampling = match temperature {
             t if t < 1e-3 => Sampling::ArgMax,
             temperature => Sampling::TopKThenTopP { k: TOP_K, p: TOP_P, temperature },
