@@ -221,10 +221,11 @@ impl Platform {
 
     async fn note_use(&self, member: &Arc<Member>) {
         let now = self.ambient.now();
-        if now.since(member.session.last_used_at) < TOUCH_AFTER {
+        let ttl = self.settings.session_ttl;
+        // A session that lives less than some hours must not end in the middle of its use.
+        if now.since(member.session.last_used_at) < TOUCH_AFTER.min(ttl / 4) {
             return;
         }
-        let ttl = self.settings.session_ttl;
         if let Err(error) = self.store.touch_session(&member.session.token_hash, ttl).await {
             tracing::warn!(%error, "a session's use was not noted");
             return;

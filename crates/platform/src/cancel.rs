@@ -16,6 +16,10 @@ impl Platform {
             }
             Cancel::Cancelled(messages) => {
                 let ids: Vec<_> = messages.iter().map(|message| message.id.clone()).collect();
+                if !ids.is_empty() {
+                    // One of them may have been under way on a server that died.
+                    self.forget_partial(id, |partial| ids.contains(&partial.in_reply_to)).await;
+                }
                 for message in messages {
                     self.tell_room(id, RoomEvent::MessageUpdated { message }).await;
                 }

@@ -18,9 +18,14 @@ const PACE: Duration = Duration::from_millis(500);
 const BATCH: u32 = 500;
 
 impl Platform {
-    /// Follows the feed until `stop`.
-    pub async fn follow_changes(&self, stop: CancellationToken) {
-        let mut cursor = None;
+    /// Where the feed stands: taken before anything is cached, so that nothing that changes after it is missed.
+    pub async fn feed_position(&self) -> Result<i64, StoreError> {
+        self.store.last_change().await
+    }
+
+    /// Follows the feed from a position until `stop`.
+    pub async fn follow_changes(&self, from: i64, stop: CancellationToken) {
+        let mut cursor = from;
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -34,20 +39,13 @@ impl Platform {
         }
     }
 
-    async fn read_feed(&self, cursor: &mut Option<i64>) -> Result<(), StoreError> {
-        let mut from = match *cursor {
-            Some(from) => from,
-            // Nothing was cached before the first read.
-            None => self.store.last_change().await?,
-        };
-        *cursor = Some(from);
+    async fn read_feed(&self, cursor: &mut i64) -> Result<(), StoreError> {
         loop {
-            let changes = self.store.changes(from, BATCH).await?;
+            let changes = self.store.changes(*cursor, BATCH).await?;
             let count = changes.len();
             for (at, change) in changes {
                 self.take_in(change).await;
-                from = at;
-                *cursor = Some(at);
+                *cursor = at;
             }
             if count < BATCH as usize {
                 return Ok(());

@@ -13,11 +13,13 @@ struct State {
     incarnation: Incarnation,
     /// Until when it holds by this process's own clock, counted from before the renewal was sent; none: not yet or no more.
     until: Option<Instant>,
+    /// It was given back for good: this process ends.
+    ended: bool,
 }
 
 impl Lease {
     pub fn new(incarnation: Incarnation) -> Self {
-        Self(Mutex::new(State { incarnation, until: None }))
+        Self(Mutex::new(State { incarnation, until: None, ended: false }))
     }
 
     /// Who this process is while it may claim.
@@ -28,6 +30,12 @@ impl Lease {
 
     pub fn name(&self) -> Incarnation {
         self.0.lock().incarnation.clone()
+    }
+
+    /// Whether this process goes on under that name.
+    pub fn is(&self, name: &Incarnation) -> bool {
+        let state = self.0.lock();
+        !state.ended && state.incarnation == *name
     }
 }
 
@@ -51,12 +59,14 @@ impl Platform {
                 () = stop.cancelled() => return,
                 _ = pace.tick() => {}
             }
-            match self.renew_lease().await {
-                Ok(true) => {}
-                Ok(false) => tracing::error!(
+            // A store that hangs must not hide that the lease is over meanwhile.
+            match tokio::time::timeout(self.settings.server_lease / 3, self.renew_lease()).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => tracing::error!(
                     "this server's lease was over: its replies are dropped, it goes on under a new name"
                 ),
-                Err(error) => tracing::warn!(%error, "the lease was not renewed"),
+                Ok(Err(error)) => tracing::warn!(%error, "the lease was not renewed"),
+                Err(_) => tracing::warn!("the lease was not renewed: the store does not answer"),
             }
             if self.lease.current().is_none() {
                 self.running.lose_all();
@@ -67,9 +77,18 @@ impl Platform {
     /// False when the lease was over: what this process held may be another's, so it starts anew under a fresh name.
     async fn renew_lease(&self) -> Result<bool, aim_store::StoreError> {
         let (sent, name, length) = (Instant::now(), self.lease.name(), self.settings.server_lease);
+        if !self.lease.is(&name) {
+            return Ok(true);
+        }
         let renewed = self.store.renew_lease(&name, length).await?;
-        if renewed {
-            self.lease.0.lock().until = Some(sent + length);
+        let ended = {
+            let mut state = self.lease.0.lock();
+            if renewed && !state.ended {
+                state.until = Some(sent + length);
+            }
+            state.ended
+        };
+        if renewed || ended {
             return Ok(true);
         }
         self.running.lose_all();
@@ -85,7 +104,10 @@ impl Platform {
     /// Gives back what this process holds, so that others need not wait for the lease to be over.
     pub async fn end_lease(&self) {
         let name = self.lease.name();
-        self.lease.0.lock().until = None;
+        {
+            let mut state = self.lease.0.lock();
+            (state.until, state.ended) = (None, true);
+        }
         if let Err(error) = self.store.end_lease(&name).await {
             tracing::warn!(%error, "the lease was not given back: others wait until it is over");
         }

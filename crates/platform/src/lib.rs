@@ -23,6 +23,7 @@ mod settings;
 mod token_ceiling;
 mod turns;
 mod usage;
+mod window;
 
 pub use accounts::{Device, ProfilePatch, Registration, SignedIn};
 pub use demo::DemoCharacter;

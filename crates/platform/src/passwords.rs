@@ -4,6 +4,7 @@
 use aim_domain::{Ambient, Refusal};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -11,7 +12,7 @@ use tokio::sync::Semaphore;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Passwords {
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
 }
 
 fn argon2id() -> Argon2<'static> {
@@ -31,7 +32,7 @@ pub fn hash_password(password: &str, ambient: &Ambient) -> Result<String, Refusa
 
 impl Passwords {
     pub fn new(at_a_time: usize) -> Self {
-        Self { slots: Semaphore::new(at_a_time.max(1)) }
+        Self { slots: Arc::new(Semaphore::new(at_a_time.max(1))) }
     }
 
     pub async fn hash(&self, password: String, ambient: &Ambient) -> Result<String, Refusal> {
@@ -52,10 +53,15 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-        let slot = tokio::time::timeout(PATIENCE, self.slots.acquire()).await;
-        let Ok(Ok(_slot)) = slot else {
+        let slot = tokio::time::timeout(PATIENCE, self.slots.clone().acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else {
             return Err(Refusal::unavailable("Many people are signing in right now. Try again in a moment.")
                 .retry_after(Duration::from_secs(5)));
+        };
+        // The slot goes with the work: it is taken until the memory is free, also when whoever asked has gone away.
+        let work = move || {
+            let _slot = slot;
+            work()
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::internal())
     }

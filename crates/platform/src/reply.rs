@@ -3,20 +3,23 @@
 //! Claim, prompt, stream, commit. Deltas go out as they come, at a pace; they add up to the reply that is stored. A
 //! claim that was lost on the way ends without a word: whoever has it now starts the reply anew.
 
-use crate::claims::ClaimEnd;
+use crate::Platform;
+use crate::claims::{ClaimEnd, Finished};
 use crate::faults::hint;
-use crate::{Platform, claims};
+use crate::window::Window;
 use aim_ai::cleanup::Cleaner;
 use aim_ai::{ErrorKind, ModelError, Piece, Request, TokenCount, tokens};
 use aim_backbone::turns::Turn;
 use aim_domain::message::utf16_len;
-use aim_domain::{Character, Code, ConversationId, MessageId, Refusal, RoomEvent};
-use aim_store::{Claim, ClaimReply, Claimed};
+use aim_domain::{Character, Code, ConversationId, Incarnation, MessageId, Refusal, RoomEvent};
+use aim_store::{Claim, ClaimReply, Claimed, StoreError};
 use futures::StreamExt;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 /// How a reply under way is ended from outside.
@@ -28,36 +31,97 @@ pub(crate) struct Stop {
     lost: CancellationToken,
 }
 
+/// Stops that found no reply and are remembered for one that is about to begin.
+const UNHEARD: usize = 256;
+
 /// The replies that this process gives, by conversation: there is at most one in each, under its claim's fence.
 #[derive(Default)]
-pub(crate) struct Running(Mutex<HashMap<ConversationId, (u64, Stop)>>);
+pub(crate) struct Running(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    replies: HashMap<ConversationId, (u64, Stop)>,
+    /// The newest stops that nobody heard: between a claim's commit and its reply's beginning there is a moment in which
+    /// it can be told to stop already.
+    unheard: VecDeque<(ConversationId, u64)>,
+}
 
 impl Running {
     fn begin(&self, claim: &Claim) -> Stop {
-        let stop = Stop::default();
-        self.0.lock().insert(claim.conversation.clone(), (claim.fence, stop.clone()));
+        let (stop, mut state) = (Stop::default(), self.0.lock());
+        let ours = (claim.conversation.clone(), claim.fence);
+        if state.unheard.contains(&ours) {
+            stop.cancel.cancel();
+        }
+        if let Some((_, before)) = state.replies.insert(ours.0, (ours.1, stop.clone())) {
+            // A newer claim is there: the one before it was lost.
+            before.lost.cancel();
+        }
         stop
     }
 
-    fn end(&self, conversation: &ConversationId) {
-        self.0.lock().remove(conversation);
+    fn end(&self, claim: &Claim) {
+        let mut state = self.0.lock();
+        if state.replies.get(&claim.conversation).is_some_and(|(fence, _)| *fence == claim.fence) {
+            state.replies.remove(&claim.conversation);
+        }
     }
 
     /// Stops the reply that is given here under this fence, keeping what was said. A later reply goes on: a stop may be
     /// heard of twice, and late.
     pub fn stop(&self, conversation: &ConversationId, fence: u64) {
-        if let Some((_, stop)) = self.0.lock().get(conversation).filter(|(current, _)| *current == fence) {
-            stop.cancel.cancel();
+        let mut state = self.0.lock();
+        match state.replies.get(conversation) {
+            Some((current, stop)) if *current == fence => stop.cancel.cancel(),
+            Some((current, _)) if *current > fence => {}
+            _ => {
+                state.unheard.truncate(UNHEARD - 1);
+                state.unheard.push_front((conversation.clone(), fence));
+            }
         }
     }
 
     /// Drops every reply: their claims are lost.
     pub fn lose_all(&self) {
-        self.0.lock().values().for_each(|(_, stop)| stop.lost.cancel());
+        self.0.lock().replies.values().for_each(|(_, stop)| stop.lost.cancel());
     }
 
     pub fn count(&self) -> usize {
-        self.0.lock().len()
+        self.0.lock().replies.len()
+    }
+}
+
+/// A reply under way. However it ends, dropped or in a panic too, it is no longer counted as running, and a claim that
+/// was not settled is given back.
+struct UnderWay {
+    platform: Platform,
+    claim: Claim,
+    holder: Incarnation,
+    reply: MessageId,
+    stop: Stop,
+    settled: bool,
+}
+
+impl UnderWay {
+    fn begin(platform: &Platform, claim: Claim, holder: Incarnation) -> Self {
+        metrics::gauge!("aim_replies_under_way").increment(1.0);
+        let (stop, reply) = (platform.running.begin(&claim), platform.ambient.id());
+        Self { platform: platform.clone(), claim, holder, reply, stop, settled: false }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        metrics::gauge!("aim_replies_under_way").decrement(1.0);
+        self.platform.running.end(&self.claim);
+        if self.settled {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let (platform, claim) = (self.platform.clone(), self.claim.clone());
+            let (reply, holder) = (self.reply.clone(), self.holder.clone());
+            runtime.spawn(async move { platform.give_back(claim, reply, holder).await });
+        }
     }
 }
 
@@ -74,98 +138,137 @@ enum Generated {
         refusal: Refusal,
         tokens: Option<TokenCount>,
     },
-    Lost,
 }
 
-impl Platform {
-    /// Claims and answers the lowest due message of the turn's conversation. Answers a word on what came of it, or why
-    /// the reply failed, in words that may be kept with a job.
-    pub(crate) async fn reply(&self, turn: &Turn) -> Result<&'static str, String> {
-        let Some(holder) = self.lease.current() else { return Ok("no lease") };
-        let ask = ClaimReply {
-            conversation: turn.conversation.clone(),
-            holder,
-            replies_per_character: self.settings.replies_per_character,
-        };
-        let claim = match self.store.claim_reply(ask).await.map_err(|error| error.to_string())? {
-            Claimed::Claimed(claim) => claim,
-            Claimed::NothingDue => return Ok("nothing due"),
-            Claimed::ConversationBusy | Claimed::CharacterBusy => return Ok("busy elsewhere"),
-            Claimed::NoLease => return Ok("no lease"),
-            Claimed::Cancelled(message) => {
-                self.tell_room(&turn.conversation, RoomEvent::MessageUpdated { message: *message }).await;
-                return Ok("cancelled");
-            }
-        };
-        metrics::gauge!("aim_replies_under_way").increment(1.0);
-        let stop = self.running.begin(&claim);
-        let outcome = self.answer(turn, &claim, &stop).await;
-        self.running.end(&claim.conversation);
-        metrics::gauge!("aim_replies_under_way").decrement(1.0);
-        outcome
-    }
+/// What a reply begins with.
+struct Prepared {
+    character: Arc<Character>,
+    turns: Vec<aim_ai::Turn>,
+    window: Arc<Window>,
+}
 
-    async fn answer(&self, turn: &Turn, claim: &Claim, stop: &Stop) -> Result<&'static str, String> {
-        let (reply, began) = (self.ambient.id::<MessageId>(), Instant::now());
-        let character = match self.any_character(&claim.character).await {
-            Ok(Some(character)) => character,
-            Ok(None) => return self.end_failed(claim, &reply, Refusal::not_found("character"), None).await,
-            Err(refusal) => return self.end_failed(claim, &reply, refusal, None).await,
-        };
-        let outcome = tokio::select! {
-            outcome = self.generate(turn, claim, &character, &reply, stop) => outcome,
-            () = tokio::time::sleep(self.settings.reply_timeout) => Generated::Failed {
-                refusal: Refusal::unavailable("The character took too long to answer."),
-                tokens: None,
-            },
-            () = stop.lost.cancelled() => Generated::Lost,
-        };
-        match outcome {
-            Generated::Said { text, raw, tokens, stopped } if !text.trim().is_empty() => {
-                metrics::histogram!("aim_reply_seconds").record(began.elapsed().as_secs_f64());
-                let personality = self.personality(&character, raw).await;
-                let end = claims::Finished { reply, text, personality, tokens: self.token_use(claim, tokens) };
-                match self.commit(claim, end).await? {
-                    ClaimEnd::Stored if stopped => Ok("stopped"),
-                    ClaimEnd::Stored => Ok("done"),
-                    ClaimEnd::Stale => Ok("stale"),
+/// What came of a reply whose claim is settled: a word on it, or why it failed, in words that may be kept with a job.
+type Told = Result<&'static str, String>;
+
+impl Platform {
+    /// Claims and answers the lowest due message of the turn's conversation.
+    pub(crate) async fn reply(&self, turn: &Turn) -> Told {
+        let (claim, holder) = loop {
+            let Some(holder) = self.lease.current() else { return Ok("no lease") };
+            let ask = ClaimReply {
+                conversation: turn.conversation.clone(),
+                holder: holder.clone(),
+                replies_per_character: self.settings.replies_per_character,
+            };
+            match self.store.claim_reply(ask).await.map_err(|error| error.to_string())? {
+                Claimed::Claimed(claim) => break (*claim, holder),
+                Claimed::NothingDue => return Ok("nothing due"),
+                Claimed::ConversationBusy | Claimed::CharacterBusy => return Ok("busy elsewhere"),
+                Claimed::NoLease => return Ok("no lease"),
+                // Told to stop before its server died. What waits behind it has its turn now.
+                Claimed::Cancelled(message) => {
+                    self.forget_partial(&turn.conversation, |partial| partial.in_reply_to == message.id).await;
+                    self.tell_room(&turn.conversation, RoomEvent::MessageUpdated { message: *message }).await;
                 }
             }
+        };
+        let mut under_way = UnderWay::begin(self, claim, holder);
+        let answered = tokio::select! {
+            answered = self.answer(&under_way) => answered,
+            never = self.keep_turn(turn) => match never {},
+        };
+        match answered {
+            Ok(Some(told)) => {
+                under_way.settled = true;
+                told
+            }
+            Ok(None) => Ok("lost"),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Renews a granted turn for as long as its reply takes, from the claim to the commit.
+    async fn keep_turn(&self, turn: &Turn) -> Infallible {
+        let mut renewal = tokio::time::interval(self.turn_renewal());
+        renewal.tick().await;
+        loop {
+            renewal.tick().await;
+            hint("renew a turn", self.backbone.turns.renew(turn).await);
+        }
+    }
+
+    /// None: the claim was lost on the way. After an error of the store it may be there still.
+    async fn answer(&self, under_way: &UnderWay) -> Result<Option<Told>, StoreError> {
+        let UnderWay { claim, reply, stop, .. } = under_way;
+        let began = Instant::now();
+        let deadline = began + self.settings.reply_timeout;
+        let prepared = tokio::select! {
+            prepared = self.prepare(claim) => prepared,
+            () = tokio::time::sleep_until(deadline.into()) => Err(took_too_long()),
+            () = stop.lost.cancelled() => return Ok(None),
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(refusal) => {
+                self.end_failed(claim, reply, &refusal, None).await?;
+                return Ok(Some(Err(refusal.detail)));
+            }
+        };
+        let Prepared { character, turns, window } = prepared;
+        let generated = tokio::select! {
+            generated = self.generate(under_way, &character, turns, deadline) => generated,
+            () = stop.lost.cancelled() => return Ok(None),
+        };
+        let told = match generated {
+            Generated::Said { text, raw, tokens, stopped } if !text.trim().is_empty() => {
+                metrics::histogram!("aim_reply_seconds").record(began.elapsed().as_secs_f64());
+                let (personality, tokens) = (self.personality(&character, raw).await, self.token_use(claim, tokens));
+                let end = Finished { reply: reply.clone(), text, personality, tokens, window };
+                Ok(match self.commit(claim, end).await? {
+                    ClaimEnd::Stored if stopped => "stopped",
+                    ClaimEnd::Stored => "done",
+                    ClaimEnd::Stale => "stale",
+                })
+            }
             Generated::Said { tokens, stopped: true, .. } => {
-                self.end_cancelled(claim, &reply, self.token_use(claim, tokens)).await
+                self.end_cancelled(claim, self.token_use(claim, tokens)).await?;
+                Ok("cancelled")
             }
             Generated::Said { tokens, .. } => {
                 let refusal = Refusal::unavailable("The character had nothing to say. Try again.");
-                self.end_failed(claim, &reply, refusal, Some(self.token_use(claim, tokens))).await
+                self.end_failed(claim, reply, &refusal, Some(self.token_use(claim, tokens))).await?;
+                Err(refusal.detail)
             }
             Generated::Failed { refusal, tokens } => {
                 let tokens = tokens.map(|count| self.token_use(claim, count));
-                self.end_failed(claim, &reply, refusal, tokens).await
+                self.end_failed(claim, reply, &refusal, tokens).await?;
+                Err(refusal.detail)
             }
-            Generated::Lost => {
-                self.still(claim).await;
-                Ok("lost")
-            }
-        }
+        };
+        Ok(Some(told))
+    }
+
+    async fn prepare(&self, claim: &Claim) -> Result<Prepared, Refusal> {
+        let character = self.any_character(&claim.character).await?;
+        let character = character.ok_or_else(|| Refusal::not_found("character"))?;
+        self.check_token_ceiling().await?;
+        let (turns, window) = self.prompt_turns(claim, &character).await?;
+        Ok(Prepared { character, turns, window })
     }
 
     async fn generate(
         &self,
-        turn: &Turn,
-        claim: &Claim,
-        character: &Arc<Character>,
-        reply: &MessageId,
-        stop: &Stop,
+        under_way: &UnderWay,
+        character: &Character,
+        turns: Vec<aim_ai::Turn>,
+        deadline: Instant,
     ) -> Generated {
-        let failed = |refusal| Generated::Failed { refusal, tokens: None };
-        if let Err(refusal) = self.check_token_ceiling().await {
-            return failed(refusal);
+        let UnderWay { claim, reply, stop, .. } = under_way;
+        if stop.cancel.is_cancelled() {
+            let (text, raw, tokens) = (String::new(), String::new(), TokenCount::default());
+            return Generated::Said { text, raw, tokens, stopped: true };
         }
-        let turns = match self.prompt_turns(claim, character).await {
-            Ok(turns) => turns,
-            Err(refusal) => return failed(refusal),
-        };
-        let prompt_estimate = tokens::estimate_turns(&turns);
+        let prompt = tokens::estimate_turns(&turns);
         let request = Request {
             messages: turns,
             max_tokens: self.settings.max_reply_tokens,
@@ -173,49 +276,55 @@ impl Platform {
             stop: Vec::new(),
             seed: None,
         };
+        let over = tokio::time::sleep_until(deadline.into());
+        tokio::pin!(over);
         let mut voice = Voice::new(self, claim, reply, Cleaner::new(&character.name, &claim.sender_name));
         voice.start().await;
         let begun = tokio::select! {
+            biased;
+            () = stop.cancel.cancelled() => return voice.ended(TokenCount { prompt, completion: 0 }, true).await,
             begun = self.model.stream(request) => begun,
-            () = stop.cancel.cancelled() => return voice.ended(TokenCount { prompt: prompt_estimate, completion: 0 }, true).await,
+            () = &mut over => return Generated::Failed { refusal: took_too_long(), tokens: None },
         };
         let mut stream = match begun {
             Ok(stream) => stream,
-            Err(error) => return failed(model_refusal(&error)),
+            Err(error) => return Generated::Failed { refusal: model_refusal(&error), tokens: None },
         };
-        let mut renewal = tokio::time::interval(self.turn_renewal());
-        renewal.tick().await;
+        // As far as can be told of a reply that the provider did not count.
+        let spent = |voice: &Voice<'_>| TokenCount { prompt, completion: tokens::estimate(&voice.raw) };
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancel.cancelled() => {
                     drop(stream);
-                    let completion = tokens::estimate(&voice.raw);
-                    return voice.ended(TokenCount { prompt: prompt_estimate, completion }, true).await;
+                    let tokens = spent(&voice);
+                    return voice.ended(tokens, true).await;
                 }
+                () = &mut over => {
+                    return Generated::Failed { refusal: took_too_long(), tokens: Some(spent(&voice)) };
+                }
+                // Before the stream: a model that is always ready must not hold back what waits.
+                () = voice.due(), if voice.is_waiting() => voice.flush().await,
                 piece = stream.next() => match piece {
                     Some(Ok(Piece::Text(text))) => {
                         voice.hear(&text).await;
                         // The character has said all it has to say; what would follow is not its own.
                         if voice.cleaner.is_over() {
                             drop(stream);
-                            let completion = tokens::estimate(&voice.raw);
-                            return voice.ended(TokenCount { prompt: prompt_estimate, completion }, false).await;
+                            let tokens = spent(&voice);
+                            return voice.ended(tokens, false).await;
                         }
                     }
                     Some(Ok(Piece::End { tokens, .. })) => return voice.ended(tokens, false).await,
                     Some(Err(error)) => {
-                        let completion = tokens::estimate(&voice.raw);
-                        let tokens = (completion > 0).then_some(TokenCount { prompt: prompt_estimate, completion });
+                        let tokens = (!voice.raw.is_empty()).then(|| spent(&voice));
                         return Generated::Failed { refusal: model_refusal(&error), tokens };
                     }
                     None => {
-                        let completion = tokens::estimate(&voice.raw);
-                        return voice.ended(TokenCount { prompt: prompt_estimate, completion }, false).await;
+                        let tokens = spent(&voice);
+                        return voice.ended(tokens, false).await;
                     }
                 },
-                () = voice.due(), if voice.is_waiting() => voice.flush().await,
-                _ = renewal.tick() => { hint("renew a turn", self.backbone.turns.renew(turn).await); }
             }
         }
     }
@@ -288,6 +397,10 @@ impl<'a> Voice<'a> {
         self.flush().await;
         Generated::Said { text: self.text, raw: self.raw, tokens, stopped }
     }
+}
+
+fn took_too_long() -> Refusal {
+    Refusal::unavailable("The character took too long to answer.")
 }
 
 /// What a person is told of a model's failure.

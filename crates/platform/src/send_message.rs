@@ -46,7 +46,9 @@ pub struct SendReport {
 impl Platform {
     pub async fn send_message(&self, who: &Member, outgoing: Outgoing, via: Via) -> SendReport {
         let mut messaging = self.user_ask(Rule::Messaging, who);
-        messaging.once = Some(format!("{}/{}", outgoing.conversation, outgoing.client_id));
+        // The limiter remembers the name: one of any length, or of any content, is not for its memory.
+        let fits = (1..=64).contains(&outgoing.client_id.chars().count());
+        messaging.once = fits.then(|| format!("{}/{}", outgoing.conversation, outgoing.client_id));
         let (asks, origin) = match via {
             Via::Rest { api } => (vec![api, messaging], None),
             Via::Socket { origin } => (vec![messaging], Some(origin)),

@@ -112,6 +112,7 @@ pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> 
     })?;
     let address = listener.local_addr().context("the listener has no address")?;
 
+    let feed = platform.feed_position().await.context("the database's change feed cannot be read")?;
     platform.take_lease().await.context("the database took no lease")?;
     if config.is_development() {
         let saved = platform.seed_demo(demo::characters()).await.context("the demo characters were not saved")?;
@@ -126,7 +127,7 @@ pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> 
     });
     keeping.spawn({
         let (platform, ended) = (platform.clone(), ended.clone());
-        async move { platform.follow_changes(ended).await }
+        async move { platform.follow_changes(feed, ended).await }
     });
     keeping.spawn(gateway.clone().run(ended.clone()));
     let worker = if config.workers.enabled {

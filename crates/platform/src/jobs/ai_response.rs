@@ -8,6 +8,7 @@ use aim_backbone::queue::{self, Failure, NewJob, Run, WorkerSettings};
 use aim_backbone::turns::Turn;
 use futures::FutureExt;
 use serde_json::{Value, json};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,8 +62,10 @@ impl Platform {
         let Some(turn) = turn_of(&run.data) else {
             return Err(Failure::Final("the job's data name no turn".into()));
         };
-        let told = self.reply(&turn).await;
+        // A panic too must not keep the turn: its line would wait until the turn's lease is over.
+        let told = AssertUnwindSafe(self.reply(&turn)).catch_unwind().await;
         self.finish_turn(&turn).await;
+        let told = told.unwrap_or_else(|_| Err("the reply panicked".into()));
         told.map(|outcome| json!({ "outcome": outcome })).map_err(Failure::Final)
     }
 }
