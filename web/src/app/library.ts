@@ -113,12 +113,6 @@ export async function openConversation(characterId: string): Promise<Conversatio
   return conversation;
 }
 
-export async function deleteConversation(id: string): Promise<void> {
-  await http.delete(`/api/conversations/${id}`);
-  const { items, nextCursor } = conversations.get();
-  conversations.set({ items: items.filter((item) => item.id !== id), nextCursor });
-}
-
 /** Something was said in a conversation: it moves to the top of the list. */
 export function takeLastMessage(message: Message): void {
   const { items, nextCursor } = conversations.get();
