@@ -172,6 +172,9 @@ impl Running {
         if tokio::time::timeout(LAST_BREATH, rest).await.is_err() {
             tracing::warn!("connections were still open when the server ended");
         }
+        if tokio::time::timeout(LAST_BREATH, self.platform.store.close()).await.is_err() {
+            tracing::warn!("the database was still busy when the server ended");
+        }
     }
 }
 

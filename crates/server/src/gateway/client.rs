@@ -103,6 +103,10 @@ impl Client {
         self.0.lock().rooms.retain(|one| one != room);
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.0.lock().closed
+    }
+
     /// Marks it closed; answers who it was and the rooms it was in.
     pub fn close(&self) -> (Option<Identity>, Vec<ConversationId>) {
         let mut state = self.0.lock();

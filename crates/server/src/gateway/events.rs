@@ -8,10 +8,13 @@ use aim_domain::event::EventError;
 use aim_domain::{Code, ConversationId, Kind, Member, Message, Partial, Phase, Refusal, RoomEvent, UploadId, Usage};
 use aim_platform::{Outgoing, Via};
 use aim_store::MessageQuery;
+use engineioxide::DisconnectReason;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// Messages that a join brings at the most; API.md part 4.
 const MAX_MISSED: u32 = 200;
@@ -93,10 +96,11 @@ impl<'a> Ack<'a> {
     }
 
     pub fn send(&self, answer: &impl Serialize) {
-        if let Some(id) = self.id
-            && self.socket.emit(packet::encode_ack(id, answer)).is_err()
-        {
-            tracing::debug!(sid = %self.socket.id, "an acknowledgement found no room");
+        let Some(id) = self.id else { return };
+        if let Err(TrySendError::Full(_)) = self.socket.emit(packet::encode_ack(id, answer)) {
+            // It would wait for it for ever. When it connects again it asks again.
+            tracing::debug!(sid = %self.socket.id, "an acknowledgement found no room: the socket is closed");
+            self.socket.close(DisconnectReason::TransportError);
         }
     }
 
@@ -151,8 +155,45 @@ impl Gateway {
         }
     }
 
-    /// The acknowledgement goes out while the room stands still: all before it is in it, all after it follows.
     async fn join_room(
+        self: &Arc<Self>,
+        socket: &Socket,
+        who: &Member,
+        ack: &Ack<'_>,
+        id: &ConversationId,
+        after: Option<u64>,
+    ) -> Result<(), Refusal> {
+        let was_in = socket.data.is_in(id);
+        let changes = self.member_changes.load(Ordering::SeqCst);
+        let outcome = self.enter_room(socket, who, ack, id, after).await;
+        let stays = match &outcome {
+            // It may have been closed, or taken out of the conversation, while it came in: who saw to that did not find it
+            // in the room yet.
+            Ok(()) => socket.data.is_in(id) && self.is_member_since(changes, who, id).await,
+            Err(refusal) => was_in && refusal.code != Code::NotFound,
+        };
+        if !stays {
+            self.let_go(socket, id).await;
+        }
+        outcome
+    }
+
+    async fn is_member_since(&self, changes: u64, who: &Member, id: &ConversationId) -> bool {
+        if self.member_changes.load(Ordering::SeqCst) == changes {
+            return true;
+        }
+        match self.platform.conversation(who, id).await {
+            Ok(_) => true,
+            Err(refusal) if refusal.code == Code::NotFound => false,
+            Err(_) => {
+                self.doubtful.lock().insert(id.clone());
+                true
+            }
+        }
+    }
+
+    /// The acknowledgement goes out while the room stands still: all before it is in it, all after it follows.
+    async fn enter_room(
         self: &Arc<Self>,
         socket: &Socket,
         who: &Member,
@@ -164,19 +205,16 @@ impl Gateway {
         if !socket.data.enter(id) {
             return Err(Refusal::conflict("This socket is in too many conversations. Leave one first."));
         }
-        let (room, _open) = match self.rooms.open(id).await {
-            Ok(opened) => opened,
-            Err(refusal) => {
-                socket.data.leave(id);
-                return Err(refusal);
-            }
-        };
+        let (room, _open) = self.rooms.open(id).await?;
+        self.rooms.mend(&room).await;
         let mut from = after;
         let (mut missed, mut has_more) = (Vec::new(), false);
         loop {
-            if let Some(seq) = from {
-                let left = MAX_MISSED.saturating_sub(u32::try_from(missed.len()).unwrap_or(MAX_MISSED));
-                let query = MessageQuery { after: Some(seq), limit: left.max(1), ..Default::default() };
+            let left = MAX_MISSED.saturating_sub(u32::try_from(missed.len()).unwrap_or(MAX_MISSED));
+            if left == 0 {
+                has_more = true;
+            } else if let Some(seq) = from {
+                let query = MessageQuery { after: Some(seq), limit: left, ..Default::default() };
                 let page = self.platform.messages(who, id, query).await?;
                 has_more = page.has_more;
                 missed.extend(page.items);
@@ -208,8 +246,7 @@ impl Gateway {
 
     async fn leave(self: &Arc<Self>, socket: &Socket, payload: &RawValue) -> Result<Done, Refusal> {
         let id = conversation_id(&parse::<About>(payload)?.conversation_id)?;
-        socket.data.leave(&id);
-        self.rooms.leave(&id, socket.id).await;
+        self.let_go(socket, &id).await;
         Ok(Done { ok: true })
     }
 
@@ -222,7 +259,8 @@ impl Gateway {
             text: send.text,
             upload_id: send.upload_id,
         };
-        let accepted = self.platform.send_message(who, outgoing, Via::Socket { origin: self.origin(socket) }).await.outcome?;
+        let accepted =
+            self.platform.send_message(who, outgoing, Via::Socket { origin: self.origin(socket) }).await.outcome?;
         Ok(Sent { ok: true, message: accepted.message, state: accepted.state, usage: accepted.usage })
     }
 

@@ -23,12 +23,15 @@ use engineioxide::handler::EngineIoHandler;
 use engineioxide::service::EngineIoService;
 use engineioxide::socket::Sid;
 use engineioxide::{DisconnectReason, Str};
+use futures::FutureExt;
 use parking_lot::Mutex;
 use rooms::Rooms;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +62,10 @@ pub struct Gateway {
     users: Users,
     lagging: Arc<Lagging>,
     told: told::Told,
+    /// How often members of some conversation may have changed.
+    member_changes: AtomicU64,
+    /// Conversations whose members could not be looked at.
+    doubtful: Mutex<HashSet<ConversationId>>,
 }
 
 /// Sockets whose buffer was full, with the rooms that they have to join again.
@@ -96,7 +103,16 @@ impl Gateway {
         let noted = lagging.clone();
         let note = Arc::new(move |socket: Socket, room: &ConversationId| noted.note(socket, room));
         let rooms = Arc::new(Rooms::new(platform.clone(), note));
-        let gateway = Arc::new(Self { users: Users::new(platform.clone()), platform, cookie, rooms, lagging, told: told::Told::default() });
+        let gateway = Arc::new(Self {
+            users: Users::new(platform.clone()),
+            platform,
+            cookie,
+            rooms,
+            lagging,
+            told: told::Told::default(),
+            member_changes: AtomicU64::new(0),
+            doubtful: Mutex::default(),
+        });
         gateway.platform.backbone.bus.listen(gateway.clone());
         gateway
     }
@@ -116,28 +132,51 @@ impl Gateway {
 
     /// Follows changed sessions and members, helps sockets that lag, and compares waiting rooms with the store, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        // Side by side: a store that is slow to compare rooms must not hold up a revocation.
+        let work = async { tokio::join!(self.follow_changes(), self.keep_pace()) };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = work => {}
+        }
+    }
+
+    async fn follow_changes(self: &Arc<Self>) {
         let mut changes = self.platform.changes();
+        loop {
+            match changes.recv().await {
+                Ok(Change::Session { id, user, .. }) => {
+                    self.users.of_session(&user, &id).iter().for_each(|one| self.close(one))
+                }
+                Ok(Change::Conversation { id }) => {
+                    self.member_changes.fetch_add(1, Ordering::SeqCst);
+                    self.look_again(&id).await;
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => {
+                    self.member_changes.fetch_add(1, Ordering::SeqCst);
+                    self.look_at_all().await;
+                }
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn keep_pace(self: &Arc<Self>) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = pace.tick() => {
-                    self.relieve();
-                    self.told.pass_on();
-                    for room in self.rooms.all() {
-                        if room.awaits_reply() || room.has_gap() {
-                            self.rooms.catch_up(&room).await;
-                        }
-                    }
+            pace.tick().await;
+            self.relieve();
+            self.told.pass_on();
+            let doubtful = std::mem::take(&mut *self.doubtful.lock());
+            for id in doubtful {
+                self.look_again(&id).await;
+            }
+            for room in self.rooms.all() {
+                if room.awaits_reply() || room.has_gap() {
+                    self.rooms.catch_up(&room).await;
+                    self.rooms.check_turn(&room).await;
                 }
-                change = changes.recv() => match change {
-                    Ok(Change::Session { id, user, .. }) => self.users.of_session(&user, &id).iter().for_each(|one| self.close(one)),
-                    Ok(Change::Conversation { id }) => self.look_again(&id).await,
-                    Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => self.look_at_all().await,
-                    Err(RecvError::Closed) => return,
-                },
             }
         }
     }
@@ -161,36 +200,47 @@ impl Gateway {
         }
     }
 
-    /// After a change of members: who is no longer in the conversation leaves its room.
+    /// After a change of members: who is no longer in the conversation leaves its room. Where the store does not answer
+    /// it is asked again a second later.
     async fn look_again(self: &Arc<Self>, id: &ConversationId) {
         let Some(room) = self.rooms.get(id) else { return };
         for socket in room.sockets() {
-            let allowed = match socket.data.identity() {
-                Some(identity) => match self.platform.authenticate_hash(&identity.token).await {
-                    Ok(who) => {
-                        !matches!(self.platform.conversation(&who, id).await, Err(refusal) if refusal.code == Code::NotFound)
-                    }
-                    Err(_) => false,
-                },
-                None => false,
+            let Some(identity) = socket.data.identity() else { continue };
+            let outcome = match self.platform.authenticate_hash(&identity.token).await {
+                Ok(who) => self.platform.conversation(&who, id).await.map(|_| ()),
+                Err(refusal) => Err(refusal),
             };
-            if !allowed {
-                socket.data.leave(id);
-                self.rooms.leave(id, socket.id).await;
+            match outcome.map_err(|refusal| refusal.code) {
+                Ok(()) => {}
+                Err(Code::NotFound) => self.let_go(&socket, id).await,
+                Err(Code::Unauthenticated) => self.close(&socket),
+                Err(_) => {
+                    self.doubtful.lock().insert(id.clone());
+                }
             }
         }
     }
 
+    async fn let_go(&self, socket: &Socket, id: &ConversationId) {
+        socket.data.leave(id);
+        self.rooms.leave(id, socket.id).await;
+    }
+
     async fn look_at_all(self: &Arc<Self>) {
         for socket in self.users.all() {
-            let Some(identity) = socket.data.identity() else { continue };
-            if matches!(self.platform.authenticate_hash(&identity.token).await, Err(refusal) if refusal.code == Code::Unauthenticated)
-            {
-                self.close(&socket);
-            }
+            self.check_session(&socket).await;
         }
         for room in self.rooms.all() {
             self.look_again(&room.id).await;
+        }
+    }
+
+    /// Closes a socket whose session is over.
+    async fn check_session(&self, socket: &Socket) {
+        let Some(identity) = socket.data.identity() else { return };
+        let known = self.platform.authenticate_hash(&identity.token).await;
+        if known.is_err_and(|refusal| refusal.code == Code::Unauthenticated) {
+            self.close(socket);
         }
     }
 
@@ -238,6 +288,8 @@ impl Gateway {
                 if socket.data.sign_in(identity) {
                     let _ = socket.emit(packet::encode_connected(&socket.id.to_string()));
                     self.users.enter(who.user_id(), socket).await;
+                    // Revoked between the look at the session and here, nobody would have found this socket to close.
+                    self.check_session(socket).await;
                 }
             }
             Err(refusal) => {
@@ -324,9 +376,14 @@ impl EngineIoHandler for Handler {
             Arrival::Handle(first) => {
                 let gateway = self.0.clone();
                 tokio::spawn(async move {
-                    gateway.handle(&socket, &first).await;
-                    while let Some(next) = socket.data.next() {
-                        gateway.handle(&socket, &next).await;
+                    let mut next = Some(first);
+                    while let Some(packet) = next {
+                        if AssertUnwindSafe(gateway.handle(&socket, &packet)).catch_unwind().await.is_err() {
+                            // Nobody would handle what it sends from here on.
+                            socket.close(DisconnectReason::TransportError);
+                            return;
+                        }
+                        next = socket.data.next();
                     }
                 });
             }

@@ -8,12 +8,13 @@ use super::client::Socket;
 use super::packet;
 use aim_backbone::bus::RoomNote;
 use aim_domain::message::utf16_len;
-use aim_domain::{ConversationId, ConversationState, Message, Partial, ReplyState, RoomEvent};
+use aim_domain::{ConversationId, ConversationState, Message, MessageId, Partial, ReplyState, RoomEvent};
 use engineioxide::Str;
 use engineioxide::socket::Sid;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// Events that may wait for a gap to be filled; more, and the room is told to join again.
 const MAX_HELD: usize = 2_000;
@@ -34,8 +35,16 @@ struct State {
     /// What came while a gap was open, or before the room was.
     held: VecDeque<Arc<RoomNote>>,
     reply: Option<Reply>,
+    /// The reply whose deltas do not continue what is known: none of them goes out, its message says it all.
+    broken: Option<MessageId>,
+    /// What is known of the reply under way may be wrong: the bus knows better.
+    ask_bus: bool,
     turn: ConversationState,
+    /// How often `turn` was heard of.
+    turns_heard: u64,
     sockets: HashMap<Sid, Socket>,
+    /// Those that missed something for want of room: they hear nothing more until they join again.
+    lagging: HashSet<Sid>,
 }
 
 struct Reply {
@@ -63,7 +72,7 @@ pub struct Snapshot {
 pub struct Delivery {
     /// Sockets whose buffer was full.
     pub lagging: Vec<Socket>,
-    /// A message is missing before one that has come.
+    /// A message is missing before one that has come, and nobody was sent to look for it yet.
     pub gap: bool,
 }
 
@@ -75,8 +84,12 @@ impl Room {
             ahead: BTreeMap::new(),
             held: VecDeque::new(),
             reply: None,
+            broken: None,
+            ask_bus: false,
             turn: ConversationState::default(),
+            turns_heard: 0,
             sockets: HashMap::new(),
+            lagging: HashSet::new(),
         };
         Self { id, state: Mutex::new(state), opening: Arc::default() }
     }
@@ -113,8 +126,48 @@ impl Room {
         state.last_seq = state.last_seq.max(last_seq);
         let behind = state.last_seq;
         state.ahead.retain(|seq, _| *seq > behind);
+        (state.reply, state.ask_bus) = (None, true);
         state.resync(&self.id, &mut delivery);
         state.release(&self.id, &mut delivery);
+        delivery
+    }
+
+    /// Whether the reply under way has to be read from the bus before somebody joins.
+    pub fn asks_bus(&self) -> bool {
+        self.state.lock().ask_bus
+    }
+
+    /// Takes in the reply under way as the bus knows it.
+    pub fn mend(&self, partial: Option<Partial>) {
+        let mut state = self.state.lock();
+        state.ask_bus = false;
+        let Some(partial) = partial else { return };
+        let read = Reply::new(partial);
+        // What was heard since it was read counts.
+        let known = state.reply.as_ref();
+        if !known
+            .is_some_and(|known| known.partial.message_id == read.partial.message_id && known.offset >= read.offset)
+        {
+            if state.broken.as_ref() == Some(&read.partial.message_id) {
+                state.broken = None;
+            }
+            state.reply = Some(read);
+        }
+    }
+
+    /// Taken before the turn's state is read, for `correct_turn`.
+    pub fn turns_heard(&self) -> u64 {
+        self.state.lock().turns_heard
+    }
+
+    /// The turn as it was read, unless something was heard of it since: two who tell of it at once may cross.
+    pub fn correct_turn(&self, heard: u64, turn: ConversationState) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut state = self.state.lock();
+        if state.turns_heard == heard {
+            let event = RoomEvent::State { conversation_id: self.id.clone(), state: turn };
+            state.take(&self.id, Arc::new(event.into()), &mut delivery);
+        }
         delivery
     }
 
@@ -129,6 +182,7 @@ impl Room {
         };
         let joined = welcome(&snapshot);
         if joined {
+            state.lagging.remove(&socket.id);
             state.sockets.insert(socket.id, socket.clone());
         }
         joined
@@ -138,6 +192,7 @@ impl Room {
     pub fn leave(&self, sid: Sid) -> bool {
         let mut state = self.state.lock();
         state.sockets.remove(&sid);
+        state.lagging.remove(&sid);
         state.sockets.is_empty()
     }
 
@@ -160,7 +215,7 @@ impl Room {
     /// A reply is under way or waited for.
     pub fn awaits_reply(&self) -> bool {
         let state = self.state.lock();
-        state.open && state.turn != ConversationState::default()
+        state.open && (state.turn != ConversationState::default() || state.reply.is_some())
     }
 }
 
@@ -179,11 +234,13 @@ impl State {
             RoomEvent::MessageNew { message } => {
                 let seq = message.seq;
                 if seq <= self.last_seq {
+                    // It was read from the store: the bus may have told of its beginning.
+                    self.end_reply(message.in_reply_to.as_ref());
                     return;
                 }
                 if seq > self.last_seq + 1 {
+                    delivery.gap |= self.ahead.is_empty();
                     self.ahead.insert(seq, note);
-                    delivery.gap = true;
                     return;
                 }
                 self.emit_message(&note, message, delivery);
@@ -204,7 +261,6 @@ impl State {
                 self.emit_message(&note, message, delivery);
             }
         }
-        delivery.gap = !self.ahead.is_empty();
         if self.ahead.is_empty() {
             for note in std::mem::take(&mut self.held) {
                 self.take(room, note, delivery);
@@ -238,7 +294,7 @@ impl State {
                 // Known from the snapshot already.
                 Some(reply) if reply.partial.message_id == *message_id && reply.offset > *offset => false,
                 _ => {
-                    self.resync(room, delivery);
+                    self.lose(message_id, room, delivery);
                     false
                 }
             },
@@ -254,6 +310,7 @@ impl State {
             }
             RoomEvent::State { state, .. } => {
                 let changed = self.turn != *state;
+                self.turns_heard += 1;
                 self.turn = *state;
                 changed
             }
@@ -261,10 +318,23 @@ impl State {
         }
     }
 
-    fn end_reply(&mut self, asked: Option<&aim_domain::MessageId>) {
+    fn end_reply(&mut self, asked: Option<&MessageId>) {
         if self.reply.as_ref().is_some_and(|reply| Some(&reply.partial.in_reply_to) == asked) {
             self.reply = None;
         }
+    }
+
+    /// A delta of this reply does not continue what is known. All are to join again, once: who does reads the bus.
+    fn lose(&mut self, reply: &MessageId, room: &ConversationId, delivery: &mut Delivery) {
+        if self.broken.as_ref() == Some(reply) {
+            return;
+        }
+        self.broken = Some(reply.clone());
+        self.ask_bus = true;
+        if self.reply.as_ref().is_some_and(|known| known.partial.message_id == *reply) {
+            self.reply = None;
+        }
+        self.resync(room, delivery);
     }
 
     fn resync(&mut self, room: &ConversationId, delivery: &mut Delivery) {
@@ -272,17 +342,18 @@ impl State {
         self.emit(&RoomEvent::Resync { conversation_id: room.clone() }.into(), delivery);
     }
 
-    fn emit(&self, note: &RoomNote, delivery: &mut Delivery) {
+    fn emit(&mut self, note: &RoomNote, delivery: &mut Delivery) {
         if self.sockets.is_empty() {
             return;
         }
         let Some(packet) = encode(&note.event) else { return };
         let except = note.origin.as_ref().and_then(|origin| origin.socket.parse::<Sid>().ok());
         for (sid, socket) in &self.sockets {
-            if except == Some(*sid) {
+            if except == Some(*sid) || (!self.lagging.is_empty() && self.lagging.contains(sid)) {
                 continue;
             }
-            if let Err(tokio::sync::mpsc::error::TrySendError::Full(_)) = socket.emit(packet.clone()) {
+            if let Err(TrySendError::Full(_)) = socket.emit(packet.clone()) {
+                self.lagging.insert(*sid);
                 delivery.lagging.push(socket.clone());
             }
         }

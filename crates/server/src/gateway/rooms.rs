@@ -47,7 +47,11 @@ impl Rooms {
                 continue;
             }
             if !*open {
-                self.begin(&room).await?;
+                if let Err(refusal) = self.begin(&room).await {
+                    *open = true;
+                    self.close(&room, &mut open).await;
+                    return Err(refusal);
+                }
                 *open = true;
             }
             return Ok((room, open));
@@ -63,8 +67,10 @@ impl Rooms {
         bus.subscribe_room(&room.id).await.map_err(fault)?;
         // In this order: what is committed or said after each read still comes by the bus.
         let turn = self.platform.room_state(&room.id).await?;
-        let partial = bus.partial(&room.id).await.map_err(fault)?;
+        // What is kept of a reply is dropped before the reply is stored, so that `seq` never counts a reply that is read
+        // as under way.
         let last_seq = self.platform.last_seq(&room.id).await?;
+        let partial = bus.partial(&room.id).await.map_err(fault)?;
         let delivery = room.open(last_seq, partial, turn);
         self.settle(room, delivery);
         Ok(())
@@ -83,21 +89,41 @@ impl Rooms {
         if !room.leave(sid) {
             return;
         }
-        // Nobody may open it anew while it closes.
         let mut open = room.opening.lock().await;
-        if !room.is_empty() {
-            return;
+        if room.is_empty() {
+            self.close(&room, &mut open).await;
         }
-        {
-            let mut rooms = self.rooms.lock();
-            if rooms.get(id).is_some_and(|current| Arc::ptr_eq(current, &room)) {
-                rooms.remove(id);
-            }
-        }
-        if std::mem::take(&mut *open)
-            && let Err(fault) = self.platform.backbone.bus.unsubscribe_room(id).await
+    }
+
+    /// Lets the bus go first: who opens the room anew finds this one until it is gone, and waits for the guard.
+    async fn close(&self, room: &Arc<Room>, open: &mut bool) {
+        if std::mem::take(open)
+            && let Err(fault) = self.platform.backbone.bus.unsubscribe_room(&room.id).await
         {
             tracing::warn!(%fault, "a room's channel stays open");
+        }
+        let mut rooms = self.rooms.lock();
+        if rooms.get(&room.id).is_some_and(|current| Arc::ptr_eq(current, room)) {
+            rooms.remove(&room.id);
+        }
+    }
+
+    /// What the bus knows of the reply under way, where the room lost its thread. Call it with the room's guard.
+    pub async fn mend(&self, room: &Room) {
+        if room.asks_bus() {
+            match self.platform.backbone.bus.partial(&room.id).await {
+                Ok(partial) => room.mend(partial),
+                Err(fault) => tracing::warn!(%fault, "a reply under way could not be read"),
+            }
+        }
+    }
+
+    /// Compares the turn of a room that awaits something with the lines.
+    pub async fn check_turn(&self, room: &Room) {
+        let heard = room.turns_heard();
+        if let Ok(turn) = self.platform.room_state(&room.id).await {
+            let delivery = room.correct_turn(heard, turn);
+            self.lag(room, delivery);
         }
     }
 

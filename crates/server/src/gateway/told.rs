@@ -27,9 +27,8 @@ struct Pending {
 impl Told {
     pub fn note(&self, socket: Socket, about: CharacterId, packet: Str) {
         let mut told = self.0.lock();
-        let pending = told
-            .entry(socket.id)
-            .or_insert_with(|| Pending { socket, packets: HashMap::new(), since: Instant::now() });
+        let pending =
+            told.entry(socket.id).or_insert_with(|| Pending { socket, packets: HashMap::new(), since: Instant::now() });
         pending.packets.insert(about, packet);
         pending.since = Instant::now();
     }

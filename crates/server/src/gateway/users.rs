@@ -5,17 +5,22 @@ use aim_domain::{SessionId, UserId};
 use aim_platform::Platform;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 
 pub struct Users {
     platform: Platform,
     sockets: Mutex<HashMap<UserId, Vec<Socket>>>,
-    /// Held while a user's channel opens or closes, so that the two do not cross.
-    turning: tokio::sync::Mutex<()>,
+    /// Held while a user's channel opens or closes, so that the two do not cross; one for some of the users each, so that
+    /// many who come back at once do not wait in one line.
+    turning: [tokio::sync::Mutex<()>; 64],
+    hasher: RandomState,
 }
 
 impl Users {
     pub fn new(platform: Platform) -> Self {
-        Self { platform, sockets: Mutex::default(), turning: tokio::sync::Mutex::default() }
+        let turning = std::array::from_fn(|_| tokio::sync::Mutex::default());
+        Self { platform, sockets: Mutex::default(), turning, hasher: RandomState::new() }
     }
 
     pub async fn enter(&self, user: &UserId, socket: &Socket) {
@@ -27,6 +32,10 @@ impl Users {
         };
         if first {
             self.turn(user).await;
+        }
+        // Closed while it came in: then it left before it was here.
+        if socket.data.is_closed() {
+            self.leave(user, socket).await;
         }
     }
 
@@ -48,7 +57,8 @@ impl Users {
 
     /// Hears the user's channel if there is a socket to tell now, and not otherwise.
     async fn turn(&self, user: &UserId) {
-        let _turning = self.turning.lock().await;
+        let stripe = self.hasher.hash_one(user) % self.turning.len() as u64;
+        let _turning = self.turning[stripe as usize].lock().await;
         let wanted = self.sockets.lock().contains_key(user);
         let bus = &self.platform.backbone.bus;
         let turned = if wanted { bus.subscribe_user(user).await } else { bus.unsubscribe_user(user).await };

@@ -56,8 +56,8 @@ fn said(room: &Room) -> Option<String> {
 fn messages_go_out_by_seq_whatever_order_they_come_in() {
     let room = open_room(0);
     assert!(room.deliver(new(3)).gap);
-    assert!(room.deliver(new(2)).gap);
-    assert_eq!(room.last_seq(), 0);
+    assert!(!room.deliver(new(2)).gap, "somebody looks for what is missing already");
+    assert_eq!((room.last_seq(), room.has_gap()), (0, true));
     assert!(!room.deliver(new(1)).gap);
     assert_eq!((room.last_seq(), room.has_gap()), (3, false));
 }
@@ -155,4 +155,76 @@ fn a_packet_has_the_events_name_and_its_payload() {
     let state = ConversationState { state: Phase::Idle, pending: 0, position: None };
     let packet = encode(&RoomEvent::State { conversation_id: id("c1"), state }).unwrap();
     assert_eq!(packet.as_str(), r#"2["conversation:state",{"conversationId":"c1","state":"idle","pending":0}]"#);
+}
+
+fn partial(reply: &str, asked: &str, text: &str) -> Partial {
+    Partial { message_id: reply.parse().unwrap(), in_reply_to: asked.parse().unwrap(), text: text.into() }
+}
+
+#[test]
+fn a_reply_with_a_hole_is_read_from_the_bus_and_goes_on() {
+    let room = open_room(1);
+    room.deliver(start("r1", "m1"));
+    room.deliver(delta("r1", 0, "One"));
+    room.deliver(delta("r1", 7, " three"));
+    assert_eq!((said(&room), room.asks_bus()), (None, true));
+    room.mend(Some(partial("r1", "m1", "One two three")));
+    room.deliver(delta("r1", 13, " four"));
+    assert_eq!((said(&room).as_deref(), room.asks_bus()), (Some("One two three four"), false));
+}
+
+#[test]
+fn a_reply_that_the_bus_does_not_keep_asks_nobody_to_join_again_and_again() {
+    let room = open_room(1);
+    let resyncs = |room: &Room| room.state.lock().ask_bus;
+    room.deliver(delta("r1", 7, " three"));
+    assert!(resyncs(&room));
+    room.mend(None);
+    room.deliver(delta("r1", 13, " four"));
+    assert!(!resyncs(&room));
+    room.deliver(delta("r2", 4, "other"));
+    assert!(resyncs(&room));
+}
+
+#[test]
+fn what_was_heard_while_the_bus_was_read_counts() {
+    let room = open_room(1);
+    room.deliver(start("r1", "m1"));
+    room.deliver(delta("r1", 0, "One two"));
+    room.mend(Some(partial("r1", "m1", "One")));
+    assert_eq!(said(&room).as_deref(), Some("One two"));
+}
+
+#[test]
+fn a_reply_that_is_stored_already_is_not_under_way() {
+    let room = Room::new(id("c1"));
+    room.deliver(Arc::new(RoomEvent::MessageNew { message: message(2, Some("m1")) }.into()));
+    room.open(2, Some(partial("r1", "m1", "Aye")), ConversationState::default());
+    assert_eq!((said(&room), room.last_seq()), (None, 2));
+}
+
+#[test]
+fn a_turn_that_was_read_never_undoes_what_was_heard_since() {
+    let (waits, is_over) =
+        (ConversationState { state: Phase::Queued, pending: 1, position: Some(1) }, Default::default());
+    let told = |state| Arc::new(RoomNote::from(RoomEvent::State { conversation_id: id("c1"), state }));
+    let room = open_room(1);
+    let heard = room.turns_heard();
+    room.deliver(told(waits));
+    room.correct_turn(heard, is_over);
+    assert!(room.awaits_reply());
+    room.correct_turn(room.turns_heard(), is_over);
+    assert!(!room.awaits_reply());
+}
+
+#[test]
+fn a_room_that_gives_up_a_gap_goes_on_behind_it() {
+    let room = open_room(1);
+    room.deliver(start("r1", "m1"));
+    room.deliver(new(300));
+    room.deliver(new(302));
+    room.give_up(300);
+    assert_eq!((room.last_seq(), room.has_gap(), said(&room), room.asks_bus()), (300, true, None, true));
+    room.deliver(new(301));
+    assert_eq!((room.last_seq(), room.has_gap()), (302, false));
 }
