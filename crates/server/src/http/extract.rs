@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the door found out of a request.
 #[derive(Clone, Debug)]
@@ -172,15 +173,35 @@ async fn read<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, P
     }
 }
 
-async fn collect(body: Body, most: usize) -> Result<Bytes, Problem> {
-    match Limited::new(body, most).collect().await {
+async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
+    match Limited::new(&mut body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
+            drain(body).await;
             let detail = format!("The body may have {most} bytes at most.");
             Err(Problem(Refusal::new(Code::PayloadTooLarge, detail)))
         }
         Err(_) => Err(Problem(Refusal::new(Code::Validation, "The body broke off."))),
     }
+}
+
+/// What is read of a body that is too large, and for how long: a client that is still sending when the connection
+/// closes sees a broken pipe instead of the answer.
+const DRAINED: usize = 64 * 1024 * 1024;
+const DRAINING: Duration = Duration::from_secs(5);
+
+async fn drain(mut body: Body) {
+    let rest = async {
+        let mut left = DRAINED;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            if length > left {
+                return;
+            }
+            left -= length;
+        }
+    };
+    let _ = tokio::time::timeout(DRAINING, rest).await;
 }
 
 /// `application/json`, or a type that ends in `+json`, with or without parameters.
