@@ -171,10 +171,10 @@ export interface paths {
       cookie?: never;
     };
     /** Public characters and one's own */
-    get: operations['list'];
+    get: operations['list_characters'];
     put?: never;
     /** Makes a character */
-    post: operations['create'];
+    post: operations['create_character'];
     delete?: never;
     options?: never;
     head?: never;
@@ -189,21 +189,21 @@ export interface paths {
       cookie?: never;
     };
     /** A character */
-    get: operations['read'];
+    get: operations['read_character'];
     put?: never;
     post?: never;
     /**
      * Removes a character of one's own
      * @description Conversations with it stay readable.
      */
-    delete: operations['remove'];
+    delete: operations['remove_character'];
     options?: never;
     head?: never;
     /**
      * Changes a character of one's own
      * @description What is absent stays; `avatarUrl: ""` takes the picture away.
      */
-    patch: operations['update'];
+    patch: operations['update_character'];
     trace?: never;
   };
   '/api/config': {
@@ -214,7 +214,7 @@ export interface paths {
       cookie?: never;
     };
     /** What this server is */
-    get: operations['config'];
+    get: operations['server_config'];
     put?: never;
     post?: never;
     delete?: never;
@@ -231,13 +231,13 @@ export interface paths {
       cookie?: never;
     };
     /** One's own conversations, the last changed first */
-    get: operations['list'];
+    get: operations['list_conversations'];
     put?: never;
     /**
      * Begins a conversation with a character
      * @description With its greeting as message 1, where it has one. The same pair again answers the same conversation.
      */
-    post: operations['open'];
+    post: operations['open_conversation'];
     delete?: never;
     options?: never;
     head?: never;
@@ -252,15 +252,15 @@ export interface paths {
       cookie?: never;
     };
     /** A conversation */
-    get: operations['read'];
+    get: operations['read_conversation'];
     put?: never;
     post?: never;
     /** Removes a conversation with its messages; its owner may */
-    delete: operations['remove'];
+    delete: operations['remove_conversation'];
     options?: never;
     head?: never;
     /** Renames a conversation; its owner may */
-    patch: operations['rename'];
+    patch: operations['rename_conversation'];
     trace?: never;
   };
   '/api/conversations/{id}/cancel': {
@@ -309,13 +309,13 @@ export interface paths {
       cookie?: never;
     };
     /** A page of messages in order of `seq`; the newest unless asked */
-    get: operations['list'];
+    get: operations['list_messages'];
     put?: never;
     /**
      * Sends a message
      * @description It is answered in its turn; the reply comes over the socket, and stands in the list of messages.
      */
-    post: operations['send'];
+    post: operations['send_message'];
     delete?: never;
     options?: never;
     head?: never;
@@ -335,7 +335,7 @@ export interface paths {
      * Asks again for a reply that failed or was cancelled
      * @description Counts no usage: the message was counted when it was sent.
      */
-    post: operations['retry'];
+    post: operations['retry_message'];
     delete?: never;
     options?: never;
     head?: never;
@@ -350,7 +350,7 @@ export interface paths {
       cookie?: never;
     };
     /** Whether it is being answered, and where it stands in its character's line */
-    get: operations['state'];
+    get: operations['conversation_state'];
     put?: never;
     post?: never;
     delete?: never;
@@ -1336,7 +1336,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  list: {
+  list_characters: {
     parameters: {
       query?: {
         /** @description Part of a name, a description or a tag, without case. */
@@ -1374,7 +1374,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  create: {
+  create_character: {
     parameters: {
       query?: never;
       header?: never;
@@ -1421,7 +1421,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  read: {
+  read_character: {
     parameters: {
       query?: never;
       header?: never;
@@ -1452,7 +1452,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  remove: {
+  remove_character: {
     parameters: {
       query?: never;
       header?: never;
@@ -1481,7 +1481,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  update: {
+  update_character: {
     parameters: {
       query?: never;
       header?: never;
@@ -1531,7 +1531,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  config: {
+  server_config: {
     parameters: {
       query?: never;
       header?: never;
@@ -1557,7 +1557,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  list: {
+  list_conversations: {
     parameters: {
       query?: {
         /** @description `nextCursor` of the page before. */
@@ -1590,7 +1590,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  open: {
+  open_conversation: {
     parameters: {
       query?: never;
       header?: never;
@@ -1637,7 +1637,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  read: {
+  read_conversation: {
     parameters: {
       query?: never;
       header?: never;
@@ -1668,7 +1668,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  remove: {
+  remove_conversation: {
     parameters: {
       query?: never;
       header?: never;
@@ -1697,7 +1697,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  rename: {
+  rename_conversation: {
     parameters: {
       query?: never;
       header?: never;
@@ -1840,7 +1840,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  list: {
+  list_messages: {
     parameters: {
       query?: {
         /** @description Those before this `seq`, the last of them. */
@@ -1878,7 +1878,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  send: {
+  send_message: {
     parameters: {
       query?: never;
       header?: never;
@@ -1928,7 +1928,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  retry: {
+  retry_message: {
     parameters: {
       query?: never;
       header?: never;
@@ -1972,7 +1972,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  state: {
+  conversation_state: {
     parameters: {
       query?: never;
       header?: never;
