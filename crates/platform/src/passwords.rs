@@ -85,6 +85,17 @@ mod tests {
         assert!(!passwords.verify("correct horse".into(), None).await.unwrap());
     }
 
+    #[tokio::test]
+    async fn a_hash_that_nobody_waits_for_any_more_keeps_its_slot() {
+        let passwords = Passwords::new(1);
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let gone = passwords.run(move || wait.recv().is_ok());
+        assert!(tokio::time::timeout(Duration::from_millis(20), gone).await.is_err());
+        assert_eq!(passwords.slots.available_permits(), 0);
+        go.send(()).unwrap();
+        assert!(passwords.run(|| true).await.unwrap());
+    }
+
     #[test]
     fn the_hash_of_nobody_is_as_dear_as_any() {
         let hash = PasswordHash::new(NOBODY).unwrap();

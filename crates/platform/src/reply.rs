@@ -416,3 +416,68 @@ fn model_refusal(error: &ModelError) -> Refusal {
     };
     Refusal { retry_after: Some(Duration::from_secs(5)), ..Refusal::new(Code::Unavailable, detail) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use aim_domain::{Author, Kind, Message, Timestamp};
+
+    fn claim(conversation: &str, fence: u64) -> Claim {
+        let conversation: ConversationId = conversation.parse().unwrap();
+        let message = Message {
+            id: "m1".parse().unwrap(),
+            conversation_id: conversation.clone(),
+            seq: 1,
+            role: Author::User,
+            sender_id: "u1".into(),
+            kind: Kind::Text,
+            text: "Ahoy".into(),
+            media: None,
+            in_reply_to: None,
+            client_id: None,
+            created_at: Timestamp(0),
+            reply_state: None,
+            variants: None,
+            personality: None,
+        };
+        let (character, sender_name) = ("mara".parse().unwrap(), "Ann".into());
+        Claim { conversation, character, message, sender_name, attempt: 1, fence, last_seq: 1 }
+    }
+
+    #[test]
+    fn a_stop_that_comes_before_its_reply_begins_is_heard() {
+        let running = Running::default();
+        running.stop(&claim("c1", 3).conversation, 3);
+        assert!(running.begin(&claim("c1", 3)).cancel.is_cancelled());
+        assert!(!running.begin(&claim("c2", 3)).cancel.is_cancelled());
+        assert!(!running.begin(&claim("c1", 4)).cancel.is_cancelled());
+    }
+
+    #[test]
+    fn stops_that_nobody_hears_are_bounded() {
+        let running = Running::default();
+        for fence in 0..10 * UNHEARD as u64 {
+            running.stop(&claim("c1", 1).conversation, fence);
+        }
+        assert_eq!(running.0.lock().unheard.len(), UNHEARD);
+        assert!(running.begin(&claim("c1", 10 * UNHEARD as u64 - 1)).cancel.is_cancelled());
+    }
+
+    #[test]
+    fn a_reply_that_ends_late_leaves_the_newer_one_alone() {
+        let running = Running::default();
+        let (old, new) = (claim("c1", 1), claim("c1", 2));
+        let lost = running.begin(&old).lost;
+        let stop = running.begin(&new);
+        assert!(lost.is_cancelled(), "its claim is another's");
+        running.end(&old);
+        assert_eq!(running.count(), 1);
+        running.stop(&old.conversation, 1);
+        assert!(!stop.cancel.is_cancelled());
+        running.stop(&old.conversation, 2);
+        assert!(stop.cancel.is_cancelled());
+        running.end(&new);
+        assert_eq!(running.count(), 0);
+    }
+}

@@ -1,0 +1,195 @@
+//! What a store that fails at the worst moment, and a model that panics, must not do: shut a conversation, pay twice
+//! for what is stored, or lose a message.
+
+use crate::world::{World, settings, until};
+use aim_ai::provider::Remote;
+use aim_ai::{LanguageModel, ModelError, ModelName, ReplyStream, Request, TokenBudget};
+use aim_domain::*;
+use aim_store::*;
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// A store that takes a reply and loses the answer, or does not take it, so many times.
+struct Flaky {
+    inner: Arc<dyn Store>,
+    answers_lost: AtomicU32,
+    commits_refused: AtomicU32,
+}
+
+fn counts_down(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+impl Flaky {
+    fn lose<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if counts_down(&self.answers_lost) { Err(away()) } else { outcome }
+    }
+}
+
+fn away() -> StoreError {
+    StoreError::Unavailable("as the test wants".into())
+}
+
+macro_rules! flaky {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)+) => {
+        #[async_trait]
+        impl Store for Flaky {
+            async fn commit_reply(&self, commit: CommitReply) -> Result<Committed, StoreError> {
+                if counts_down(&self.commits_refused) {
+                    return Err(away());
+                }
+                let outcome = self.inner.commit_reply(commit).await;
+                self.lose(outcome)
+            }
+            async fn end_reply(&self, end: EndReply) -> Result<Ended, StoreError> {
+                let outcome = self.inner.end_reply(end).await;
+                self.lose(outcome)
+            }
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$out, StoreError> { self.inner.$name($($arg),*).await })+
+        }
+    };
+}
+
+flaky! {
+    ping() -> ();
+    create_user(user: NewUser) -> CreateUser;
+    user(id: &UserId) -> Option<User>;
+    user_by_username(username: &Username) -> Option<User>;
+    credentials(login: &str) -> Option<Credentials>;
+    change_user(id: &UserId, change: AccountChange) -> Option<User>;
+    delete_user(id: &UserId) -> bool;
+    create_session(session: NewSession) -> ();
+    member(token: &TokenHash) -> Option<Member>;
+    touch_session(token: &TokenHash, ttl: Duration) -> ();
+    sessions(user: &UserId) -> Vec<Session>;
+    revoke_session(user: &UserId, session: &SessionId) -> bool;
+    revoke_sessions(user: &UserId, except: Option<&SessionId>) -> u64;
+    create_character(character: Character) -> SaveCharacter;
+    character(id: &CharacterId) -> Option<Character>;
+    update_character(character: Character) -> SaveCharacter;
+    delete_character(id: &CharacterId) -> bool;
+    characters(query: CharacterQuery) -> CharacterPage;
+    open_conversation(open: OpenConversation) -> (ConversationItem, bool);
+    conversation(id: &ConversationId, member: &UserId) -> Option<ConversationItem>;
+    conversations(member: &UserId, cursor: Option<&str>, limit: u32) -> ConversationPage;
+    rename_conversation(id: &ConversationId, owner: &UserId, title: &str) -> bool;
+    delete_conversation(id: &ConversationId, owner: &UserId) -> bool;
+    add_member(id: &ConversationId, owner: &UserId, user: &UserId) -> bool;
+    remove_member(id: &ConversationId, by: &UserId, user: &UserId) -> bool;
+    messages(conversation: &Conversation, query: MessageQuery) -> MessagePage;
+    message(conversation: &Conversation, id: &MessageId) -> Option<Message>;
+    send_message(send: SendMessage) -> Sent;
+    claim_reply(claim: ClaimReply) -> Claimed;
+    cancel(conversation: &Conversation) -> Cancel;
+    retry(conversation: &Conversation, message: &MessageId) -> Option<(Message, u32)>;
+    due_replies(after: Option<&MessageId>, limit: u32) -> Vec<Due>;
+    context(claim: &Claim, limit: u32) -> Vec<(Author, Message)>;
+    last_seq(conversation: &ConversationId) -> u64;
+    missed(conversation: &ConversationId, after: u64, limit: u32) -> Vec<Message>;
+    usage(user: &UserId, character: &CharacterId) -> UsageCount;
+    usages(user: &UserId) -> Vec<(CharacterId, UsageCount)>;
+    tokens_on(day: &str) -> Vec<ModelTokens>;
+    renew_lease(server: &Incarnation, lease: Duration) -> bool;
+    end_lease(server: &Incarnation) -> ();
+    live_servers() -> u64;
+    changes(cursor: i64, limit: u32) -> Vec<(i64, Change)>;
+    last_change() -> i64;
+    sweep(keep: Duration) -> u64;
+}
+
+fn flaky(world: &World, answers_lost: u32, commits_refused: u32) -> Arc<Flaky> {
+    let (answers_lost, commits_refused) = (answers_lost.into(), commits_refused.into());
+    Arc::new(Flaky { inner: world.store(), answers_lost, commits_refused })
+}
+
+#[tokio::test]
+async fn a_reply_whose_commit_was_answered_into_the_void_is_told_all_the_same() {
+    let world = World::new().await;
+    let mut server = world.made_of(flaky(&world, 1, 0), Arc::new(world.remote()), settings()).await;
+    server.work().await;
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let talk = server.talk(&ann, &mara).await;
+    let asked = server.send(&ann, &talk, "Hello?").await;
+    until("the room hears it", || server.heard.count("message:updated") == 1).await;
+    let replies = server.replies_to(&ann, &asked).await;
+    assert_eq!((replies.len(), world.model.calls()), (1, 1));
+    assert_eq!(server.heard.count("message:new"), 2);
+}
+
+#[tokio::test]
+async fn a_failure_whose_commit_was_answered_into_the_void_is_told_all_the_same() {
+    let world = World::new().await;
+    let mut server = world.made_of(flaky(&world, 1, 0), Arc::new(world.remote()), settings()).await;
+    server.work().await;
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let talk = server.talk(&ann, &mara).await;
+    world.model.refuse_next(1, 400);
+    server.send(&ann, &talk, "Hello?").await;
+    until("the room hears it", || server.heard.count("message:updated") == 1).await;
+    assert_eq!(server.heard.count("reply:error"), 1);
+}
+
+#[tokio::test]
+async fn a_reply_that_the_store_does_not_take_is_given_anew_and_shuts_nothing() {
+    let world = World::new().await;
+    // More often than a commit is tried.
+    let mut server = world.made_of(flaky(&world, 0, 5), Arc::new(world.remote()), settings()).await;
+    server.work().await;
+    server.keep_lease();
+    server.reconcile();
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let talk = server.talk(&ann, &mara).await;
+    let asked = server.send(&ann, &talk, "Hello?").await;
+    server.until(&ann, &asked, ReplyState::Done).await;
+    server.quiet().await;
+    let replies = server.replies_to(&ann, &asked).await;
+    assert_eq!((replies.len(), server.heard.streamed()), (1, replies[0].text.clone()));
+    // The reply that was not stored is in nobody's window.
+    let next = server.send(&ann, &talk, "And now?").await;
+    server.until(&ann, &next, ReplyState::Done).await;
+    let given = world.model.asked().pop().unwrap().messages;
+    assert_eq!(given.iter().filter(|message| message.content == "Hello?").count(), 1);
+}
+
+/// Panics at its first call.
+struct Moody {
+    inner: Remote,
+    panics: AtomicU32,
+}
+
+#[async_trait]
+impl LanguageModel for Moody {
+    fn name(&self) -> &ModelName {
+        self.inner.name()
+    }
+    fn budget(&self) -> TokenBudget {
+        self.inner.budget()
+    }
+    async fn stream(&self, request: Request) -> Result<ReplyStream, ModelError> {
+        assert!(!counts_down(&self.panics), "as the test wants");
+        self.inner.stream(request).await
+    }
+    async fn check(&self) -> Result<(), ModelError> {
+        self.inner.check().await
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_panicked_keeps_neither_its_claim_nor_its_turn() {
+    let world = World::new().await;
+    let moody = Arc::new(Moody { inner: world.remote(), panics: 1.into() });
+    let mut server = world.made_of(world.store(), moody, settings()).await;
+    server.work().await;
+    server.keep_lease();
+    server.reconcile();
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let talk = server.talk(&ann, &mara).await;
+    let asked = server.send(&ann, &talk, "Hello?").await;
+    server.until(&ann, &asked, ReplyState::Done).await;
+    server.quiet().await;
+    assert_eq!((server.replies_to(&ann, &asked).await.len(), server.platform.replies_under_way()), (1, 0));
+    let state = server.platform.conversation_state(&ann.who, &talk).await.unwrap();
+    assert_eq!(state, ConversationState::default());
+}

@@ -1,0 +1,11 @@
+//! What the platform promises, over a real database, the backbone of one process and a model behind HTTP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accounts;
+mod answering;
+mod faults;
+mod fleet;
+mod stopping;
+mod windows;
+mod world;
