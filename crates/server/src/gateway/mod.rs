@@ -101,7 +101,7 @@ impl Gateway {
     pub fn new(platform: Platform, cookie: CookieSignIn) -> Arc<Self> {
         let lagging = Arc::new(Lagging::default());
         let noted = lagging.clone();
-        let note = Arc::new(move |socket: Socket, room: &ConversationId| noted.note(socket, room));
+        let note = Box::new(move |socket: Socket, room: &ConversationId| noted.note(socket, room));
         let rooms = Arc::new(Rooms::new(platform.clone(), note));
         let gateway = Arc::new(Self {
             users: Users::new(platform.clone()),
@@ -399,3 +399,6 @@ impl EngineIoHandler for Handler {
         socket.close(DisconnectReason::PacketParsingError);
     }
 }
+
+#[cfg(test)]
+mod tests;

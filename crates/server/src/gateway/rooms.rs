@@ -17,15 +17,17 @@ const GAP_PATIENCE: Duration = Duration::from_millis(100);
 /// Messages read at once to fill a gap; more are missing only after a long outage, when joining again is quicker.
 const FILL: u32 = 200;
 
+/// Notes a socket that cannot keep up, and the room that it has to join again.
+pub type NoteLagging = Box<dyn Fn(Socket, &ConversationId) + Send + Sync>;
+
 pub struct Rooms {
     platform: Platform,
     rooms: Mutex<HashMap<ConversationId, Arc<Room>>>,
-    /// Where sockets that cannot keep up are noted.
-    lagging: Arc<dyn Fn(Socket, &ConversationId) + Send + Sync>,
+    lagging: NoteLagging,
 }
 
 impl Rooms {
-    pub fn new(platform: Platform, lagging: Arc<dyn Fn(Socket, &ConversationId) + Send + Sync>) -> Self {
+    pub fn new(platform: Platform, lagging: NoteLagging) -> Self {
         Self { platform, rooms: Mutex::default(), lagging }
     }
 
