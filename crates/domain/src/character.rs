@@ -135,10 +135,18 @@ impl CharacterDraft {
             checks.length(field, text, 0, LONG_TEXT);
         }
         checks.require(self.tags.len() <= 20, "tags", "must be at most 20");
-        checks.require(self.tags.iter().all(|tag| tag.chars().count() <= 40), "tags", "must have at most 40 characters each");
+        checks.require(
+            self.tags.iter().all(|tag| tag.chars().count() <= 40),
+            "tags",
+            "must have at most 40 characters each",
+        );
         if let Some(url) = &self.avatar_url {
             let ours = url.starts_with('/') && !url.starts_with("//");
-            checks.require(ours || url.starts_with("https://"), "avatarUrl", "must be a path of this server or start with https://");
+            checks.require(
+                ours || url.starts_with("https://"),
+                "avatarUrl",
+                "must be a path of this server or start with https://",
+            );
             checks.length("avatarUrl", url, 1, 2_000);
         }
         checks.finish()?;
@@ -180,7 +188,9 @@ mod tests {
 
     #[test]
     fn an_avatar_is_ours_or_comes_over_tls() {
-        for (url, fine) in [("/media/a.webp", true), ("https://x.test/a.png", true), ("//x.test/a", false), ("javascript:1", false)] {
+        for (url, fine) in
+            [("/media/a.webp", true), ("https://x.test/a.png", true), ("//x.test/a", false), ("javascript:1", false)]
+        {
             let draft = CharacterDraft { name: "Mara".into(), avatar_url: Some(url.into()), ..Default::default() };
             assert_eq!(draft.checked().is_ok(), fine, "{url}");
         }

@@ -102,8 +102,11 @@ impl Checks {
     pub fn length(&mut self, field: &str, text: &str, min: usize, max: usize) {
         let count = text.chars().count();
         if count < min || count > max {
-            let message =
-                if min == 0 { format!("must have at most {max} characters") } else { format!("must have {min} to {max} characters") };
+            let message = if min == 0 {
+                format!("must have at most {max} characters")
+            } else {
+                format!("must have {min} to {max} characters")
+            };
             self.0.push(FieldError { field: field.into(), message });
         }
     }

@@ -57,12 +57,7 @@ pub enum RoomEvent {
         text: String,
     },
     #[serde(rename = "reply:error")]
-    ReplyError {
-        conversation_id: ConversationId,
-        message_id: MessageId,
-        in_reply_to: MessageId,
-        error: EventError,
-    },
+    ReplyError { conversation_id: ConversationId, message_id: MessageId, in_reply_to: MessageId, error: EventError },
     #[serde(rename = "conversation:resync")]
     Resync { conversation_id: ConversationId },
     #[serde(rename = "typing")]

@@ -8,7 +8,17 @@ use std::sync::Arc;
 
 /// Words that stand beside ids in key names, and so may be no id themselves.
 pub const RESERVED: [&str; 12] = [
-    "profile", "username", "gallery", "prompt", "context", "firebase", "preferences", "draft", "upload", "usage", "usages",
+    "profile",
+    "username",
+    "gallery",
+    "prompt",
+    "context",
+    "firebase",
+    "preferences",
+    "draft",
+    "upload",
+    "usage",
+    "usages",
     "tokens",
 ];
 

@@ -110,7 +110,8 @@ mod tests {
     #[test]
     fn a_day_counts_from_the_first_use_and_then_starts_anew() {
         let start = Timestamp(1_000);
-        let row = UsageCount::default().raised(Kind::Text, start).raised(Kind::Text, start.plus(Duration::from_secs(60)));
+        let row =
+            UsageCount::default().raised(Kind::Text, start).raised(Kind::Text, start.plus(Duration::from_secs(60)));
         assert_eq!((row.text, row.since, row.version), (2, Some(start), 2));
         let last = Timestamp(start.plus(USAGE_WINDOW).0 - 1);
         assert_eq!(row.at(last).text, 2);

@@ -1,7 +1,7 @@
-//! Accounts and sessions: registering, signing in and out, devices, profiles.
+//! Accounts and sessions: who a token belongs to, devices, profiles, what the command line does to accounts.
 
+use crate::Platform;
 use crate::faults::{OrRefuse, hint};
-use crate::{Platform, gate};
 use aim_backbone::cache::Cached;
 use aim_backbone::keys;
 use aim_domain::error::Checks;
@@ -14,29 +14,12 @@ use std::time::Duration;
 /// A use of a session is written down when the last one is older than this.
 const TOUCH_AFTER: Duration = Duration::from_secs(3600);
 
-/// Where somebody signs in from.
-#[derive(Clone, Debug, Default)]
-pub struct Device {
-    /// The `User-Agent`.
-    pub name: String,
-    /// As the limits count it: the peer's, or the client's behind a trusted proxy; IPv6 by /64.
-    pub address: String,
-}
-
 #[derive(Clone, Debug)]
 pub struct Registration {
     pub email: String,
     pub username: String,
     pub password: String,
     pub display_name: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-pub struct SignedIn {
-    pub user: User,
-    /// 43 characters of base64url; stored nowhere.
-    pub token: String,
-    pub expires_at: aim_domain::Timestamp,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -72,7 +55,7 @@ impl Cached for CachedOwner {
 }
 
 /// What a form's fields must be; the passwords' bounds are API.md's, part 3.
-fn check_registration(form: &Registration) -> Result<Username, Refusal> {
+pub(crate) fn check_registration(form: &Registration) -> Result<Username, Refusal> {
     let mut checks = Checks::default();
     let username = Username::parse(&form.username);
     if let Err(message) = &username {
@@ -101,23 +84,13 @@ fn check_display_name(checks: &mut Checks, name: &str) {
 }
 
 impl Platform {
-    pub async fn register(&self, form: Registration, device: &Device) -> Result<SignedIn, Refusal> {
-        if !self.settings.registration_open {
-            return Err(Refusal::forbidden("This server does not take new accounts. Ask its operator for one."));
-        }
-        let username = check_registration(&form)?;
-        self.admit_sign_in(&[self.auth_address_ask(&device.address)]).await?;
-        let user = self.create_account(form, username, Tier::Free, Role::User).await?;
-        self.begin_session(user, device).await
-    }
-
     /// For the command line: the same account without limits and whether or not registration is open.
     pub async fn create_user(&self, form: Registration, tier: Tier, role: Role) -> Result<User, Refusal> {
         let username = check_registration(&form)?;
         self.create_account(form, username, tier, role).await
     }
 
-    async fn create_account(
+    pub(crate) async fn create_account(
         &self,
         form: Registration,
         username: Username,
@@ -146,52 +119,6 @@ impl Platform {
             CreateUser::UsernameTaken => Err(taken("username", "is taken")),
             CreateUser::IdTaken => Err(Refusal::internal()),
         }
-    }
-
-    /// `login` is the email or the username. Attempts are counted by address and by login name, each on its own.
-    pub async fn login(&self, login: &str, password: &str, device: &Device) -> Result<SignedIn, Refusal> {
-        let mut checks = Checks::default();
-        checks.length("login", login, 1, 254);
-        checks.length("password", password, 1, 256);
-        checks.finish()?;
-        self.admit_sign_in(&[self.auth_address_ask(&device.address), self.auth_login_ask(login)]).await?;
-        let found = self.store.credentials(login.trim()).await.or_refuse()?;
-        let hash = found.as_ref().and_then(|found| found.password_hash.clone());
-        let fits = self.passwords.verify(password.to_owned(), hash).await?;
-        match found {
-            Some(found) if fits => {
-                let cleared = self.backbone.limits.clear(aim_domain::Rule::Auth, &gate::login_subject(login)).await;
-                hint("clear a login name's limit", cleared);
-                self.begin_session(found.user, device).await
-            }
-            _ => Err(Refusal::unauthenticated("This login and password do not fit together.")),
-        }
-    }
-
-    /// Address and login name are counted apart: the one that has room counts though the other refuses.
-    async fn admit_sign_in(&self, asks: &[aim_backbone::limits::Ask]) -> Result<(), Refusal> {
-        let mut refused = None;
-        for ask in asks {
-            let verdict = self.admit(std::slice::from_ref(ask)).await?;
-            refused = refused.or(gate::refusal(&verdict));
-        }
-        refused.map_or(Ok(()), Err)
-    }
-
-    async fn begin_session(&self, user: User, device: &Device) -> Result<SignedIn, Refusal> {
-        let (token, now) = (self.ambient.token(), self.ambient.now());
-        let session = Session {
-            id: self.ambient.id(),
-            user_id: user.id.clone(),
-            token_hash: TokenHash::of(&token),
-            device: device.name.chars().take(200).collect(),
-            created_at: now,
-            last_used_at: now,
-            expires_at: now.plus(self.settings.session_ttl),
-        };
-        let expires_at = session.expires_at;
-        self.store.create_session(session).await.or_refuse()?;
-        Ok(SignedIn { user, token, expires_at })
     }
 
     pub async fn authenticate(&self, token: &str) -> Result<Arc<Member>, Refusal> {

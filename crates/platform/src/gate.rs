@@ -10,9 +10,7 @@ use aim_domain::{Code, Member, Refusal, Rule, Tier};
 #[derive(Clone, Debug)]
 pub enum Via {
     /// Every REST call counts `api`; the question is asked together with the others.
-    Rest {
-        api: Ask,
-    },
+    Rest { api: Ask },
     Socket {
         /// It learns of the usage by its acknowledgement.
         origin: Origin,

@@ -20,18 +20,20 @@ mod reply;
 mod retry;
 mod send_message;
 mod settings;
+mod sign_in;
 mod token_ceiling;
 mod turns;
 mod usage;
 mod window;
 
-pub use accounts::{Device, ProfilePatch, Registration, SignedIn};
+pub use accounts::{ProfilePatch, Registration};
 pub use demo::DemoCharacter;
 pub use gate::Via;
 pub use health::{Check, HealthReport, Level};
 pub use passwords::hash_password;
 pub use send_message::{Accepted, Outgoing, SendReport};
 pub use settings::Settings;
+pub use sign_in::{Device, SignInReport, SignedIn};
 pub use usage::UsageReport;
 
 use aim_ai::LanguageModel;

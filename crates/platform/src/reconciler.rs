@@ -58,11 +58,14 @@ impl Platform {
         Ok(())
     }
 
+    /// A granted turn keeps its place while its job waits for a worker, however long; one without a job gets one.
     async fn add_missing_jobs(&self) {
         for turn in hint("granted turns", self.backbone.turns.granted().await) {
             let id = ai_response::job(&turn).id;
             let job = hint("look up a job", self.backbone.queue.job(ai_response::QUEUE, &id).await);
-            if job.is_none_or(|job| job.finished_at.is_some()) {
+            if job.is_some_and(|job| job.finished_at.is_none()) {
+                hint("renew a turn", self.backbone.turns.renew(&turn).await);
+            } else {
                 metrics::counter!("aim_reconciled_total", "what" => "job").increment(1);
                 self.add_reply_job(&turn).await;
             }

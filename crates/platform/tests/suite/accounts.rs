@@ -20,9 +20,9 @@ async fn closed_registration_takes_accounts_from_the_operator_alone() {
     let world = World::new().await;
     let server = world.idle(Settings { registration_open: false, ..settings() }).await;
     let device = Device::default();
-    assert_eq!(code(server.platform.register(form("ann"), &device).await), Code::Forbidden);
+    assert_eq!(code(server.platform.register(form("ann"), &device).await.outcome), Code::Forbidden);
     server.platform.create_user(form("ann"), Tier::Free, Role::User).await.unwrap();
-    assert_eq!(server.platform.login("ANN", PASSWORD, &device).await.unwrap().user.username, "ann");
+    assert_eq!(server.platform.login("ANN", PASSWORD, &device).await.outcome.unwrap().user.username, "ann");
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ impl Server {
             display_name: Some(name.to_uppercase()),
         };
         let device = Device { name: "test".into(), address: name.into() };
-        let token = self.platform.register(form, &device).await.unwrap().token;
+        let token = self.platform.register(form, &device).await.outcome.unwrap().token;
         Person { who: self.platform.authenticate(&token).await.unwrap(), token }
     }
 

@@ -5,8 +5,8 @@ use super::extract::{Caller, Json, Named, Visit};
 use super::identity::{Credential, cookie_header};
 use super::problem::{Problem, Result};
 use super::rates::Counted;
-use aim_domain::{CharacterId, Refusal, Session, SessionId, Timestamp, Usage, User};
-use aim_platform::{Device, Registration, SignedIn, UsageReport};
+use aim_domain::{CharacterId, Session, SessionId, Timestamp, Usage, User};
+use aim_platform::{Device, Registration, SignInReport, SignedIn, UsageReport};
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -93,28 +93,20 @@ fn device(headers: &HeaderMap, visit: &Visit) -> Device {
     Device { name: name.to_owned(), address: visit.address.to_string() }
 }
 
-fn signed_in(
-    site: &Site,
-    visit: &Visit,
-    status: StatusCode,
-    outcome: std::result::Result<SignedIn, Refusal>,
-) -> Response {
-    match outcome {
+fn signed_in(site: &Site, visit: &Visit, status: StatusCode, report: SignInReport) -> Response {
+    let mut response = match report.outcome {
         Ok(signed_in) => {
             let cookie = cookie_header(Some(&signed_in.token), site.config.auth.session, visit.secure);
             let SignedIn { user, token, expires_at, .. } = signed_in;
             let answer = SignedInAnswer { user, token, expires_at };
             (status, AppendHeaders([(header::SET_COOKIE, cookie)]), axum::Json(answer)).into_response()
         }
-        Err(refusal) => {
-            let counted = Counted::refused_sign_in(&refusal, &site.platform.settings.rules);
-            let mut response = Problem(refusal).into_response();
-            if let Some(counted) = counted {
-                response.extensions_mut().insert(counted);
-            }
-            response
-        }
+        Err(refusal) => Problem(refusal).into_response(),
+    };
+    if let Some(standing) = report.standing {
+        response.extensions_mut().insert(Counted(standing));
     }
+    response
 }
 
 /// Makes an account and signs in
@@ -130,8 +122,8 @@ async fn register(
 ) -> Response {
     let RegisterForm { email, username, password, display_name } = form;
     let registration = Registration { email, username, password, display_name };
-    let outcome = site.platform.register(registration, &device(&headers, &visit)).await;
-    signed_in(&site, &visit, StatusCode::CREATED, outcome)
+    let report = site.platform.register(registration, &device(&headers, &visit)).await;
+    signed_in(&site, &visit, StatusCode::CREATED, report)
 }
 
 /// Signs in
@@ -142,8 +134,8 @@ async fn register(
     responses((status = 200, description = "Signed in", body = SignedInAnswer), (status = 401, description = "Login and password do not fit together")),
 )]
 async fn login(State(site): State<Site>, visit: Visit, headers: HeaderMap, Json(form): Json<LoginForm>) -> Response {
-    let outcome = site.platform.login(&form.login, &form.password, &device(&headers, &visit)).await;
-    signed_in(&site, &visit, StatusCode::OK, outcome)
+    let report = site.platform.login(&form.login, &form.password, &device(&headers, &visit)).await;
+    signed_in(&site, &visit, StatusCode::OK, report)
 }
 
 pub(super) type WithCookie = (StatusCode, AppendHeaders<[(HeaderName, HeaderValue); 1]>);

@@ -1,7 +1,7 @@
 //! The rate limits as a client sees them: the headers `RateLimit-Policy` and `RateLimit` of the IETF's draft.
 
 use aim_backbone::limits::{Standing, Verdict};
-use aim_domain::{Code, Refusal, RuleSet, Tier};
+use aim_domain::{Code, Refusal};
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt::Write;
@@ -17,14 +17,6 @@ pub struct Counted(pub Standing);
 impl Counted {
     pub fn of(verdict: &Verdict) -> Option<Self> {
         verdict.tightest().copied().map(Self)
-    }
-
-    /// What a refused sign-in says of the rule `auth`.
-    pub fn refused_sign_in(refusal: &Refusal, rules: &RuleSet) -> Option<Self> {
-        let reset = refusal.retry_after.filter(|_| refusal.code == Code::RateLimited)?;
-        let rule = aim_domain::Rule::Auth;
-        let quota = rules.quota(rule, Tier::Free);
-        Some(Self(Standing { rule, limit: quota.limit, window: quota.window, remaining: 0, reset }))
     }
 }
 

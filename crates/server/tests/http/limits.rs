@@ -94,8 +94,10 @@ async fn five_attempts_to_sign_in_then_a_block() {
     let form = json!({ "email": "mara@example.test", "username": "mara", "password": PASSWORD });
     app.post("/api/auth/register").header("x-forwarded-for", "203.0.113.1").body(form).send().await.expect(201);
 
-    for _ in 0..5 {
-        login("203.0.113.2", "mara", "wrong wrong").await.problem(401, "unauthenticated");
+    for left in (0..5).rev() {
+        let wrong = login("203.0.113.2", "mara", "wrong wrong").await;
+        assert_eq!(wrong.remaining("auth"), left, "an attempt is told what is left");
+        wrong.problem(401, "unauthenticated");
     }
     let refused = login("203.0.113.2", "mara", "wrong wrong").await;
     assert_eq!(refused.header("ratelimit-policy"), "\"auth\";q=5;w=900");
