@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Registration, Synchronous};
 use crate::gateway::{CookieSignIn, Gateway};
-use crate::{demo, http};
+use crate::{demo, http, telemetry};
 use aim_ai::{ApiKey, LanguageModel, ModelSettings, ProviderSettings, TokenBudget};
 use aim_backbone::queue::Worker;
 use aim_backbone::{Backbone, Settings as BackboneSettings, turns};
@@ -100,6 +100,8 @@ pub struct Running {
 
 /// Starts everything; when it returns, the server listens.
 pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> {
+    // First: the parts take their counters when they are made.
+    telemetry::metrics();
     let config = Arc::new(config);
     let store = open_store(&config, &ambient)?;
     let model = model(&config, &ambient)?;
