@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use super::*;
-use aim_backbone::bus::Origin;
-use aim_backbone::{Backbone, Settings as BackboneSettings, turns};
-use aim_domain::{Ambient, CharacterDraft, Kind, MessageId, RuleSet};
+use aim_backbone::bus::{Bus, Origin};
+use aim_backbone::{Backbone, Fault, Settings as BackboneSettings, turns};
+use aim_domain::{Ambient, CharacterDraft, Kind, MessageId, Partial, RoomEvent, RuleSet};
 use aim_platform::{Device, Outgoing, Registration, Settings, Via};
 use aim_store::sqlite::{SqliteOptions, SqliteStore};
 use std::future::IntoFuture;
@@ -16,6 +16,49 @@ struct World {
     url: String,
     client: reqwest::Client,
     _data: TempDir,
+}
+
+/// Channels that take their time to open and close, as those of a bus between servers do.
+struct Slow(Arc<dyn Bus>);
+
+const SLOW: Duration = Duration::from_millis(2);
+
+#[async_trait::async_trait]
+impl Bus for Slow {
+    fn listen(&self, sink: Arc<dyn Sink>) {
+        self.0.listen(sink);
+    }
+    async fn publish_room(&self, conversation: &ConversationId, note: RoomNote) -> Result<(), Fault> {
+        self.0.publish_room(conversation, note).await
+    }
+    async fn publish_user(&self, user: &UserId, note: UserNote) -> Result<(), Fault> {
+        self.0.publish_user(user, note).await
+    }
+    async fn subscribe_room(&self, conversation: &ConversationId) -> Result<(), Fault> {
+        tokio::time::sleep(SLOW).await;
+        self.0.subscribe_room(conversation).await
+    }
+    async fn unsubscribe_room(&self, conversation: &ConversationId) -> Result<(), Fault> {
+        tokio::time::sleep(2 * SLOW).await;
+        self.0.unsubscribe_room(conversation).await
+    }
+    async fn subscribe_user(&self, user: &UserId) -> Result<(), Fault> {
+        tokio::time::sleep(SLOW).await;
+        self.0.subscribe_user(user).await
+    }
+    async fn unsubscribe_user(&self, user: &UserId) -> Result<(), Fault> {
+        tokio::time::sleep(SLOW).await;
+        self.0.unsubscribe_user(user).await
+    }
+    async fn publish_reply(&self, conversation: &ConversationId, event: RoomEvent) -> Result<(), Fault> {
+        self.0.publish_reply(conversation, event).await
+    }
+    async fn end_reply(&self, conversation: &ConversationId) -> Result<(), Fault> {
+        self.0.end_reply(conversation).await
+    }
+    async fn partial(&self, conversation: &ConversationId) -> Result<Option<Partial>, Fault> {
+        self.0.partial(conversation).await
+    }
 }
 
 struct Person {
@@ -34,7 +77,8 @@ impl World {
         let store = SqliteStore::open(&data.path().join("aim.db"), SqliteOptions::default(), ambient.clone()).unwrap();
         let settings =
             BackboneSettings { short_cache: false, cache_capacity: 1_000, turns: turns::Settings::default() };
-        let backbone = Backbone::local(&settings, &ambient);
+        let mut backbone = Backbone::local(&settings, &ambient);
+        backbone.bus = Arc::new(Slow(backbone.bus));
         // Nothing is answered here, so it is never asked.
         let remote = aim_ai::ProviderSettings {
             base_url: "http://127.0.0.1:9/v1".into(),
