@@ -59,7 +59,7 @@ async fn what_belongs_to_someone_else_is_not_found() {
     assert_eq!(platform.usage(eve_is).await.unwrap().characters.len(), 0);
 
     platform.add_member(&ann.who, &talk, eve_is.user_id()).await.unwrap();
-    assert_eq!(platform.messages(eve_is, &talk, MessageQuery::default()).await.is_ok(), true);
+    assert!(platform.messages(eve_is, &talk, MessageQuery::default()).await.is_ok());
     assert_eq!(code(platform.delete_conversation(eve_is, &talk).await), Code::Forbidden);
     platform.remove_member(&ann.who, &talk, eve_is.user_id()).await.unwrap();
     assert_eq!(code(platform.conversation(eve_is, &talk).await), Code::NotFound);

@@ -74,7 +74,7 @@ struct Polling<'a> {
 impl World {
     async fn new() -> Self {
         let (data, ambient) = (tempfile::tempdir().unwrap(), Ambient::system());
-        let store = SqliteStore::open(&data.path().join("aim.db"), SqliteOptions::default(), ambient.clone()).unwrap();
+        let store = SqliteStore::open(data.path().join("aim.db"), SqliteOptions::default(), ambient.clone()).unwrap();
         let settings =
             BackboneSettings { short_cache: false, cache_capacity: 1_000, turns: turns::Settings::default() };
         let mut backbone = Backbone::local(&settings, &ambient);
