@@ -47,7 +47,7 @@ pub trait Store: Send + Sync + 'static {
 
     // Accounts
 
-    /// Creates an account; its email and its username are both unique without case.
+    /// Creates an account; its email and its username are both unique without case. Writes `Change::User`.
     async fn create_user(&self, user: NewUser) -> Result<CreateUser>;
     async fn user(&self, id: &UserId) -> Result<Option<User>>;
     async fn user_by_username(&self, username: &Username) -> Result<Option<User>>;
@@ -75,7 +75,7 @@ pub trait Store: Send + Sync + 'static {
 
     // Characters
 
-    /// `SaveCharacter::IdTaken` when another has that id.
+    /// `SaveCharacter::IdTaken` when another has that id. Writes `Change::Character`.
     async fn create_character(&self, character: Character) -> Result<SaveCharacter>;
     async fn character(&self, id: &CharacterId) -> Result<Option<Character>>;
     /// Stores what `character` says if its `revision` is one more than the stored one; `Stale` otherwise. Writes `Change::Character`.

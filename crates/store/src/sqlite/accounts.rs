@@ -33,6 +33,8 @@ pub(super) fn create(db: &Db, new: &NewUser) -> Result<CreateUser> {
             db.now.0
         ],
     )?;
+    // Another server may keep the name as one that nobody has.
+    feed::write(db, &Change::User { id: new.id.clone(), username: new.username.to_string() })?;
     Ok(CreateUser::Created(User {
         id: new.id.clone(),
         username: new.username.to_string(),

@@ -39,6 +39,8 @@ pub(super) fn create(db: &Db, character: &Character) -> Result<SaveCharacter> {
         ],
     )?;
     store_tags(db, character)?;
+    // Another server may keep the id as one that there is not.
+    feed::write(db, &Change::Character { id: character.id.clone() })?;
     Ok(SaveCharacter::Saved(Box::new(character.clone())))
 }
 

@@ -6,7 +6,7 @@
 use super::{SqliteOptions, Synchronous};
 use crate::{Result, StoreError};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,9 +30,10 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection>
         Synchronous::Full => "FULL",
         Synchronous::Normal => "NORMAL",
     };
-    // A write-ahead log of some 8 MB is copied back at a time; after a burst its file shrinks to 64 MB.
+    keep_a_write_ahead_log(&connection)?;
+    // A log of some 8 MB is copied back at a time; after a burst its file shrinks to 64 MB.
     connection.execute_batch(&format!(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;
+        "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;
          PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864;"
     ))?;
     migrate(&mut connection, MIGRATIONS)?;
@@ -64,6 +65,20 @@ fn wait_for_the_other(tries: i32) -> bool {
     }
     std::thread::sleep(Duration::from_micros(if tries < 20 { 500 } else { 5_000 }));
     true
+}
+
+/// Two who turn to the log at once would wait for each other: SQLite tells one that it is busy without asking the busy
+/// handler, so that one tries again here.
+fn keep_a_write_ahead_log(connection: &Connection) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        match connection.execute_batch("PRAGMA journal_mode = WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && wait_for_the_other(tries) => {
+                tries += 1;
+            }
+            answer => return Ok(answer?),
+        }
+    }
 }
 
 fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::rows::{Columns, json};
-use crate::{Change, Result, StoreError};
+use crate::{Change, Result};
 use rusqlite::params;
 use std::time::Duration;
 
@@ -14,16 +14,22 @@ pub(super) fn write(db: &Db, change: &Change) -> Result<()> {
     Ok(())
 }
 
+/// A change that this version does not know is passed over: a newer server beside this one may write it, and the feed
+/// goes on behind it.
 pub(super) fn after(db: &Db, cursor: i64, limit: u32) -> Result<Vec<(i64, Change)>> {
     let rows =
         db.all("SELECT id, body FROM changes WHERE id > ?1 ORDER BY id LIMIT ?2", params![cursor, limit], |row| {
             let mut c = Columns::of(row);
             Ok((c.int()?, c.string()?))
         })?;
-    let parse = |body: String| {
-        serde_json::from_str(&body).map_err(|error| StoreError::Failed(format!("a change cannot be read: {error}")))
+    let parse = |(id, body): (i64, String)| match serde_json::from_str(&body) {
+        Ok(change) => Some((id, change)),
+        Err(error) => {
+            tracing::error!(%error, id, "a change cannot be read: what it made stale stays cached until its time is over");
+            None
+        }
     };
-    rows.into_iter().map(|(id, body)| Ok((id, parse(body)?))).collect()
+    Ok(rows.into_iter().filter_map(parse).collect())
 }
 
 /// AUTOINCREMENT remembers the newest id also when its row was swept.
