@@ -13,7 +13,7 @@ clippy() { cargo clippy --workspace --locked --all-targets --features local-mode
 # The page's types come from the server's OpenAPI document; both are kept in the tree, and must be what the code says.
 openapi() {
   cargo build --workspace --locked --features local-model --bins --tests
-  local made
+  # Not local: the trap runs when the step's subshell ends, after this function.
   made=$(mktemp -d)
   trap 'rm -rf "$made"' EXIT
   "$target/debug/aim" openapi | jq -S . >"$made/openapi.json"
