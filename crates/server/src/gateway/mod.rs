@@ -133,7 +133,7 @@ impl Gateway {
     /// Follows changed sessions and members, helps sockets that lag, and compares waiting rooms with the store, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         // Side by side: a store that is slow to compare rooms must not hold up a revocation.
-        let work = async { tokio::join!(self.follow_changes(), self.keep_pace()) };
+        let work = async { tokio::join!(self.follow_changes(), self.keep_pace(), self.told.keep_telling()) };
         tokio::select! {
             () = stop.cancelled() => {}
             _ = work => {}
@@ -167,7 +167,6 @@ impl Gateway {
         loop {
             pace.tick().await;
             self.relieve();
-            self.told.pass_on();
             let doubtful = std::mem::take(&mut *self.doubtful.lock());
             for id in doubtful {
                 self.look_again(&id).await;

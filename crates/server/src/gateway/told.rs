@@ -10,9 +10,12 @@ use engineioxide::socket::Sid;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
 
-/// Without a send for this long a socket is quiet.
-const QUIET: Duration = Duration::from_secs(1);
+/// Without a send for this long a socket is quiet: longer than somebody in a conversation waits for a reply at its pace.
+const QUIET: Duration = Duration::from_secs(2);
+/// How often to look who is.
+const PACE: Duration = Duration::from_millis(250);
 
 #[derive(Default)]
 pub struct Told(Mutex<HashMap<Sid, Pending>>);
@@ -33,8 +36,17 @@ impl Told {
         pending.since = Instant::now();
     }
 
-    /// Tells those that are quiet now.
-    pub fn pass_on(&self) {
+    /// Tells whoever has become quiet, without end.
+    pub async fn keep_telling(&self) {
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            pace.tick().await;
+            self.pass_on();
+        }
+    }
+
+    fn pass_on(&self) {
         let mut quiet = Vec::new();
         self.0.lock().retain(|_, pending| {
             let waits = pending.since.elapsed() < QUIET;
