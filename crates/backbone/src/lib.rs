@@ -8,13 +8,18 @@ pub mod bus;
 pub mod cache;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod fleet;
 pub mod keys;
 pub mod limits;
+pub mod link;
+mod pair;
 pub mod queue;
 pub mod sessions;
 mod stripes;
 pub mod turns;
 pub mod usage;
+
+pub use fleet::Fleet;
 
 use aim_domain::Ambient;
 use std::sync::Arc;

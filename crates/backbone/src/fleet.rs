@@ -1,0 +1,34 @@
+//! What a backend has to know of the other servers, as the platform last heard it from the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// Cheap to clone: clones share what is known.
+#[derive(Clone, Default)]
+pub struct Fleet(Arc<Known>);
+
+#[derive(Default)]
+struct Known {
+    servers: AtomicU64,
+    position: AtomicI64,
+}
+
+impl Fleet {
+    /// Servers whose lease lives, this one among them; at least 1.
+    pub fn servers(&self) -> u64 {
+        self.0.servers.load(Ordering::Relaxed).max(1)
+    }
+
+    pub fn set_servers(&self, servers: u64) {
+        self.0.servers.store(servers, Ordering::Relaxed);
+    }
+
+    /// The cursor of the change feed up to which this server has taken in every change.
+    pub fn position(&self) -> i64 {
+        self.0.position.load(Ordering::Acquire)
+    }
+
+    pub fn advance(&self, cursor: i64) {
+        self.0.position.fetch_max(cursor, Ordering::AcqRel);
+    }
+}

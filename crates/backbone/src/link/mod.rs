@@ -1,0 +1,302 @@
+//! The way to one Redis: its connection, its breaker, its health. Every backend in a `redis.rs` speaks through a
+//! [`Client`] of it; nobody else of this workspace names the redis crate.
+//!
+//! A call never waits for a reconnect: where the breaker is open it is refused at once, and else it gets what is left of
+//! the request's budget (`budget`). The keeper connects, probes and recovers in the background. Calls of all tasks go over
+//! one multiplexed connection, and those that are made side by side (`join!`) are written together: one round trip.
+
+mod breaker;
+mod budget;
+mod keeper;
+mod script;
+mod settings;
+mod wire;
+
+pub use breaker::{Need, Passage};
+pub use budget::{BUDGET, one_budget};
+pub use script::{Call, Script};
+pub use settings::{BadAddress, Settings, TlsFiles};
+pub use wire::{Dialer, OnPush, Role, Wire};
+
+use crate::Fault;
+use breaker::{Breaker, Failure, Generation};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use parking_lot::Mutex;
+use redis::aio::ConnectionLike;
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind, Value};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// One Redis, as this process reaches it; cheap to clone. It is kept until the last clone is dropped.
+#[derive(Clone)]
+pub struct Link {
+    inner: Arc<Inner>,
+    _keeper: Arc<DropGuard>,
+}
+
+pub(in crate::link) struct Inner {
+    /// What it is for, as metrics and logs call it: `main`, `cache`, `queue` or `bus`.
+    use_: &'static str,
+    settings: Settings,
+    dialer: Dialer,
+    breaker: Mutex<Breaker>,
+    wires: Mutex<Option<Wires>>,
+    /// Wakes the keeper before its time: something broke.
+    broke: Notify,
+    /// Raised at each recovery, the first connection included.
+    recoveries: watch::Sender<u64>,
+    epoch: AtomicU64,
+    latency: Histogram,
+    passage: Gauge,
+}
+
+#[derive(Clone)]
+struct Wires {
+    generation: Generation,
+    primary: Wire,
+    /// For reads that may lag; the primary again where there is no other.
+    lagging: Wire,
+}
+
+impl Link {
+    /// Begins to connect; until that is done every call is refused. Needs a runtime.
+    pub fn open(use_: &'static str, settings: Settings) -> Result<Self, BadAddress> {
+        let dialer = Dialer::new(&settings)?;
+        let inner = Arc::new(Inner {
+            use_,
+            settings,
+            dialer,
+            breaker: Mutex::new(Breaker::new(Instant::now())),
+            wires: Mutex::new(None),
+            broke: Notify::new(),
+            recoveries: watch::Sender::new(0),
+            epoch: AtomicU64::new(0),
+            latency: histogram!("aim_redis_call_seconds", "use" => use_),
+            passage: gauge!("aim_redis_passage", "use" => use_),
+        });
+        let stop = CancellationToken::new();
+        tokio::spawn(keeper::keep(inner.clone(), stop.clone()));
+        Ok(Self { inner, _keeper: Arc::new(stop.drop_guard()) })
+    }
+
+    /// Waits until Redis can be used, `patience` at the most; false when it cannot.
+    pub async fn ready(&self, patience: Duration) -> bool {
+        let mut recoveries = self.inner.recoveries.subscribe();
+        let ready = async {
+            while self.passage() == Passage::Closed {
+                if recoveries.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(patience, ready).await.is_ok()
+    }
+
+    pub fn passage(&self) -> Passage {
+        self.inner.breaker.lock().passage()
+    }
+
+    pub fn is_cluster(&self) -> bool {
+        self.inner.dialer.is_cluster()
+    }
+
+    /// Changes with every recovery, the first connection included: the time for a capability's step on recovery.
+    pub fn recoveries(&self) -> watch::Receiver<u64> {
+        self.inner.recoveries.subscribe()
+    }
+
+    /// Names what Redis has kept without a loss. A Redis that restarted or failed over may have lost what it
+    /// acknowledged, deletions above all: it has another epoch then, and what was kept under an older one must not be
+    /// believed. 0 while nothing is known; a value that was kept under 0 is never believed.
+    pub fn epoch(&self) -> u64 {
+        self.inner.epoch.load(Ordering::Acquire)
+    }
+
+    /// For one capability's backend.
+    pub fn client(&self, capability: &'static str) -> Client {
+        let calls =
+            |outcome: &'static str| counter!("aim_redis_calls_total", "capability" => capability, "outcome" => outcome);
+        let counters = Counters {
+            answered: calls("answered"),
+            refused: calls("refused"),
+            timeout: calls("timeout"),
+            lost: calls("lost"),
+            failed: calls("failed"),
+        };
+        Client { link: self.clone(), capability, counters: Arc::new(counters) }
+    }
+}
+
+struct Counters {
+    answered: Counter,
+    /// Not sent: the breaker is open, or the request's budget is spent.
+    refused: Counter,
+    timeout: Counter,
+    lost: Counter,
+    /// Redis answered with an error that says nothing about Redis.
+    failed: Counter,
+}
+
+/// How one capability speaks to Redis; cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    link: Link,
+    capability: &'static str,
+    counters: Arc<Counters>,
+}
+
+impl Client {
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// What every key begins with.
+    pub fn prefix(&self) -> &str {
+        &self.link.inner.settings.prefix
+    }
+
+    pub fn is_cluster(&self) -> bool {
+        self.link.is_cluster()
+    }
+
+    pub async fn query<T: FromRedisValue>(&self, need: Need, cmd: &Cmd) -> Result<T, Fault> {
+        let call = self.call(need, async |mut wire: Wire| wire.req_packed_command(cmd).await);
+        self.parsed(call.await?)
+    }
+
+    /// Several commands in one go, not as a transaction. In a Cluster their keys share one slot; calls of different slots
+    /// are made side by side instead.
+    pub async fn pipeline<T: FromRedisValue>(&self, need: Need, pipeline: &Pipeline) -> Result<T, Fault> {
+        let call = self.call(need, async |mut wire: Wire| {
+            let count = pipeline.len();
+            Ok(Value::Array(wire.req_packed_commands(pipeline, 0, count).await?))
+        });
+        self.parsed(call.await?)
+    }
+
+    /// Runs a script; one that writes says so in its `#!lua` header as well, by the absence of `no-writes`.
+    pub async fn script<T: FromRedisValue>(&self, need: Need, script: &Call) -> Result<T, Fault> {
+        let cmd = script.by_hash();
+        let call = self.call(need, async |mut wire: Wire| {
+            match wire.req_packed_command(&cmd).await.and_then(Value::extract_error) {
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    wire.req_packed_command(&script.with_code()).await
+                }
+                answer => answer,
+            }
+        });
+        self.parsed(call.await?)
+    }
+
+    async fn call<F>(&self, need: Need, ask: impl FnOnce(Wire) -> F) -> Result<Value, Fault>
+    where
+        F: Future<Output = Result<Value, RedisError>>,
+    {
+        let inner = &self.link.inner;
+        let budget = budget::left();
+        if budget.is_zero() || !inner.breaker.lock().admits(need) {
+            self.counters.refused.increment(1);
+            return Err(self.fault("not asked: Redis is away"));
+        }
+        let Some(wires) = inner.wires.lock().clone() else {
+            self.counters.refused.increment(1);
+            return Err(self.fault("not asked: there is no connection"));
+        };
+        let wire = if need == Need::LaggingRead { wires.lagging } else { wires.primary };
+        let began = Instant::now();
+        let answer = tokio::time::timeout(budget, ask(wire)).await;
+        let took = began.elapsed();
+        budget::charge(took);
+        inner.latency.record(took);
+        match answer.map(|answer| answer.and_then(Value::extract_error)) {
+            Ok(Ok(value)) => {
+                inner.breaker.lock().answered(wires.generation);
+                self.counters.answered.increment(1);
+                Ok(value)
+            }
+            Ok(Err(error)) => Err(self.failed(wires.generation, &error)),
+            Err(_) => {
+                self.counters.timeout.increment(1);
+                // What the budget cut short says nothing about Redis unless the call had its full time.
+                if budget >= BUDGET / 2 {
+                    inner.fail(wires.generation, Failure::Timeout);
+                }
+                Err(self.fault("no answer in time"))
+            }
+        }
+    }
+
+    fn failed(&self, generation: Generation, error: &RedisError) -> Fault {
+        match failure_of(error) {
+            Some(failure) => {
+                self.counters.lost.increment(1);
+                self.link.inner.fail(generation, failure);
+            }
+            None => {
+                self.counters.failed.increment(1);
+                self.link.inner.breaker.lock().answered(generation);
+            }
+        }
+        // An error's text may quote arguments; its code does not.
+        self.fault(error.code().map_or_else(|| error.category().to_owned(), str::to_owned))
+    }
+
+    fn parsed<T: FromRedisValue>(&self, value: Value) -> Result<T, Fault> {
+        redis::from_redis_value(value).map_err(|_| {
+            self.counters.failed.increment(1);
+            self.fault("an answer of another type than expected")
+        })
+    }
+
+    fn fault(&self, detail: impl Into<String>) -> Fault {
+        Fault::new(self.capability, detail)
+    }
+}
+
+impl Inner {
+    fn fail(&self, generation: Generation, failure: Failure) {
+        if self.breaker.lock().failed(generation, failure, Instant::now()) {
+            tracing::warn!(redis = self.use_, ?failure, "Redis is away: going on without it");
+            self.tell_passage();
+        }
+        if failure != Failure::Timeout {
+            self.broke.notify_one();
+        }
+    }
+
+    fn tell_passage(&self) {
+        self.passage.set(match self.breaker.lock().passage() {
+            Passage::Open => 1.0,
+            Passage::ReadsAlone => 0.5,
+            Passage::Closed => 0.0,
+        });
+    }
+}
+
+/// What an error says about Redis; none for an answer that is about the call.
+fn failure_of(error: &RedisError) -> Option<Failure> {
+    if let Some("OOM" | "MISCONF" | "NOREPLICAS") = error.code() {
+        return Some(Failure::WritesRefused);
+    }
+    match error.kind() {
+        ErrorKind::Server(ServerErrorKind::ReadOnly) => Some(Failure::WritesRefused),
+        ErrorKind::Server(
+            ServerErrorKind::BusyLoading
+            | ServerErrorKind::ClusterDown
+            | ServerErrorKind::MasterDown
+            | ServerErrorKind::TryAgain
+            | ServerErrorKind::Moved
+            | ServerErrorKind::Ask,
+        )
+        | ErrorKind::ClusterConnectionNotFound
+        | ErrorKind::AuthenticationFailed => Some(Failure::Lost),
+        ErrorKind::Io if error.is_timeout() => Some(Failure::Timeout),
+        ErrorKind::Io => Some(Failure::Lost),
+        _ if error.is_connection_dropped() || error.is_unrecoverable_error() => Some(Failure::Lost),
+        _ => None,
+    }
+}
