@@ -21,6 +21,8 @@ lacks curl curl
 lacks python3 python3
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 if [[ $purpose == test ]]; then
+  lacks redis-server redis-server
+  lacks openssl openssl
   lacks chromium chromium
   lacks jq jq
 fi

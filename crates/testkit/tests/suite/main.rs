@@ -1,0 +1,6 @@
+//! What the tests of other crates rely on: servers that are really there, and a network that breaks just as it is told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod chaos_proxy;
+mod redis;
