@@ -7,6 +7,7 @@
 
 mod breaker;
 mod budget;
+mod health;
 mod keeper;
 mod script;
 mod settings;
@@ -14,6 +15,7 @@ mod wire;
 
 pub use breaker::{Need, Passage};
 pub use budget::{BUDGET, one_budget};
+pub use health::{Health, Memory, Replication};
 pub use script::{Call, Script};
 pub use settings::{BadAddress, Settings, TlsFiles};
 pub use wire::{Dialer, OnPush, Role, Wire};
@@ -96,6 +98,11 @@ impl Link {
         tokio::time::timeout(patience, ready).await.is_ok()
     }
 
+    /// What it is for: `main`, `cache`, `queue` or `bus`.
+    pub fn name(&self) -> &'static str {
+        self.inner.use_
+    }
+
     pub fn passage(&self) -> Passage {
         self.inner.breaker.lock().passage()
     }
@@ -128,6 +135,45 @@ impl Link {
             failed: calls("failed"),
         };
         Client { link: self.clone(), capability, counters: Arc::new(counters) }
+    }
+}
+
+/// The Redis of each use. Uses that share an address share a link, and with it their round trips.
+#[derive(Clone)]
+pub struct Links {
+    /// Limits, usage, turns, sessions.
+    pub main: Link,
+    pub cache: Link,
+    pub queue: Link,
+    pub bus: Link,
+}
+
+/// Where the Redis of each use is; none: the main one.
+#[derive(Clone, Debug)]
+pub struct LinksSettings {
+    pub main: Settings,
+    pub cache: Option<Settings>,
+    pub queue: Option<Settings>,
+    pub bus: Option<Settings>,
+}
+
+impl Links {
+    /// Begins to connect them all. Needs a runtime.
+    pub fn open(settings: LinksSettings) -> Result<Self, BadAddress> {
+        let main = Link::open("main", settings.main)?;
+        let own = |use_, settings: Option<Settings>| match settings {
+            Some(settings) => Link::open(use_, settings),
+            None => Ok(main.clone()),
+        };
+        let (cache, queue, bus) =
+            (own("cache", settings.cache)?, own("queue", settings.queue)?, own("bus", settings.bus)?);
+        Ok(Self { main, cache, queue, bus })
+    }
+
+    /// Each once, the main one first.
+    pub fn each(&self) -> impl Iterator<Item = &Link> {
+        let others = [&self.cache, &self.queue, &self.bus].into_iter();
+        std::iter::once(&self.main).chain(others.filter(|link| !Arc::ptr_eq(&link.inner, &self.main.inner)))
     }
 }
 

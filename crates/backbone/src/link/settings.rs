@@ -1,10 +1,11 @@
 //! Where a Redis is and how to reach it, from one URL.
 
 use percent_encoding::percent_decode_str;
+use std::fmt;
 use std::path::PathBuf;
 
 /// What a server is told of one Redis.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     /// `redis://`, `rediss://`, `unix://`, `redis+cluster://`, `rediss+cluster://`, `redis+sentinel://`, `rediss+sentinel://`;
     /// `valkey` may stand for `redis`.
@@ -14,6 +15,13 @@ pub struct Settings {
     pub tls: TlsFiles,
     /// Whether reads that may lag go to replicas: of a Cluster, and of what Sentinel watches.
     pub read_from_replicas: bool,
+}
+
+impl fmt::Debug for Settings {
+    /// Without the address, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
 }
 
 /// PEM files; those that are none are not used.

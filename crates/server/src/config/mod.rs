@@ -9,7 +9,7 @@ mod value;
 
 pub use sections::{
     Ai, Auth, Config, Data, Database, Firebase, Http, Limits, LocalModel, LogFormat, Media, Premium, Profile, Queue,
-    Redis, Registration, Server, Synchronous, Telemetry, Usage, Workers,
+    ReadFrom, Redis, Registration, Server, Synchronous, Telemetry, Usage, Workers,
 };
 pub use value::Secret;
 

@@ -1,6 +1,7 @@
 //! The settings as types, one struct a section. What each means, and its default, stands in `config.default.toml`.
 
 use super::value::{Secret, duration, networks, origins};
+use aim_backbone::link;
 use aim_domain::{Rule, RuleSet};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -100,7 +101,13 @@ pub struct Database {
     pub synchronous: Synchronous,
 }
 
-/// Read so that a configuration for later versions is understood; see `checks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadFrom {
+    Primary,
+    Replica,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
@@ -108,8 +115,35 @@ pub struct Redis {
     pub cache_url: Secret,
     pub queue_url: Secret,
     pub bus_url: Secret,
-    pub read_from: String,
+    pub read_from: ReadFrom,
     pub prefix: String,
+    pub ca_file: PathBuf,
+    pub certificate_file: PathBuf,
+    pub key_file: PathBuf,
+}
+
+impl Redis {
+    /// None where no Redis is configured.
+    pub fn settings(&self) -> Option<link::LinksSettings> {
+        let file = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
+        let at = |url: &str| link::Settings {
+            url: url.to_owned(),
+            prefix: self.prefix.clone(),
+            tls: link::TlsFiles {
+                ca: file(&self.ca_file),
+                certificate: file(&self.certificate_file),
+                key: file(&self.key_file),
+            },
+            read_from_replicas: self.read_from == ReadFrom::Replica,
+        };
+        let own = |url: &Secret| Some(url.expose()).filter(|url| !url.is_empty() && *url != self.url.expose()).map(at);
+        Some(self.url.expose()).filter(|url| !url.is_empty()).map(|url| link::LinksSettings {
+            main: at(url),
+            cache: own(&self.cache_url),
+            queue: own(&self.queue_url),
+            bus: own(&self.bus_url),
+        })
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
