@@ -346,3 +346,6 @@ fn failure_of(error: &RedisError) -> Option<Failure> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

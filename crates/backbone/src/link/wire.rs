@@ -247,7 +247,9 @@ fn certificates(files: &TlsFiles) -> Result<Option<TlsCertificates>, BadAddress>
         }
         (None, None) => None,
         _ => {
-            return Err(BadAddress("a client's certificate and its key belong together: one of them is missing".into()));
+            return Err(BadAddress(
+                "a client's certificate and its key belong together: one of them is missing".into(),
+            ));
         }
     };
     let root_cert = files.ca.as_deref().map(read).transpose()?;
