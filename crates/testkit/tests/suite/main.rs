@@ -3,4 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod chaos_proxy;
+mod cluster;
 mod redis;
+mod sentinel;
+mod tls;

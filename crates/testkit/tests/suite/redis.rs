@@ -57,10 +57,13 @@ async fn a_stopped_one_is_silent_and_then_does_what_it_was_told() {
     let server = RedisServer::start().await.unwrap();
     let mut client = Connection::tcp(server.address()).await.unwrap();
     client.call(&["PING"]).await.unwrap();
+    assert!(server.is_running());
     server.stop().unwrap();
+    assert!(!server.is_running());
     client.send(&["INCR", "n"]).await.unwrap();
     assert!(timeout(Duration::from_millis(100), client.reply()).await.is_err());
     server.cont().unwrap();
+    assert!(server.is_running());
     assert_eq!(client.reply().await.unwrap(), Reply::Number(1));
     server.stop().unwrap();
     let pid = server.pid();

@@ -5,8 +5,13 @@
 //! out of memory is `CONFIG SET maxmemory 1`, read-only is `REPLICAOF 127.0.0.1 1`, loading is
 //! [`RedisServer::begin_restart`] of a persistent server with `.config("key-load-delay", …)`.
 
-use crate::Port;
+mod builder;
+
+pub(crate) use builder::Kind;
+pub use builder::RedisBuilder;
+
 use crate::resp::{Connection, Reply};
+use crate::{Certificates, Port};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
@@ -14,96 +19,21 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A start takes some 20 ms; an overloaded machine gets this long.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// With users of its own, a server lets tests in by this name.
-const OPERATOR: &str = "operator";
-
-/// What kind of server starts; see [`RedisServer::builder`].
-#[derive(Clone, Debug, Default)]
-pub struct RedisBuilder {
-    lines: Vec<String>,
-    login: Option<(String, String)>,
-    unix: bool,
-    sentinel: bool,
-}
-
-impl RedisBuilder {
-    /// One more line of `redis.conf`; it wins over the lines before.
-    pub fn config(mut self, name: &str, value: &str) -> Self {
-        let value = if value.is_empty() { "\"\"" } else { value };
-        self.lines.push(format!("{name} {value}"));
-        self
-    }
-
-    /// What is written outlives `kill` and `restart`.
-    pub fn persistent(self) -> Self {
-        self.config("appendonly", "yes")
-    }
-
-    /// Writes fail beyond `limit` (`"10mb"`), nothing is evicted.
-    pub fn maxmemory(self, limit: &str) -> Self {
-        self.config("maxmemory", limit).config("maxmemory-policy", "noeviction")
-    }
-
-    /// Nobody comes in without this password.
-    pub fn password(mut self, password: &str) -> Self {
-        self.login = Some((String::new(), password.to_owned()));
-        self.config("requirepass", password)
-    }
-
-    /// Nobody comes in but as this user, who may do what `rules` say (`"~aim:* &* +@all"`).
-    pub fn user(mut self, name: &str, password: &str, rules: &str) -> Self {
-        self.login = Some((name.to_owned(), password.to_owned()));
-        self.acl(&format!("{name} on >{password} {rules}")).acl("default off")
-    }
-
-    /// One line of access rules, as after `user` in `redis.conf`.
-    pub fn acl(self, rules: &str) -> Self {
-        self.config("user", rules)
-    }
-
-    /// Listens on a socket in its folder, and on no port.
-    pub fn unix_socket(mut self) -> Self {
-        self.unix = true;
-        self
-    }
-
-    #[allow(dead_code, reason = "comes with sentinels")]
-    pub(crate) fn sentinel(mut self) -> Self {
-        self.sentinel = true;
-        self
-    }
-
-    /// Starts the server, and waits until it answers.
-    pub async fn start(self) -> io::Result<RedisServer> {
-        let mut tries = 0;
-        loop {
-            let server = RedisServer {
-                port: Port::lease()?,
-                folder: tempfile::Builder::new().prefix("aim-redis-").tempdir()?,
-                child: Mutex::new(None),
-                settings: self.clone(),
-            };
-            tries += 1;
-            match server.run().await {
-                // Somebody took the port, or that of the cluster's bus, between the look and the use.
-                Err(error) if error.kind() == ErrorKind::AddrInUse && tries < 20 => {}
-                outcome => return outcome.map(|()| server),
-            }
-        }
-    }
-}
-
 /// A running server; it is killed, and its folder removed, when this is dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     settings: RedisBuilder,
     child: Mutex<Option<Child>>,
+    halted: AtomicBool,
     port: Port,
+    /// Where the nodes of a cluster talk among themselves.
+    bus: Option<Port>,
     folder: TempDir,
 }
 
@@ -123,7 +53,7 @@ impl RedisServer {
         RedisBuilder::default()
     }
 
-    /// `redis://[user:password@]127.0.0.1:PORT`, or `unix:///PATH`.
+    /// `redis://[user:password@]127.0.0.1:PORT` (with TLS `rediss://`), or `unix:///PATH`.
     pub fn url(&self) -> String {
         match &self.settings.login {
             _ if !self.settings.unix => self.url_at(self.address()),
@@ -134,8 +64,12 @@ impl RedisServer {
 
     /// The same by another address: that of a proxy before it.
     pub fn url_at(&self, address: SocketAddr) -> String {
-        let login = self.settings.login.as_ref().map(|(user, password)| format!("{user}:{password}@"));
-        format!("redis://{}{address}", login.unwrap_or_default())
+        format!("{}://{}{address}", self.settings.scheme("redis"), self.settings.userinfo())
+    }
+
+    /// What a server with TLS shows and asks for.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.settings.certificates.as_deref()
     }
 
     /// Nobody else's, also while the server is down.
@@ -145,6 +79,11 @@ impl RedisServer {
 
     pub fn address(&self) -> SocketAddr {
         self.port.address()
+    }
+
+    /// Where the nodes of a cluster talk to this one.
+    pub fn bus_port(&self) -> Option<u16> {
+        self.bus.as_ref().map(Port::number)
     }
 
     /// Of the process that runs now; none is 0.
@@ -157,11 +96,17 @@ impl RedisServer {
         self.folder.path()
     }
 
+    /// Whether there is a process that could answer: it was neither killed nor stopped.
+    pub fn is_running(&self) -> bool {
+        self.pid() != 0 && !self.halted.load(Ordering::SeqCst)
+    }
+
     /// The power goes off (SIGKILL). What was not on disk is gone.
     pub fn kill(&self) {
         if let Some(mut child) = self.child.lock().take() {
             let _ = child.kill();
             let _ = child.wait();
+            self.halted.store(false, Ordering::SeqCst);
         }
     }
 
@@ -195,6 +140,7 @@ impl RedisServer {
     /// halted when this returns.
     pub fn stop(&self) -> io::Result<()> {
         self.signal(Signal::STOP)?;
+        self.halted.store(true, Ordering::SeqCst);
         let deadline = Instant::now() + PATIENCE;
         while !fs::read_to_string(format!("/proc/{}/stat", self.pid()))?.contains(") T ") {
             if Instant::now() > deadline {
@@ -207,15 +153,16 @@ impl RedisServer {
 
     /// Lets a halted process go on (SIGCONT); it does what it was told meanwhile.
     pub fn cont(&self) -> io::Result<()> {
+        self.halted.store(false, Ordering::SeqCst);
         self.signal(Signal::CONT)
     }
 
     /// Runs one command on a connection of its own, past any proxy; a refusal is an error with the server's text.
     pub async fn command<T: AsRef<[u8]>>(&self, words: &[T]) -> io::Result<Reply> {
         let mut connection = Connection::unix(&self.socket()).await?;
-        match &self.settings.login {
-            Some((user, password)) if user.is_empty() => connection.call(&["AUTH", password]).await?,
-            Some(_) => connection.call(&["AUTH", OPERATOR, OPERATOR]).await?,
+        match self.settings.operator() {
+            Some(("", password)) => connection.call(&["AUTH", password]).await?,
+            Some((user, password)) => connection.call(&["AUTH", user, password]).await?,
             None => Reply::Nil,
         };
         connection.call(words).await
@@ -269,11 +216,14 @@ impl RedisServer {
 
     fn spawn(&self) -> io::Result<()> {
         let file = self.folder().join("redis.conf");
-        fs::write(&file, self.configuration())?;
+        // What the server itself has written there since, stands.
+        if !file.exists() {
+            fs::write(&file, self.settings.configuration(self))?;
+        }
         let log = File::create(self.folder().join("redis.log"))?;
         let mut command = Command::new("redis-server");
         command.arg(file).current_dir(self.folder());
-        if self.settings.sentinel {
+        if self.settings.kind == Kind::Sentinel {
             command.arg("--sentinel");
         }
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
@@ -286,30 +236,15 @@ impl RedisServer {
         Ok(())
     }
 
-    fn configuration(&self) -> String {
-        let settings = &self.settings;
-        let mut lines = vec![
-            "bind 127.0.0.1".to_owned(),
-            "protected-mode no".to_owned(),
-            "daemonize no".to_owned(),
-            format!("port {}", if settings.unix { 0 } else { self.port() }),
-            format!("dir {}", self.folder().display()),
-            format!("unixsocket {}", self.socket().display()),
-        ];
-        if !settings.sentinel {
-            lines.extend(["save \"\"", "appendonly no", "repl-diskless-sync-delay 0"].map(str::to_owned));
-        }
-        if settings.login.as_ref().is_some_and(|(user, _)| !user.is_empty()) {
-            lines.push(format!("user {OPERATOR} on >{OPERATOR} ~* &* +@all"));
-        }
-        lines.extend(settings.lines.iter().cloned());
-        lines.join("\n") + "\n"
-    }
-
     fn signal(&self, signal: Signal) -> io::Result<()> {
         match self.child.lock().as_ref() {
             Some(child) => Ok(kill_process(Pid::from_child(child), signal)?),
             None => Err(io::Error::new(ErrorKind::NotFound, "the server does not run")),
         }
     }
+}
+
+/// An error when it is too late.
+pub(crate) fn patience(deadline: Instant, what: &str) -> io::Result<()> {
+    if Instant::now() < deadline { Ok(()) } else { Err(io::Error::new(ErrorKind::TimedOut, what.to_owned())) }
 }
