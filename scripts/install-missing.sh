@@ -23,6 +23,7 @@ python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
 if [[ $purpose == test ]]; then
   lacks redis-server redis-server
   lacks openssl openssl
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || lacks initdb postgresql
   lacks chromium chromium
   lacks jq jq
 fi

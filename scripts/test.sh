@@ -27,6 +27,7 @@ node_tests() { # folder
 }
 
 step "page: unit tests" npm --prefix web test
+step "servers and a network for the tests" node_tests tests/lib
 step "workspace: build" build
 if ((step_code == 0)); then
   step "workspace: tests" workspace_tests
