@@ -48,6 +48,10 @@ pub struct Backbone {
     pub bus: Arc<dyn bus::Bus>,
     pub turns: Arc<dyn turns::Turns>,
     pub sessions: Arc<dyn sessions::Sessions>,
+    /// What the platform tells of the other servers.
+    pub fleet: Fleet,
+    /// None where everything is in this process.
+    pub links: Option<link::Links>,
 }
 
 /// What the backends need to know.
@@ -72,6 +76,8 @@ impl Backbone {
             bus: Arc::new(bus::local::LocalBus::new()),
             turns: Arc::new(turns::local::LocalTurns::new(settings.turns, ambient)),
             sessions: Arc::new(sessions::local::LocalSessions::new(ambient)),
+            fleet: Fleet::default(),
+            links: None,
         }
     }
 }

@@ -26,6 +26,7 @@ impl Platform {
     /// Follows the feed from a position until `stop`.
     pub async fn follow_changes(&self, from: i64, stop: CancellationToken) {
         let mut cursor = from;
+        self.backbone.fleet.advance(from);
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -46,6 +47,7 @@ impl Platform {
             for (at, change) in changes {
                 self.take_in(change).await;
                 *cursor = at;
+                self.backbone.fleet.advance(at);
             }
             if count < BATCH as usize {
                 return Ok(());

@@ -2,6 +2,7 @@
 
 use crate::Platform;
 use crate::jobs::ai_response;
+use aim_backbone::link::{Health, Passage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -48,7 +49,8 @@ impl Check {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HealthReport {
     pub database: Check,
-    /// `connectivity`, `performance`, `memory`.
+    /// `connectivity`, `performance`, `memory`, `replication`; of a Redis that serves one use alone with its name before
+    /// it, as `cache.memory`.
     pub redis: BTreeMap<String, Check>,
     pub queues: Check,
     pub ai: Check,
@@ -72,13 +74,34 @@ const SLOW_DATABASE_MS: f64 = 100.0;
 const LONG_QUEUE: f64 = 1_000.0;
 const SLOW_MODEL_MS: f64 = 2_000.0;
 const PATIENCE: Duration = Duration::from_secs(2);
+const REDIS_CHECKS: [&str; 4] = ["connectivity", "performance", "memory", "replication"];
+/// A write and a read that take longer are slow: a healthy Redis takes well under 1 ms.
+const SLOW_REDIS_MS: f64 = 10.0;
+/// Of `maxmemory`.
+const FULL_REDIS_PERCENT: f64 = 90.0;
+/// A replica that is further behind would lose as much in a failover.
+const LAGGING_REPLICA_BYTES: f64 = 10_000_000.0;
 
 impl Platform {
     pub async fn health(&self) -> HealthReport {
-        let (database, ai, queues) = tokio::join!(self.database_check(), self.model_check(), self.queue_check());
-        let off = || Check::off("not configured: everything runs in this process");
-        let redis = ["connectivity", "performance", "memory"].map(|name| (name.to_owned(), off())).into();
+        let (database, redis, ai, queues) =
+            tokio::join!(self.database_check(), self.redis_checks(), self.model_check(), self.queue_check());
         HealthReport { database, redis, queues, ai }
+    }
+
+    async fn redis_checks(&self) -> BTreeMap<String, Check> {
+        let Some(links) = &self.backbone.links else {
+            let off = || Check::off("not configured: everything runs in this process");
+            return REDIS_CHECKS.map(|name| (name.to_owned(), off())).into();
+        };
+        let mut checks = BTreeMap::new();
+        for link in links.each() {
+            let prefix = if link.name() == "main" { String::new() } else { format!("{}.", link.name()) };
+            let health = link.health().await;
+            let found = [connectivity(&health), performance(&health), memory(&health), replication(&health)];
+            checks.extend(REDIS_CHECKS.iter().zip(found).map(|(name, check)| (format!("{prefix}{name}"), check)));
+        }
+        checks
     }
 
     async fn database_check(&self) -> Check {
@@ -113,6 +136,51 @@ impl Platform {
     pub fn replies_under_way(&self) -> usize {
         self.running.count()
     }
+}
+
+/// The seconds for which Redis has been away; 0 while it is there.
+fn connectivity(health: &Health) -> Check {
+    let away = if health.passage == Passage::Closed { health.lasted.as_secs_f64() } else { 0.0 };
+    let check = Check::figure((away * 1e3).round() / 1e3, 0.0, "s away");
+    let detail = match health.passage {
+        Passage::Open => return check,
+        Passage::ReadsAlone => "it takes no writes: this process does without it where it has to write",
+        Passage::Closed => "does not answer: this process does without it",
+    };
+    Check { status: Level::Degraded, detail: Some(detail.into()), ..check }
+}
+
+fn performance(health: &Health) -> Check {
+    match &health.round {
+        Ok(round) => Check::figure((round.as_secs_f64() * 1e6).round() / 1e3, SLOW_REDIS_MS, "ms"),
+        Err(fault) => Check::failed(Level::Degraded, SLOW_REDIS_MS, "ms", fault.detail.clone()),
+    }
+}
+
+fn memory(health: &Health) -> Check {
+    let Some(memory) = &health.memory else {
+        return Check::failed(Level::Degraded, FULL_REDIS_PERCENT, "% of maxmemory", "not known".into());
+    };
+    let detail = Some(format!(
+        "{} MB used, policy {}, {} keys evicted",
+        memory.used / 1_000_000,
+        memory.policy,
+        memory.evicted_keys
+    ));
+    if memory.limit == 0 {
+        let used = Some((memory.used as f64 / 1e4).round() / 1e2);
+        return Check { status: Level::Ok, value: used, threshold: None, unit: Some("MB".into()), detail };
+    }
+    let percent = (memory.used as f64 * 1e3 / memory.limit as f64).round() / 10.0;
+    Check { detail, ..Check::figure(percent, FULL_REDIS_PERCENT, "% of maxmemory") }
+}
+
+fn replication(health: &Health) -> Check {
+    let Some(replication) = &health.replication else {
+        return Check::failed(Level::Degraded, LAGGING_REPLICA_BYTES, "bytes behind", "not known".into());
+    };
+    let detail = Some(format!("{} with {} replicas", replication.role, replication.replicas));
+    Check { detail, ..Check::figure(replication.lag as f64, LAGGING_REPLICA_BYTES, "bytes behind") }
 }
 
 fn millis(began: Instant) -> f64 {

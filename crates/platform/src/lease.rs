@@ -47,7 +47,13 @@ impl Platform {
 
     /// Takes the lease for the first time. Without it nothing is answered here.
     pub async fn take_lease(&self) -> Result<(), aim_store::StoreError> {
-        self.renew_lease().await.map(|_| ())
+        self.renew_lease().await?;
+        self.count_servers().await
+    }
+
+    async fn count_servers(&self) -> Result<(), aim_store::StoreError> {
+        self.backbone.fleet.set_servers(self.store.live_servers().await?);
+        Ok(())
     }
 
     /// Renews the lease until `stop`, three times in its length.
@@ -60,7 +66,12 @@ impl Platform {
                 _ = pace.tick() => {}
             }
             // A store that hangs must not hide that the lease is over meanwhile.
-            match tokio::time::timeout(self.settings.server_lease / 3, self.renew_lease()).await {
+            let renewal = async {
+                let renewed = self.renew_lease().await?;
+                self.count_servers().await?;
+                Ok::<_, aim_store::StoreError>(renewed)
+            };
+            match tokio::time::timeout(self.settings.server_lease / 3, renewal).await {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => tracing::error!(
                     "this server's lease was over: its replies are dropped, it goes on under a new name"

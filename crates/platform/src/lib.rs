@@ -43,6 +43,7 @@ use aim_store::{Change, Store};
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::broadcast;
+use tokio_util::task::TaskTracker;
 
 /// Changes that a slow receiver may be behind by.
 const CHANGES_KEPT: usize = 1_024;
@@ -63,6 +64,8 @@ pub struct Inner {
     /// Replies that this process gives right now.
     running: reply::Running,
     tokens: token_ceiling::DailyTokens,
+    /// What goes on after somebody was answered.
+    tasks: TaskTracker,
     changed: broadcast::Sender<Change>,
 }
 
@@ -87,6 +90,7 @@ impl Platform {
             passwords: passwords::Passwords::new(settings.hashes_at_a_time),
             running: reply::Running::default(),
             tokens: token_ceiling::DailyTokens::default(),
+            tasks: TaskTracker::new(),
             changed: broadcast::channel(CHANGES_KEPT).0,
             store,
             backbone,
@@ -94,5 +98,11 @@ impl Platform {
             ambient,
             settings,
         }))
+    }
+
+    /// Waits for what goes on after answers were given; nothing new may come in meanwhile.
+    pub async fn settle(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }

@@ -80,19 +80,31 @@ impl Platform {
         match self.store.send_message(send).await.or_refuse()? {
             Sent::Accepted { message, usage, character, .. } => {
                 metrics::counter!("aim_messages_total", "type" => outgoing.kind.as_str()).increment(1);
-                hint("keep a usage copy", self.backbone.usage.keep(who.user_id(), &character, usage).await);
-                let usage = self.usage_view(who, usage);
-                let event = UserEvent::Usage { character_id: character.clone(), usage };
-                self.tell_room(&outgoing.conversation, RoomEvent::MessageNew { message: message.clone() }).await;
-                hint("tell of usage", self.backbone.bus.publish_user(who.user_id(), UserNote { event, origin }).await);
                 let turn = Turn {
-                    conversation: outgoing.conversation,
-                    character,
+                    conversation: outgoing.conversation.clone(),
+                    character: character.clone(),
                     message: message.id.clone(),
                     attempt: 1,
                     premium: who.is_premium(),
                 };
-                let state = if self.enter_turn(turn).await { Phase::Processing } else { Phase::Queued };
+                let view = self.usage_view(who, usage);
+                let event = UserEvent::Usage { character_id: character.clone(), usage: view };
+                let backbone = &self.backbone;
+                // Side by side, and so in one round trip; a room hears of the message before anyone answers it.
+                let (kept, (), told, moved) = tokio::join!(
+                    backbone.usage.keep(who.user_id(), &character, usage),
+                    self.tell_room(&outgoing.conversation, RoomEvent::MessageNew { message: message.clone() }),
+                    backbone.bus.publish_user(who.user_id(), UserNote { event, origin }),
+                    backbone.turns.enter(turn.clone()),
+                );
+                hint("keep a usage copy", kept);
+                hint("tell of usage", told);
+                let moved = hint("enter a turn", moved);
+                let state = if moved.granted.contains(&turn) { Phase::Processing } else { Phase::Queued };
+                // The sender does not wait for what others are told; if it is lost, the reconciler finds the message.
+                let platform = self.clone();
+                self.tasks.spawn(async move { platform.follow(moved).await });
+                let usage = view;
                 Ok(Accepted { message, state, usage })
             }
             Sent::Repeated { message, usage } => {

@@ -17,7 +17,7 @@ pub use breaker::{Need, Passage};
 pub use budget::{BUDGET, one_budget};
 pub use health::{Health, Memory, Replication};
 pub use script::{Call, Script};
-pub use settings::{BadAddress, Settings, TlsFiles};
+pub use settings::{BadAddress, Settings, TlsFiles, check};
 pub use wire::{Dialer, OnPush, Role, Wire};
 
 use crate::Fault;

@@ -39,6 +39,11 @@ pub struct TlsFiles {
 #[error("{0}")]
 pub struct BadAddress(pub String);
 
+/// Whether a URL can be understood, without connecting.
+pub fn check(url: &str) -> Result<(), BadAddress> {
+    url.parse::<Address>().map(|_| ())
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Address {
     pub form: Form,

@@ -2,6 +2,7 @@
 
 use super::{Config, ConfigError, Registration, Synchronous};
 use aim_ai::Provider;
+use aim_backbone::link;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -65,16 +66,35 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
                 .to_owned(),
         ));
     }
+    let redis = &config.redis;
+    let of_one_use = [
+        ("AIM_REDIS__CACHE_URL", &redis.cache_url),
+        ("AIM_REDIS__QUEUE_URL", &redis.queue_url),
+        ("AIM_REDIS__BUS_URL", &redis.bus_url),
+    ];
+    for (variable, url) in std::iter::once(("AIM_REDIS__URL", &redis.url)).chain(of_one_use) {
+        if !url.is_empty() {
+            link::check(url.expose()).map_err(|error| ConfigError(format!("{variable}: {error}")))?;
+        }
+    }
+    if redis.url.is_empty()
+        && let Some((variable, _)) = of_one_use.into_iter().find(|(_, url)| !url.is_empty())
+    {
+        return Err(ConfigError(format!("{variable}: set AIM_REDIS__URL too, for all other uses")));
+    }
     if config.queue.prefix.contains(':') {
         return Err(ConfigError("AIM_QUEUE__PREFIX: it may hold no colon".to_owned()));
     }
     Ok(())
 }
 
+fn is_sqlite(url: &str) -> bool {
+    url.is_empty() || url.starts_with("sqlite://")
+}
+
 /// Settings, alone or together, that a person should know the risk of.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let (http, ai) = (&config.http, &config.ai);
-    let redis = [&config.redis.url, &config.redis.cache_url, &config.redis.queue_url, &config.redis.bus_url];
     let public = http
         .host
         .trim_matches(['[', ']'])
@@ -84,9 +104,8 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     let slowest_token = ai.first_token_timeout.max(ai.between_tokens_timeout);
     [
         (
-            redis.iter().any(|url| !url.is_empty()),
-            "AIM_REDIS__URL is set, but this version works WITHOUT Redis: everything is kept in this one process. Run one \
-             server only.",
+            !config.redis.url.is_empty() && is_sqlite(&config.database.url),
+            "AIM_REDIS__URL is set and the database is SQLite, which serves one machine: servers on several need PostgreSQL.",
         ),
         (
             public && http.trusted_proxies.is_empty(),
