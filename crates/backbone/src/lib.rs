@@ -65,6 +65,11 @@ pub struct Settings {
 }
 
 impl Backbone {
+    /// Over Redis, and in this process while Redis is away.
+    pub fn over_redis(settings: &Settings, ambient: &Ambient, links: link::Links) -> Self {
+        Self { links: Some(links), ..Self::local(settings, ambient) }
+    }
+
     /// Everything in this process. The recorder of metrics is installed before: counters that were made without one
     /// count for nobody.
     pub fn local(settings: &Settings, ambient: &Ambient) -> Self {

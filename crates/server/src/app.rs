@@ -1,10 +1,11 @@
 //! The composition root: builds every part from the configuration, starts it, and ends it in the right order.
 
 use crate::config::{Config, Registration, Synchronous};
+use crate::engine::Engine;
 use crate::gateway::{CookieSignIn, Gateway};
-use crate::{demo, http, telemetry};
+use crate::{demo, http};
 use aim_ai::{ApiKey, LanguageModel, ModelSettings, ProviderSettings, TokenBudget};
-use aim_backbone::queue::Worker;
+use aim_backbone::link::Links;
 use aim_backbone::{Backbone, Settings as BackboneSettings, turns};
 use aim_domain::Ambient;
 use aim_platform::{Platform, Settings};
@@ -14,15 +15,11 @@ use anyhow::Context;
 use futures::FutureExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
 
 /// Values kept near, over all cache families.
 const CACHE_CAPACITY: u64 = 100_000;
-/// After the replies have ended, what is left of connections and tasks gets this long.
-const LAST_BREATH: Duration = Duration::from_secs(5);
 
 /// Opens the database of the configuration, in its latest form.
 pub fn open_store(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Store>> {
@@ -57,21 +54,42 @@ pub fn model(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Langu
     aim_ai::from_settings(&settings, ambient.clone()).context("the language model cannot be used")
 }
 
-/// The platform over a store and a model, all hints in this process.
-pub fn platform(config: &Config, ambient: &Ambient, store: Arc<dyn Store>, model: Arc<dyn LanguageModel>) -> Platform {
+pub fn backbone_settings(config: &Config) -> BackboneSettings {
     let replies_per_character = config.ai.replies_per_character.max(1);
-    let backbone = BackboneSettings {
+    BackboneSettings {
         short_cache: config.is_development(),
         cache_capacity: CACHE_CAPACITY,
         turns: turns::Settings { replies_per_character, ..Default::default() },
-    };
+    }
+}
+
+/// The hints: in this process, and over Redis where one is configured. Needs a runtime.
+pub fn backbone(config: &Config, ambient: &Ambient) -> anyhow::Result<Backbone> {
+    let settings = backbone_settings(config);
+    Ok(match config.redis.settings(&config.queue) {
+        Some(redis) => {
+            let links = Links::open(redis).context("AIM_REDIS__URL, or the address of one use, cannot be used")?;
+            Backbone::over_redis(&settings, ambient, links)
+        }
+        None => Backbone::local(&settings, ambient),
+    })
+}
+
+/// The platform over its parts.
+pub fn platform(
+    config: &Config,
+    ambient: &Ambient,
+    store: Arc<dyn Store>,
+    model: Arc<dyn LanguageModel>,
+    backbone: Backbone,
+) -> Platform {
     let settings = Settings {
         rules: config.limits.rules(),
         usage_multiplier: config.usage.multiplier,
         registration_open: config.auth.registration == Registration::Open,
         session_ttl: config.auth.session,
         hashes_at_a_time: config.auth.hashes_at_a_time,
-        replies_per_character,
+        replies_per_character: config.ai.replies_per_character.max(1),
         server_lease: config.server.lease,
         reply_concurrency: config.workers.concurrency,
         max_reply_tokens: config.ai.max_tokens,
@@ -80,103 +98,69 @@ pub fn platform(config: &Config, ambient: &Ambient, store: Arc<dyn Store>, model
         reply_timeout: config.ai.reply_timeout,
         ..Default::default()
     };
-    Platform::new(store, Backbone::local(&backbone, ambient), model, ambient.clone(), settings)
+    Platform::new(store, backbone, model, ambient.clone(), settings)
 }
 
 /// A server that runs.
 pub struct Running {
     pub address: SocketAddr,
     pub platform: Platform,
+    engine: Engine,
     gateway: Arc<Gateway>,
-    worker: Option<Arc<dyn Worker>>,
-    grace: Duration,
-    /// Takes no new work.
-    stopping: CancellationToken,
-    /// Ends what keeps the server going.
-    ended: CancellationToken,
     serving: JoinHandle<()>,
-    keeping: JoinSet<()>,
 }
 
 /// Starts everything; when it returns, the server listens.
 pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> {
-    // First: the parts take their counters when they are made.
-    telemetry::metrics();
     let config = Arc::new(config);
-    let store = open_store(&config, &ambient)?;
-    let model = model(&config, &ambient)?;
-    let platform = platform(&config, &ambient, store, model);
-    let (stopping, ended) = (CancellationToken::new(), CancellationToken::new());
+    let mut engine = Engine::start(&config, &ambient).await?;
+    let platform = engine.platform.clone();
 
     let wanted = format!("{}:{}", config.http.host, config.http.port);
     let listener = TcpListener::bind(&wanted).await.with_context(|| {
         format!("cannot listen on {wanted}: set AIM_HTTP__HOST and AIM_HTTP__PORT to a free address")
     })?;
     let address = listener.local_addr().context("the listener has no address")?;
-
-    let feed = platform.feed_position().await.context("the database's change feed cannot be read")?;
-    platform.take_lease().await.context("the database took no lease")?;
     if config.is_development() {
         let saved = platform.seed_demo(demo::characters()).await.context("the demo characters were not saved")?;
         tracing::debug!(saved, "demo characters");
     }
 
     let gateway = Gateway::new(platform.clone(), cookie_sign_in(platform.clone(), config.clone()));
-    let mut keeping = JoinSet::new();
-    keeping.spawn({
-        let (platform, ended) = (platform.clone(), ended.clone());
-        async move { platform.keep_lease(ended).await }
-    });
-    keeping.spawn({
-        let (platform, ended) = (platform.clone(), ended.clone());
-        async move { platform.follow_changes(feed, ended).await }
-    });
-    keeping.spawn(gateway.clone().run(ended.clone()));
-    let worker = if config.workers.enabled {
-        keeping.spawn({
-            let (platform, stopping) = (platform.clone(), stopping.clone());
-            async move { platform.reconcile(stopping).await }
-        });
-        Some(platform.work_replies().await.context("the worker of ai-response did not start")?)
-    } else {
-        None
-    };
-
-    let router = http::router(platform.clone(), config.clone(), stopping.clone())
+    engine.keep(gateway.clone().run(engine.ended.clone()));
+    if config.workers.enabled {
+        engine.work().await?;
+    }
+    let router = http::router(platform.clone(), config.clone(), engine.stopping.clone())
         .merge(gateway.router().layer(http::cors_layer(&config.http.allowed_origins)));
     let serving = tokio::spawn({
-        let (config, ended) = (config.clone(), ended.clone());
+        let ended = engine.ended.clone();
         async move { http::serve(listener, router, &config.http, ended).await }
     });
     tracing::info!("listening on http://{address}");
-    let grace = config.http.shutdown_grace;
-    Ok(Running { address, platform, gateway, worker, grace, stopping, ended, serving, keeping })
+    Ok(Running { address, platform, engine, gateway, serving })
+}
+
+/// Starts a process that runs jobs and nothing else.
+pub async fn start_worker(config: &Config, ambient: &Ambient) -> anyhow::Result<Engine> {
+    let mut engine = Engine::start(config, ambient).await?;
+    engine.work().await?;
+    tracing::info!(concurrency = config.workers.concurrency, "working");
+    Ok(engine)
 }
 
 impl Running {
     /// Lets replies under way finish, for the configured grace at most, and tells their readers; then ends everything.
-    pub async fn shutdown(mut self) {
-        self.stopping.cancel();
-        if let Some(worker) = &self.worker
-            && !worker.stop(self.grace).await
-        {
-            tracing::warn!("replies were still under way when the time to stop was over: they start anew elsewhere");
-        }
+    pub async fn shutdown(self) {
+        self.engine.drain().await;
         self.gateway.close_all();
-        self.platform.end_lease().await;
-        self.ended.cancel();
+        let serving = self.serving;
         let rest = async {
-            while self.keeping.join_next().await.is_some() {}
-            if let Err(error) = (&mut self.serving).await {
+            if let Err(error) = serving.await {
                 tracing::warn!(%error, "the listener ended badly");
             }
         };
-        if tokio::time::timeout(LAST_BREATH, rest).await.is_err() {
-            tracing::warn!("connections were still open when the server ended");
-        }
-        if tokio::time::timeout(LAST_BREATH, self.platform.store.close()).await.is_err() {
-            tracing::warn!("the database was still busy when the server ended");
-        }
+        self.engine.end(rest).await;
     }
 }
 

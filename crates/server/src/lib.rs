@@ -1,4 +1,5 @@
-//! The server: API, sockets, jobs, pages and the command line in one binary. `app` is the composition root; `config`,
+//! The server: API, sockets, jobs, pages and the command line in one binary. `app` is the composition root, `engine` what
+//! every process runs; `config`,
 //! `http`, `gateway`, `admin`, `pages`, `telemetry` and `cli` are its rooms. `http` and `gateway` hold no rule of the
 //! platform.
 
@@ -7,6 +8,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 mod demo;
+pub mod engine;
 pub mod gateway;
 pub mod http;
 pub mod pages;

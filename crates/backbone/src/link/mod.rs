@@ -146,6 +146,8 @@ pub struct Links {
     pub cache: Link,
     pub queue: Link,
     pub bus: Link,
+    /// BullMQ's prefix as it is used: in a Cluster with braces around it, so that a queue's keys share a slot.
+    pub queue_prefix: String,
 }
 
 /// Where the Redis of each use is; none: the main one.
@@ -155,6 +157,8 @@ pub struct LinksSettings {
     pub cache: Option<Settings>,
     pub queue: Option<Settings>,
     pub bus: Option<Settings>,
+    /// BullMQ's prefix, without a colon.
+    pub queue_prefix: String,
 }
 
 impl Links {
@@ -167,7 +171,9 @@ impl Links {
         };
         let (cache, queue, bus) =
             (own("cache", settings.cache)?, own("queue", settings.queue)?, own("bus", settings.bus)?);
-        Ok(Self { main, cache, queue, bus })
+        let plain = settings.queue_prefix;
+        let queue_prefix = if queue.is_cluster() && !plain.contains('{') { format!("{{{plain}}}") } else { plain };
+        Ok(Self { main, cache, queue, bus, queue_prefix })
     }
 
     /// Each once, the main one first.

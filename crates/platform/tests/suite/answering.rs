@@ -81,8 +81,11 @@ async fn a_turn_whose_job_was_lost_gets_another() {
     let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
     let talk = server.talk(&ann, &mara).await;
     let asked = server.send(&ann, &talk, "Anybody?").await;
-    let queue = &server.platform.backbone.queue;
-    assert!(queue.remove(ai_response::QUEUE, &format!("{}-1", asked.id)).await.unwrap());
+    let (queue, job) = (&server.platform.backbone.queue, format!("{}-1", asked.id));
+    // It is added once the sender has been answered.
+    while !queue.remove(ai_response::QUEUE, &job).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
     server.work().await;
     server.reconcile();
     server.until(&ann, &asked, ReplyState::Done).await;

@@ -33,6 +33,8 @@ const AFTER: &str = "Settings are read from aim.toml and from the environment, a
 enum Command {
     /// Run everything: the API, the sockets, the jobs, the page
     Serve,
+    /// Run jobs alone: more workers, more replies. It ends when its replies have, on SIGTERM
+    Worker,
     /// Make and change accounts
     #[command(subcommand)]
     User(user::Command),
@@ -68,6 +70,7 @@ pub fn run() -> ExitCode {
     match cli.command {
         Command::Config => finish(say(loaded.shown().trim_end())),
         Command::Serve => serve(loaded),
+        Command::Worker => work(loaded),
         Command::Doctor => block_on(&loaded.config, doctor::run(&loaded)),
         Command::Migrate => block_on(&loaded.config, migrate(&loaded.config)),
         Command::User(command) => block_on(&loaded.config, user::run(command, &loaded.config)),
@@ -76,13 +79,37 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn serve(loaded: Loaded) -> ExitCode {
+/// Logs, and what a person should know of the configuration; the exit code where that does not work.
+fn begin(loaded: &Loaded) -> Result<(), ExitCode> {
     if let Err(error) = telemetry::start_logs(&loaded.config) {
         complain(&error);
-        return ExitCode::from(MISUSED);
+        return Err(ExitCode::from(MISUSED));
     }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
+    }
+    Ok(())
+}
+
+fn work(loaded: Loaded) -> ExitCode {
+    if let Err(code) = begin(&loaded) {
+        return code;
+    }
+    block_on_threads(loaded.config.server.threads, async move {
+        tokio::spawn(telemetry::fold_metrics());
+        let engine = app::start_worker(&loaded.config, &Ambient::system()).await?;
+        stop_signal().await?;
+        tracing::info!("stopping; replies under way may finish");
+        engine.drain().await;
+        engine.end(std::future::ready(())).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+fn serve(loaded: Loaded) -> ExitCode {
+    if let Err(code) = begin(&loaded) {
+        return code;
     }
     if !crate::pages::is_built() {
         tracing::warn!(

@@ -3,6 +3,7 @@
 use crate::app;
 use crate::config::Config;
 use aim_ai::{LanguageModel, ModelError, ModelName, ReplyStream, Request, TokenBudget};
+use aim_backbone::Backbone;
 use aim_domain::{Ambient, Refusal};
 use aim_platform::Platform;
 use aim_store::Store;
@@ -19,7 +20,10 @@ pub(super) fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 
 pub(super) fn platform(config: &Config) -> anyhow::Result<Platform> {
     let model = Arc::new(Nobody(ModelName { provider: "none", model: "none".into() }));
-    Ok(app::platform(config, &Ambient::system(), store(config)?, model))
+    // What is changed here reaches the servers by the store's change feed: a command needs no Redis.
+    let ambient = Ambient::system();
+    let backbone = Backbone::local(&app::backbone_settings(config), &ambient);
+    Ok(app::platform(config, &ambient, store(config)?, model, backbone))
 }
 
 /// What a refusal says to somebody at a terminal.

@@ -124,7 +124,7 @@ pub struct Redis {
 
 impl Redis {
     /// None where no Redis is configured.
-    pub fn settings(&self) -> Option<link::LinksSettings> {
+    pub fn settings(&self, queue: &Queue) -> Option<link::LinksSettings> {
         let file = |path: &PathBuf| Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
         let at = |url: &str| link::Settings {
             url: url.to_owned(),
@@ -142,6 +142,7 @@ impl Redis {
             cache: own(&self.cache_url),
             queue: own(&self.queue_url),
             bus: own(&self.bus_url),
+            queue_prefix: queue.prefix.clone(),
         })
     }
 }

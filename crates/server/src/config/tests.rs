@@ -65,7 +65,7 @@ fn an_error_names_its_file_or_variable_and_what_to_do() {
 }
 
 #[test]
-fn what_comes_later_is_refused_and_a_redis_is_warned_of() {
+fn what_comes_later_is_refused() {
     for (name, value) in [
         ("AIM_DATABASE__URL", "postgres://user:secret@db/aim"),
         ("AIM_DATABASE__URL", "firestore://demo"),
@@ -76,8 +76,23 @@ fn what_comes_later_is_refused_and_a_redis_is_warned_of() {
         assert!(error.starts_with(name) && error.contains("not in this version"), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }
+}
+
+#[test]
+fn an_address_of_redis_is_checked_at_the_start() {
     let loaded = from(None, &[("AIM_REDIS__URL", "redis://127.0.0.1:6379/0")]).unwrap();
-    assert!(loaded.warnings[0].contains("WITHOUT Redis"), "{:?}", loaded.warnings);
+    assert!(loaded.warnings[0].contains("SQLite"), "{:?}", loaded.warnings);
+    let settings = loaded.config.redis.settings(&loaded.config.queue).unwrap();
+    assert!(settings.cache.is_none(), "all uses share one Redis");
+    for (variables, said) in [
+        (&[("AIM_REDIS__URL", "http://a")][..], "AIM_REDIS__URL: "),
+        (&[("AIM_REDIS__BUS_URL", "redis://a")], "AIM_REDIS__BUS_URL: set AIM_REDIS__URL"),
+        (&[("AIM_REDIS__URL", "redis://a"), ("AIM_REDIS__CACHE_URL", "redis://a,b")], "AIM_REDIS__CACHE_URL: "),
+        (&[("AIM_REDIS__READ_FROM", "nearest")], "AIM_REDIS__READ_FROM"),
+    ] {
+        let error = error(None, variables);
+        assert!(error.starts_with(said), "{error:?} should start with {said:?}");
+    }
 }
 
 #[test]

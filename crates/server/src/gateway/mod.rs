@@ -12,6 +12,7 @@ mod told;
 mod users;
 
 use aim_backbone::bus::{RoomNote, Sink, UserNote};
+use aim_backbone::link::one_budget;
 use aim_domain::event::EventError;
 use aim_domain::{Code, ConversationId, Member, Refusal, TokenHash, UserEvent, UserId};
 use aim_platform::Platform;
@@ -377,7 +378,8 @@ impl EngineIoHandler for Handler {
                 tokio::spawn(async move {
                     let mut next = Some(first);
                     while let Some(packet) = next {
-                        if AssertUnwindSafe(gateway.handle(&socket, &packet)).catch_unwind().await.is_err() {
+                        if AssertUnwindSafe(one_budget(gateway.handle(&socket, &packet))).catch_unwind().await.is_err()
+                        {
                             // Nobody would handle what it sends from here on.
                             socket.close(DisconnectReason::TransportError);
                             return;

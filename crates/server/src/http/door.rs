@@ -10,6 +10,7 @@ use super::rates::{self, Counted};
 use super::{Site, squeeze};
 use crate::telemetry::request;
 use aim_backbone::limits::Standing;
+use aim_backbone::link::one_budget;
 use aim_domain::{Code, Refusal};
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
@@ -120,7 +121,7 @@ where
         };
         (response, standing)
     };
-    let (mut response, standing) = request::serving(id.clone(), work).await;
+    let (mut response, standing) = request::serving(id.clone(), one_budget(work)).await;
 
     let counted = response.extensions_mut().remove::<Counted>().map(|Counted(standing)| standing);
     problem::complete(&mut response, id.to_str().unwrap_or_default());
@@ -237,7 +238,8 @@ mod tests {
         let (config, ambient) = (Config::with(config).unwrap(), Ambient::system());
         let store = app::open_store(&config, &ambient).unwrap();
         let model = app::model(&config, &ambient).unwrap();
-        let router = test_router(app::platform(&config, &ambient, store, model), Arc::new(config));
+        let backbone = app::backbone(&config, &ambient).unwrap();
+        let router = test_router(app::platform(&config, &ambient, store, model, backbone), Arc::new(config));
         for _ in 0..2 {
             let request = Request::get("/panics").header("x-request-id", "r1").body(Body::empty()).unwrap();
             let response = router.clone().oneshot(request).await.unwrap();

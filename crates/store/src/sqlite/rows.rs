@@ -165,7 +165,7 @@ pub(super) fn character(c: &mut Columns) -> rusqlite::Result<Character> {
 
 /// A conversation `c` with its members, the owner first, in one column.
 pub(super) const CONVERSATION: &str = "c.id, c.owner, c.character, c.title, \
-     (SELECT group_concat(user) FROM (SELECT user FROM members WHERE conversation = c.key ORDER BY user <> c.owner, joined_at, user)), \
+     (SELECT group_concat(user, ',' ORDER BY user <> c.owner, joined_at, user) FROM members WHERE conversation = c.key), \
      c.last_seq, c.created_at, c.updated_at";
 
 pub(super) fn conversation(c: &mut Columns) -> rusqlite::Result<Conversation> {
