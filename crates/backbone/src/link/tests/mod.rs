@@ -222,3 +222,5 @@ async fn health_tells_of_memory_and_replicas() {
     assert!(health.round.is_err());
     assert_eq!(health.passage, Passage::Closed);
 }
+
+mod forms;
