@@ -166,7 +166,7 @@ async fn turns(backbone: &Backbone) {
     }
     report("turns enter, up to 10,000 before", MANY, start.elapsed());
     let start = Instant::now();
-    let mut granted = turns.granted().await.unwrap();
+    let mut granted = turns.granted(Duration::ZERO).await.unwrap();
     while let Some(turn) = granted.pop() {
         granted.extend(turns.finish(&turn).await.unwrap().granted);
     }

@@ -23,8 +23,8 @@ impl Platform {
                 for message in messages {
                     self.tell_room(id, RoomEvent::MessageUpdated { message }).await;
                 }
-                let moved = hint("leave the line", self.backbone.turns.withdraw(id, &ids).await);
-                self.follow(moved).await;
+                let moved = self.backbone.turns.withdraw(&item.conversation.character_id, id, &ids).await;
+                self.follow(hint("leave the line", moved)).await;
             }
         }
         Ok(())

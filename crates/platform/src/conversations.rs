@@ -106,13 +106,13 @@ impl Platform {
     }
 
     pub async fn conversation_state(&self, who: &Member, id: &ConversationId) -> Result<ConversationState, Refusal> {
-        self.conversation(who, id).await?;
-        self.room_state(id).await
+        let item = self.conversation(who, id).await?;
+        self.room_state(&item.conversation.character_id, id).await
     }
 
     /// For rooms, whose members were checked when they joined.
-    pub async fn room_state(&self, id: &ConversationId) -> Result<ConversationState, Refusal> {
-        self.backbone.turns.state(id).await.or_refuse()
+    pub async fn room_state(&self, character: &CharacterId, id: &ConversationId) -> Result<ConversationState, Refusal> {
+        self.backbone.turns.state(character, id).await.or_refuse()
     }
 
     /// For rooms: the highest `seq` stored.

@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 const PACE: Duration = Duration::from_secs(1);
 const BATCH: u32 = 1_000;
+/// A turn that nobody has looked after for so long is compared with its job. Each look renews it, so of many servers one
+/// looks.
+const QUIET: Duration = Duration::from_secs(2);
 /// Rounds between two sweeps of what is over in the store.
 const SWEEP_EVERY: u32 = 600;
 /// Changes and ended leases are kept this long.
@@ -60,7 +63,7 @@ impl Platform {
 
     /// A granted turn keeps its place while its job waits for a worker, however long; one without a job gets one.
     async fn add_missing_jobs(&self) {
-        for turn in hint("granted turns", self.backbone.turns.granted().await) {
+        for turn in hint("granted turns", self.backbone.turns.granted(QUIET).await) {
             let id = ai_response::job(&turn).id;
             let job = hint("look up a job", self.backbone.queue.job(ai_response::QUEUE, &id).await);
             if job.is_some_and(|job| job.finished_at.is_none()) {

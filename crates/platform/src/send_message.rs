@@ -108,7 +108,7 @@ impl Platform {
                 Ok(Accepted { message, state, usage })
             }
             Sent::Repeated { message, usage } => {
-                let state = self.state_of_repeat(&message).await;
+                let state = self.state_of_repeat(who, &message).await;
                 Ok(Accepted { message, state, usage: self.usage_view(who, usage) })
             }
             Sent::UsageFull { usage } => Err(self.usage_refusal(who, outgoing.kind, self.usage_view(who, usage))),
@@ -120,11 +120,14 @@ impl Platform {
         }
     }
 
-    async fn state_of_repeat(&self, message: &Message) -> Phase {
+    async fn state_of_repeat(&self, who: &Member, message: &Message) -> Phase {
         if message.reply_state != Some(ReplyState::Due) {
             return Phase::Idle;
         }
-        hint("a conversation's state", self.backbone.turns.state(&message.conversation_id).await).state
+        match self.conversation_state(who, &message.conversation_id).await {
+            Ok(now) => now.state,
+            Err(_) => Phase::Queued,
+        }
     }
 
     fn usage_refusal(&self, who: &Member, kind: Kind, usage: Usage) -> Refusal {

@@ -37,6 +37,8 @@ macro_rules! turns_promises {
 type Open = Bench<dyn Turns>;
 
 const LEASE: Duration = Duration::from_secs(2);
+/// For the suite that lets leases end again and again.
+const SHORT_LEASE: Duration = Duration::from_secs(1);
 
 /// The settings that each promise is tested under.
 pub mod settings {
@@ -63,7 +65,7 @@ pub mod settings {
         finishing_what_holds_no_slot_frees_none {}
         positions_are_told_from_the_front_alone { told_positions: 3 }
         a_position_is_the_number_of_replies_before { premium_run: 2 }
-        whatever_happens_the_lines_keep_their_promises { replies_per_character: 2, lease: Duration::from_secs(5) }
+        whatever_happens_the_lines_keep_their_promises { replies_per_character: 2, lease: SHORT_LEASE }
     }
 }
 
@@ -107,13 +109,13 @@ impl Open {
     }
 
     async fn state(&self, conversation: &str) -> ConversationState {
-        self.backend.state(&ConversationId::trusted(conversation)).await.unwrap()
+        self.backend.state(&CharacterId::trusted("mara"), &ConversationId::trusted(conversation)).await.unwrap()
     }
 
     /// Finishes what is granted until nothing is, and names the messages in the order of their turns.
     async fn drain(&self) -> Vec<String> {
         let mut order = Vec::new();
-        let mut granted: VecDeque<Turn> = self.backend.granted().await.unwrap().into();
+        let mut granted: VecDeque<Turn> = self.backend.granted(Duration::ZERO).await.unwrap().into();
         while let Some(turn) = granted.pop_front() {
             order.push(turn.message.to_string());
             granted.extend(self.finish(&turn).await.granted);
@@ -129,11 +131,11 @@ pub async fn a_free_turn_is_granted_at_once(bench: Open) {
     let moved = bench.enter(turn.clone()).await;
     assert_eq!(moved, Moved { granted: vec![turn.clone()], states: vec![(turn.conversation.clone(), PROCESSING)] });
     assert!(bench.backend.knows(&turn).await.unwrap());
-    assert_eq!(bench.backend.granted().await.unwrap(), vec![turn.clone()]);
+    assert_eq!(bench.backend.granted(Duration::ZERO).await.unwrap(), vec![turn.clone()]);
     let moved = bench.finish(&turn).await;
     assert_eq!(moved, Moved { granted: vec![], states: vec![(turn.conversation.clone(), IDLE)] });
     assert!(!bench.backend.knows(&turn).await.unwrap());
-    assert!(bench.backend.granted().await.unwrap().is_empty());
+    assert!(bench.backend.granted(Duration::ZERO).await.unwrap().is_empty());
 }
 
 pub async fn a_character_gives_one_reply_at_a_time_and_others_know_their_position(bench: Open) {
@@ -189,7 +191,7 @@ pub async fn more_slots_serve_more_at_once(bench: Open) {
         let moved = bench.enter(turn(&format!("c{n}"), &format!("m{n}"))).await;
         assert_eq!(moved.granted.len(), usize::from(n < 3));
     }
-    assert_eq!(bench.backend.granted().await.unwrap().len(), 3);
+    assert_eq!(bench.backend.granted(Duration::ZERO).await.unwrap().len(), 3);
     assert_eq!(bench.state("c4").await.position, Some(2), "two replies end before it");
     assert_eq!(names(&bench.finish(&turn("c1", "m1")).await), ["m3"]);
     assert_eq!(bench.enter(turn("c0", "m5")).await.granted, vec![], "a conversation has one reply at a time");
@@ -235,16 +237,19 @@ pub async fn a_withdrawn_message_is_never_granted(bench: Open) {
         bench.enter(turn(conversation, message)).await;
     }
     let messages = |names: &[&str]| names.iter().map(|name| MessageId::trusted(*name)).collect::<Vec<_>>();
-    let of = |name: &str| ConversationId::trusted(name);
-    let moved = bench.backend.withdraw(&of("a"), &messages(&["a1", "a3", "other"])).await.unwrap();
+    let withdraw = async |of: &str, names: &[&str]| {
+        let of = ConversationId::trusted(of);
+        bench.backend.withdraw(&CharacterId::trusted("mara"), &of, &messages(names)).await.unwrap()
+    };
+    let moved = withdraw("a", &["a1", "a3", "other"]).await;
     assert_eq!(told(&moved, "a"), Some(state(Phase::Queued, 1, Some(1))));
     assert!(!bench.backend.knows(&turn("a", "a1")).await.unwrap());
-    let moved = bench.backend.withdraw(&of("a"), &messages(&["a2"])).await.unwrap();
+    let moved = withdraw("a", &["a2"]).await;
     assert_eq!(told(&moved, "a"), Some(IDLE));
     assert_eq!(told(&moved, "b"), Some(state(Phase::Queued, 1, Some(1))));
-    let moved = bench.backend.withdraw(&of("x"), &messages(&["x1"])).await.unwrap();
+    let moved = withdraw("x", &["x1"]).await;
     assert_eq!(moved, Moved::default(), "a granted one keeps its slot");
-    assert_eq!(bench.backend.withdraw(&of("nowhere"), &messages(&["a1"])).await.unwrap(), Moved::default());
+    assert_eq!(withdraw("nowhere", &["a1"]).await, Moved::default());
     assert_eq!(bench.drain().await, ["x1", "b1"]);
 }
 
@@ -285,7 +290,8 @@ pub async fn a_position_is_the_number_of_replies_before(bench: Open) {
     }
     for n in (0..60).step_by(7) {
         let name = format!("c{n}");
-        bench.backend.withdraw(&ConversationId::trusted(&*name), &[MessageId::trusted(&*name)]).await.unwrap();
+        let (of, message) = (ConversationId::trusted(&*name), MessageId::trusted(&*name));
+        bench.backend.withdraw(&CharacterId::trusted("mara"), &of, &[message]).await.unwrap();
     }
     for n in (0..60).filter(|n| n % 7 != 0) {
         let name = format!("c{n}");
@@ -313,9 +319,9 @@ pub async fn whatever_happens_the_lines_keep_their_promises(bench: Open) {
         let moved = match draw(100) {
             0..45 => {
                 let n = draw(12);
-                let character = CharacterId::trusted(if n % 3 == 0 { "otto" } else { "mara" });
-                let message = format!("m{step}");
-                let turn = Turn { character, premium: n % 4 == 0, ..turn(&format!("c{n}"), &message) };
+                let conversation = format!("{}{n}", if n % 3 == 0 { "otto" } else { "mara" });
+                let turn = Turn { premium: n % 4 == 0, ..turn(&conversation, &format!("m{step}")) };
+                let turn = Turn { character: character_of(&turn.conversation), ..turn };
                 entered.push(turn.clone());
                 seen.waits(&turn);
                 bench.enter(turn).await
@@ -337,7 +343,8 @@ pub async fn whatever_happens_the_lines_keep_their_promises(bench: Open) {
                 if let Some(line) = seen.waiting.get_mut(&turn.conversation) {
                     line.retain(|other| other.message != turn.message);
                 }
-                bench.backend.withdraw(&turn.conversation, std::slice::from_ref(&turn.message)).await.unwrap()
+                let message = std::slice::from_ref(&turn.message);
+                bench.backend.withdraw(&turn.character, &turn.conversation, message).await.unwrap()
             }
             95..98 => {
                 for turn in seen.held.values() {
@@ -346,7 +353,7 @@ pub async fn whatever_happens_the_lines_keep_their_promises(bench: Open) {
                 continue;
             }
             98 if step % 5 == 0 => {
-                bench.advance(Duration::from_secs(5)).await;
+                bench.advance(SHORT_LEASE).await;
                 seen.held.clear();
                 bench.backend.expire().await.unwrap()
             }
@@ -362,6 +369,11 @@ pub async fn whatever_happens_the_lines_keep_their_promises(bench: Open) {
         seen.apply(&moved);
     }
     assert!(seen.waiting.values().all(VecDeque::is_empty));
+}
+
+/// Whose conversation this is, of the random ones.
+fn character_of(conversation: &ConversationId) -> CharacterId {
+    CharacterId::trusted(conversation.as_str().trim_end_matches(|c: char| c.is_ascii_digit()))
 }
 
 /// What an observer knows from what it did and was answered.
@@ -395,10 +407,11 @@ impl Model {
             let ready = self.waiting.iter().filter(|(of, line)| is_ready((of, line))).count();
             assert!(held <= 2 && (held == 2 || ready == 0), "{character}: {held} under way while {ready} could be");
         }
-        let granted: HashSet<_> = bench.backend.granted().await.unwrap().into_iter().map(|turn| turn.message).collect();
+        let granted: HashSet<_> =
+            bench.backend.granted(Duration::ZERO).await.unwrap().into_iter().map(|turn| turn.message).collect();
         assert_eq!(granted, self.held.values().map(|turn| turn.message.clone()).collect());
         for (conversation, line) in &self.waiting {
-            let now = bench.backend.state(conversation).await.unwrap();
+            let now = bench.backend.state(&character_of(conversation), conversation).await.unwrap();
             assert_eq!(now.pending, line.len() as u64);
             let phase = match (line.is_empty(), self.held.contains_key(conversation)) {
                 (false, _) => Phase::Queued,

@@ -67,15 +67,22 @@ pub trait Turns: Send + Sync + 'static {
     async fn renew(&self, turn: &Turn) -> Result<bool, Fault>;
     /// Gives the slot back and grants the next. A turn that holds none leaves the line it stands in.
     async fn finish(&self, turn: &Turn) -> Result<Moved, Fault>;
-    /// Takes the named messages out of their conversation's line; a granted one keeps its slot.
-    async fn withdraw(&self, conversation: &ConversationId, messages: &[MessageId]) -> Result<Moved, Fault>;
+    /// Takes the named messages out of their conversation's line; a granted one keeps its slot. `character` is the
+    /// conversation's.
+    async fn withdraw(
+        &self,
+        character: &CharacterId,
+        conversation: &ConversationId,
+        messages: &[MessageId],
+    ) -> Result<Moved, Fault>;
     /// Takes back slots whose lease is over and grants them anew. The turn that lost its slot is gone: the reconciler
     /// enters it again if its message is still due.
     async fn expire(&self) -> Result<Moved, Fault>;
-    /// Idle for a conversation that is unknown.
-    async fn state(&self, conversation: &ConversationId) -> Result<ConversationState, Fault>;
+    /// Idle for a conversation that is unknown. `character` is the conversation's.
+    async fn state(&self, character: &CharacterId, conversation: &ConversationId) -> Result<ConversationState, Fault>;
     /// Whether this turn stands in a line or holds a slot.
     async fn knows(&self, turn: &Turn) -> Result<bool, Fault>;
-    /// Turns that hold a slot now, for the reconciler to compare with jobs.
-    async fn granted(&self) -> Result<Vec<Turn>, Fault>;
+    /// Turns that hold a slot now, for the reconciler to compare with jobs. A backend that many servers share leaves out
+    /// those whose lease was given or renewed within `quiet`: somebody looks after them.
+    async fn granted(&self, quiet: Duration) -> Result<Vec<Turn>, Fault>;
 }

@@ -201,11 +201,11 @@ impl Gateway {
         id: &ConversationId,
         after: Option<u64>,
     ) -> Result<(), Refusal> {
-        self.platform.conversation(who, id).await?;
+        let item = self.platform.conversation(who, id).await?;
         if !socket.data.enter(id) {
             return Err(Refusal::conflict("This socket is in too many conversations. Leave one first."));
         }
-        let (room, _open) = self.rooms.open(id).await?;
+        let (room, _open) = self.rooms.open(id, &item.conversation.character_id).await?;
         self.rooms.mend(&room).await;
         let mut from = after;
         let (mut missed, mut has_more) = (Vec::new(), false);

@@ -8,7 +8,7 @@ use super::client::Socket;
 use super::packet;
 use aim_backbone::bus::RoomNote;
 use aim_domain::message::utf16_len;
-use aim_domain::{ConversationId, ConversationState, Message, MessageId, Partial, ReplyState, RoomEvent};
+use aim_domain::{CharacterId, ConversationId, ConversationState, Message, MessageId, Partial, ReplyState, RoomEvent};
 use engineioxide::Str;
 use engineioxide::socket::Sid;
 use parking_lot::Mutex;
@@ -21,6 +21,7 @@ const MAX_HELD: usize = 2_000;
 
 pub struct Room {
     pub id: ConversationId,
+    pub character: CharacterId,
     state: Mutex<State>,
     /// Whether it hears the bus; held while it opens, closes, and while somebody joins.
     pub opening: Arc<tokio::sync::Mutex<bool>>,
@@ -77,7 +78,7 @@ pub struct Delivery {
 }
 
 impl Room {
-    pub fn new(id: ConversationId) -> Self {
+    pub fn new(id: ConversationId, character: CharacterId) -> Self {
         let state = State {
             open: false,
             last_seq: 0,
@@ -91,7 +92,7 @@ impl Room {
             sockets: HashMap::new(),
             lagging: HashSet::new(),
         };
-        Self { id, state: Mutex::new(state), opening: Arc::default() }
+        Self { id, character, state: Mutex::new(state), opening: Arc::default() }
     }
 
     /// Begins with what is known from the store and the bus, then takes in what came meanwhile.

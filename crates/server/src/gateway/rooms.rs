@@ -3,7 +3,7 @@
 use super::client::Socket;
 use super::room::{Delivery, Room};
 use aim_backbone::bus::RoomNote;
-use aim_domain::{ConversationId, Refusal};
+use aim_domain::{CharacterId, ConversationId, Refusal};
 use aim_platform::Platform;
 use engineioxide::socket::Sid;
 use parking_lot::Mutex;
@@ -40,9 +40,14 @@ impl Rooms {
     }
 
     /// The room, open: it hears the bus and knows the last `seq` and the reply under way. It stays open while the guard is held.
-    pub async fn open(self: &Arc<Self>, id: &ConversationId) -> Result<(Arc<Room>, OwnedMutexGuard<bool>), Refusal> {
+    pub async fn open(
+        self: &Arc<Self>,
+        id: &ConversationId,
+        character: &CharacterId,
+    ) -> Result<(Arc<Room>, OwnedMutexGuard<bool>), Refusal> {
+        let new = || Arc::new(Room::new(id.clone(), character.clone()));
         loop {
-            let room = self.rooms.lock().entry(id.clone()).or_insert_with(|| Arc::new(Room::new(id.clone()))).clone();
+            let room = self.rooms.lock().entry(id.clone()).or_insert_with(new).clone();
             let mut open = room.opening.clone().lock_owned().await;
             // It may have closed while we waited.
             if !self.get(id).is_some_and(|current| Arc::ptr_eq(&current, &room)) {
@@ -68,7 +73,7 @@ impl Rooms {
         let bus = &self.platform.backbone.bus;
         bus.subscribe_room(&room.id).await.map_err(fault)?;
         // In this order: what is committed or said after each read still comes by the bus.
-        let turn = self.platform.room_state(&room.id).await?;
+        let turn = self.platform.room_state(&room.character, &room.id).await?;
         // What is kept of a reply is dropped before the reply is stored, so that `seq` never counts a reply that is read
         // as under way.
         let last_seq = self.platform.last_seq(&room.id).await?;
@@ -123,7 +128,7 @@ impl Rooms {
     /// Compares the turn of a room that awaits something with the lines.
     pub async fn check_turn(&self, room: &Room) {
         let heard = room.turns_heard();
-        if let Ok(turn) = self.platform.room_state(&room.id).await {
+        if let Ok(turn) = self.platform.room_state(&room.character, &room.id).await {
             let delivery = room.correct_turn(heard, turn);
             self.lag(room, delivery);
         }

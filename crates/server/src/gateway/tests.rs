@@ -5,7 +5,7 @@
 use super::*;
 use aim_backbone::bus::{Bus, Origin};
 use aim_backbone::{Backbone, Fault, Settings as BackboneSettings, turns};
-use aim_domain::{Ambient, CharacterDraft, Kind, MessageId, Partial, RoomEvent, RuleSet};
+use aim_domain::{Ambient, CharacterDraft, CharacterId, Kind, MessageId, Partial, RoomEvent, RuleSet};
 use aim_platform::{Device, Outgoing, Registration, Settings, Via};
 use aim_store::sqlite::{SqliteOptions, SqliteStore};
 use std::future::IntoFuture;
@@ -264,6 +264,6 @@ async fn a_room_that_cannot_be_opened_does_not_stay() {
     let ann = world.person("ann").await;
     let talk = world.talk(&ann).await;
     world.gateway.platform.store.close().await;
-    assert!(world.gateway.rooms.open(&talk).await.is_err());
+    assert!(world.gateway.rooms.open(&talk, &CharacterId::trusted("mara")).await.is_err());
     assert!(world.gateway.rooms.get(&talk).is_none());
 }

@@ -6,11 +6,12 @@ mod ranked;
 
 use super::{Moved, Settings, Turn, Turns};
 use crate::Fault;
-use aim_domain::{Ambient, ConversationId, ConversationState, MessageId, Timestamp};
+use aim_domain::{Ambient, CharacterId, ConversationId, ConversationState, MessageId, Timestamp};
 use async_trait::async_trait;
 use lines::Lines;
 use metrics::{Counter, Gauge, counter, gauge};
 use parking_lot::Mutex;
+use std::time::Duration;
 
 pub struct LocalTurns {
     /// One lock: what is done under it takes microseconds, whatever the length of the lines.
@@ -56,7 +57,12 @@ impl Turns for LocalTurns {
         Ok(self.change(|lines, now| lines.finish(turn, now)))
     }
 
-    async fn withdraw(&self, conversation: &ConversationId, messages: &[MessageId]) -> Result<Moved, Fault> {
+    async fn withdraw(
+        &self,
+        _: &CharacterId,
+        conversation: &ConversationId,
+        messages: &[MessageId],
+    ) -> Result<Moved, Fault> {
         Ok(self.change(|lines, now| lines.withdraw(conversation, messages, now)))
     }
 
@@ -66,7 +72,7 @@ impl Turns for LocalTurns {
         Ok(moved)
     }
 
-    async fn state(&self, conversation: &ConversationId) -> Result<ConversationState, Fault> {
+    async fn state(&self, _: &CharacterId, conversation: &ConversationId) -> Result<ConversationState, Fault> {
         Ok(self.lines.lock().state(conversation))
     }
 
@@ -74,7 +80,7 @@ impl Turns for LocalTurns {
         Ok(self.lines.lock().knows(turn))
     }
 
-    async fn granted(&self) -> Result<Vec<Turn>, Fault> {
+    async fn granted(&self, _: Duration) -> Result<Vec<Turn>, Fault> {
         Ok(self.lines.lock().granted())
     }
 }

@@ -43,7 +43,7 @@ fn delta(reply: &str, offset: u64, text: &str) -> Arc<RoomNote> {
 }
 
 fn open_room(last_seq: u64) -> Room {
-    let room = Room::new(id("c1"));
+    let room = Room::new(id("c1"), CharacterId::trusted("mara"));
     room.open(last_seq, None, ConversationState::default());
     room
 }
@@ -91,7 +91,7 @@ fn a_reply_waits_for_the_message_that_it_answers() {
 
 #[test]
 fn deltas_that_are_known_already_change_nothing() {
-    let room = Room::new(id("c1"));
+    let room = Room::new(id("c1"), CharacterId::trusted("mara"));
     room.deliver(delta("r1", 4, " there"));
     room.deliver(delta("r1", 10, "!"));
     let partial =
@@ -197,7 +197,7 @@ fn what_was_heard_while_the_bus_was_read_counts() {
 
 #[test]
 fn a_reply_that_is_stored_already_is_not_under_way() {
-    let room = Room::new(id("c1"));
+    let room = Room::new(id("c1"), CharacterId::trusted("mara"));
     room.deliver(Arc::new(RoomEvent::MessageNew { message: message(2, Some("m1")) }.into()));
     room.open(2, Some(partial("r1", "m1", "Aye")), ConversationState::default());
     assert_eq!((said(&room), room.last_seq()), (None, 2));
