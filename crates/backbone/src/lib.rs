@@ -70,6 +70,12 @@ impl Backbone {
         Self { links: Some(links), ..Self::local(settings, ambient) }
     }
 
+    /// Whether lines and jobs are shared with other servers right now.
+    pub fn is_shared(&self) -> bool {
+        let answers = |link: &link::Link| link.passage() == link::Passage::Open;
+        self.links.as_ref().is_some_and(|links| answers(&links.main) && answers(&links.queue))
+    }
+
     /// Everything in this process. The recorder of metrics is installed before: counters that were made without one
     /// count for nobody.
     pub fn local(settings: &Settings, ambient: &Ambient) -> Self {

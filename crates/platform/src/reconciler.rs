@@ -2,6 +2,9 @@
 //!
 //! Due rows are compared with the lines, granted turns with their jobs; what is missing is added. Work that is under way
 //! is not touched, and work that is added twice loses its second claim.
+//!
+//! While the servers share their lines through Redis, one of them does this for all: the oldest that lives. A server
+//! that is alone, or cut off from Redis, does it for itself, if it answers messages.
 
 use crate::Platform;
 use crate::faults::hint;
@@ -22,8 +25,8 @@ const SWEEP_EVERY: u32 = 600;
 const KEEP: Duration = Duration::from_secs(3600);
 
 impl Platform {
-    /// Reconciles once a second until `stop`; the first time at once.
-    pub async fn reconcile(&self, stop: CancellationToken) {
+    /// Reconciles once a second until `stop`; the first time at once. `works`: messages are answered in this process.
+    pub async fn reconcile(&self, works: bool, stop: CancellationToken) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut round, mut after) = (0_u32, None);
@@ -34,10 +37,12 @@ impl Platform {
             }
             let moved = hint("take back turns", self.backbone.turns.expire().await);
             self.follow(moved).await;
-            if let Err(error) = self.add_missing(&mut after).await {
-                tracing::warn!(%error, "due work was not looked for");
+            if self.reconciles(works).await {
+                if let Err(error) = self.add_missing(&mut after).await {
+                    tracing::warn!(%error, "due work was not looked for");
+                }
+                self.add_missing_jobs().await;
             }
-            self.add_missing_jobs().await;
             round = round.wrapping_add(1);
             if round.is_multiple_of(SWEEP_EVERY)
                 && let Err(error) = self.store.sweep(KEEP).await
@@ -45,6 +50,14 @@ impl Platform {
                 tracing::warn!(%error, "the store was not swept");
             }
         }
+    }
+
+    async fn reconciles(&self, works: bool) -> bool {
+        if !self.backbone.is_shared() {
+            return works;
+        }
+        // Where the store does not answer there is nothing to compare with.
+        self.store.leads(&self.incarnation()).await.unwrap_or(false)
     }
 
     /// One batch of due rows a round, from where the last one ended: a long backlog never hides what is behind it.

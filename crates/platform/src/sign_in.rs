@@ -3,9 +3,11 @@
 use crate::accounts::{Registration, check_registration};
 use crate::faults::{OrRefuse, hint};
 use crate::{Platform, gate};
-use aim_backbone::limits::{Ask, Standing};
+use aim_backbone::limits::{Ask, Standing, Verdict};
 use aim_domain::error::Checks;
+use aim_domain::limits::Quota;
 use aim_domain::{Refusal, Role, Rule, Session, Tier, Timestamp, TokenHash, User};
+use aim_store::CountAttempt;
 
 /// Where somebody signs in from.
 #[derive(Clone, Debug, Default)]
@@ -71,8 +73,7 @@ impl Platform {
             let fits = self.passwords.verify(password.to_owned(), hash).await?;
             match found {
                 Some(found) if fits => {
-                    let cleared = self.backbone.limits.clear(Rule::Auth, &gate::login_subject(login)).await;
-                    hint("clear a login name's limit", cleared);
+                    self.forget_attempts(login).await;
                     self.begin_session(found.user, device).await
                 }
                 _ => Err(Refusal::unauthenticated("This login and password do not fit together.")),
@@ -86,7 +87,7 @@ impl Platform {
     async fn attempt(&self, asks: &[Ask], work: impl Future<Output = Result<SignedIn, Refusal>>) -> SignInReport {
         let (mut refused, mut standing) = (None, None::<Standing>);
         for ask in asks {
-            let verdict = match self.admit(std::slice::from_ref(ask)).await {
+            let verdict = match self.count_attempt(ask).await {
                 Ok(verdict) => verdict,
                 Err(refusal) => return refusal.into(),
             };
@@ -105,6 +106,34 @@ impl Platform {
             None => work.await,
         };
         SignInReport { standing, outcome }
+    }
+
+    /// The limiter refuses what it knows to be too much, without a commit. What it admits the store counts: a limiter that
+    /// lost its memory, or is one of many that cannot hear each other, never opens this rule.
+    async fn count_attempt(&self, ask: &Ask) -> Result<Verdict, Refusal> {
+        let hint = self.admit(std::slice::from_ref(ask)).await?;
+        if !hint.is_admitted() {
+            return Ok(hint);
+        }
+        let Ask { rule, subject, quota, .. } = ask;
+        let Quota { limit, window, block } = *quota;
+        let attempt = CountAttempt { subject: subject.clone(), limit, window, block };
+        let counted = self.store.count_attempt(attempt).await.or_refuse()?;
+        if !counted.admitted {
+            metrics::counter!("aim_rate_limited_total", "rule" => rule.as_str()).increment(1);
+        }
+        Ok(Verdict {
+            standings: vec![Standing { rule: *rule, limit, window, remaining: counted.remaining, reset: counted.wait }],
+            refused: (!counted.admitted).then_some((0, counted.wait)),
+        })
+    }
+
+    async fn forget_attempts(&self, login: &str) {
+        let subject = gate::login_subject(login);
+        hint("clear a login name's limit", self.backbone.limits.clear(Rule::Auth, &subject).await);
+        if let Err(error) = self.store.clear_attempts(&subject).await {
+            tracing::warn!(%error, "a login name's attempts were not cleared");
+        }
     }
 
     async fn begin_session(&self, user: User, device: &Device) -> Result<SignedIn, Refusal> {

@@ -128,9 +128,7 @@ pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> 
 
     let gateway = Gateway::new(platform.clone(), cookie_sign_in(platform.clone(), config.clone()));
     engine.keep(gateway.clone().run(engine.ended.clone()));
-    if config.workers.enabled {
-        engine.work().await?;
-    }
+    engine.work(config.workers.enabled).await?;
     let router = http::router(platform.clone(), config.clone(), engine.stopping.clone())
         .merge(gateway.router().layer(http::cors_layer(&config.http.allowed_origins)));
     let serving = tokio::spawn({
@@ -144,7 +142,7 @@ pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> 
 /// Starts a process that runs jobs and nothing else.
 pub async fn start_worker(config: &Config, ambient: &Ambient) -> anyhow::Result<Engine> {
     let mut engine = Engine::start(config, ambient).await?;
-    engine.work().await?;
+    engine.work(true).await?;
     tracing::info!(concurrency = config.workers.concurrency, "working");
     Ok(engine)
 }

@@ -62,11 +62,13 @@ impl Engine {
         Ok(Self { platform, worker: None, grace, stopping, ended, keeping })
     }
 
-    /// Begins to run jobs here.
-    pub async fn work(&mut self) -> anyhow::Result<()> {
-        self.worker = Some(self.platform.work_replies().await.context("the worker of ai-response did not start")?);
+    /// Begins to look for due work, and to run jobs here if this process `works`.
+    pub async fn work(&mut self, works: bool) -> anyhow::Result<()> {
+        if works {
+            self.worker = Some(self.platform.work_replies().await.context("the worker of ai-response did not start")?);
+        }
         let (platform, stopping) = (self.platform.clone(), self.stopping.clone());
-        self.keeping.spawn(async move { platform.reconcile(stopping).await });
+        self.keeping.spawn(async move { platform.reconcile(works, stopping).await });
         Ok(())
     }
 

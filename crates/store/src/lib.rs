@@ -8,6 +8,7 @@
 //! Leases and windows are judged by the store's own clock, never by a caller's.
 
 pub mod account;
+pub mod attempt;
 pub mod change;
 pub mod character;
 #[cfg(any(test, feature = "conformance"))]
@@ -18,6 +19,7 @@ pub mod reply;
 pub mod sqlite;
 
 pub use account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
+pub use attempt::{Attempts, CountAttempt};
 pub use change::Change;
 pub use character::{CharacterPage, CharacterQuery, SaveCharacter, Sort};
 pub use conversation::{
@@ -72,6 +74,12 @@ pub trait Store: Send + Sync + 'static {
     async fn revoke_session(&self, user: &UserId, session: &SessionId) -> Result<bool>;
     /// Ends every session of a user, but for `except`; answers how many. Writes a `Change::Session` each.
     async fn revoke_sessions(&self, user: &UserId, except: Option<&SessionId>) -> Result<u64>;
+
+    /// Counts an attempt to sign in, unless it is one too many in its window or comes during a block, which the first one
+    /// too many starts.
+    async fn count_attempt(&self, attempt: CountAttempt) -> Result<Attempts>;
+    /// Forgets a subject's attempts and its block.
+    async fn clear_attempts(&self, subject: &str) -> Result<()>;
 
     // Characters
 
@@ -143,10 +151,12 @@ pub trait Store: Send + Sync + 'static {
     async fn end_lease(&self, server: &Incarnation) -> Result<()>;
     /// The number of servers whose lease lives.
     async fn live_servers(&self) -> Result<u64>;
+    /// Whether this server has the lowest id among those that live: it does what one of them is enough for.
+    async fn leads(&self, server: &Incarnation) -> Result<bool>;
     /// The changes after `cursor`, oldest first, each with its own cursor.
     async fn changes(&self, cursor: i64, limit: u32) -> Result<Vec<(i64, Change)>>;
     /// The cursor of the newest change; 0 when there is none.
     async fn last_change(&self) -> Result<i64>;
-    /// Removes what is older than `keep`: changes, ended leases, sessions that are over. Answers how many rows.
+    /// Removes what is older than `keep`: changes, ended leases, sessions that are over, attempts to sign in. Answers how many rows.
     async fn sweep(&self, keep: Duration) -> Result<u64>;
 }

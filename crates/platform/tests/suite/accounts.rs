@@ -1,7 +1,7 @@
 //! Accounts, and who may see what.
 
 use crate::world::{PASSWORD, World, code, settings};
-use aim_domain::{Code, Role, Tier};
+use aim_domain::{Code, Role, RuleSet, Tier};
 use aim_platform::{Device, Registration, Settings};
 use aim_store::MessageQuery;
 use std::time::Duration;
@@ -76,4 +76,25 @@ async fn demo_characters_are_saved_once_and_left_as_they_are() {
     assert_eq!(server.platform.seed_demo(demo()).await.unwrap(), 0);
     server.platform.store.delete_character(&"mara".parse().unwrap()).await.unwrap();
     assert_eq!(server.platform.seed_demo(demo()).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn attempts_to_sign_in_are_counted_though_the_limiter_forgets() {
+    let world = World::new().await;
+    let strict = || Settings { rules: RuleSet::default(), ..settings() };
+    let (one, other) = (world.idle(strict()).await, world.idle(strict()).await);
+    one.platform.create_user(form("ann"), Tier::Free, Role::User).await.unwrap();
+    // Two servers whose limiters know nothing of each other, as when their Redis is away.
+    for n in 0..5 {
+        let (server, device) = (if n % 2 == 0 { &one } else { &other }, Device::default());
+        let report = server.platform.login("ann", "wrong wrong", &device).await;
+        assert_eq!(report.standing.unwrap().remaining, 4 - n);
+        assert_eq!(code(report.outcome), Code::Unauthenticated);
+    }
+    for server in [&one, &other] {
+        let report = server.platform.login("ann", PASSWORD, &Device::default()).await;
+        assert_eq!(code(report.outcome), Code::RateLimited);
+    }
+    world.clock.advance(Duration::from_secs(901));
+    one.platform.login("ann", PASSWORD, &Device::default()).await.outcome.unwrap();
 }

@@ -66,6 +66,8 @@ flaky! {
     sessions(user: &UserId) -> Vec<Session>;
     revoke_session(user: &UserId, session: &SessionId) -> bool;
     revoke_sessions(user: &UserId, except: Option<&SessionId>) -> u64;
+    count_attempt(attempt: CountAttempt) -> Attempts;
+    clear_attempts(subject: &str) -> ();
     create_character(character: Character) -> SaveCharacter;
     character(id: &CharacterId) -> Option<Character>;
     update_character(character: Character) -> SaveCharacter;
@@ -94,6 +96,7 @@ flaky! {
     renew_lease(server: &Incarnation, lease: Duration) -> bool;
     end_lease(server: &Incarnation) -> ();
     live_servers() -> u64;
+    leads(server: &Incarnation) -> bool;
     changes(cursor: i64, limit: u32) -> Vec<(i64, Change)>;
     last_change() -> i64;
     sweep(keep: Duration) -> u64;

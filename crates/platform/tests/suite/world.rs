@@ -173,7 +173,7 @@ impl Server {
 
     pub fn reconcile(&mut self) {
         let (platform, stop) = (self.platform.clone(), self.stop.clone());
-        self.tasks.spawn(async move { platform.reconcile(stop).await });
+        self.tasks.spawn(async move { platform.reconcile(true, stop).await });
     }
 
     pub async fn person(&self, name: &str) -> Person {

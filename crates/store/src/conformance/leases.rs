@@ -30,6 +30,21 @@ pub async fn a_lapsed_lease_is_not_renewed(world: World) {
     assert!(store.renew_lease(&next, LEASE).await.unwrap());
 }
 
+pub async fn the_oldest_living_server_leads(world: World) {
+    let store = &world.store;
+    let old = world.server().await;
+    world.tick();
+    let young = world.server().await;
+    assert!(store.leads(&old).await.unwrap() && !store.leads(&young).await.unwrap());
+    world.clock.advance(LEASE / 2);
+    assert!(store.renew_lease(&young, LEASE).await.unwrap());
+    world.clock.advance(LEASE / 2);
+    assert!(!store.leads(&old).await.unwrap(), "its lease is over");
+    assert!(store.leads(&young).await.unwrap());
+    store.end_lease(&young).await.unwrap();
+    assert!(!store.leads(&young).await.unwrap());
+}
+
 pub async fn nobody_claims_without_a_lease(world: World) {
     let (_, _, conversation) = world.pair().await;
     world.send(&conversation, "hello").await;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
 
 pub mod accounts;
+pub mod attempts;
 pub mod characters;
 pub mod claims;
 pub mod conversations;
@@ -29,6 +30,12 @@ macro_rules! store_conformance {
                 a_member_is_its_user_as_it_is_now,
                 a_deleted_user_leaves_nothing_private,
                 a_shared_conversation_survives_a_member_and_not_its_owner
+            ];
+            attempts: [
+                exactly_the_limit_of_attempts_is_admitted_in_a_window,
+                an_attempt_too_many_starts_a_block_that_is_not_lengthened,
+                cleared_attempts_count_no_more,
+                attempts_at_once_from_two_stores_are_exact
             ];
             characters: [
                 a_character_is_stored_as_said,
@@ -82,6 +89,7 @@ macro_rules! store_conformance {
             leases: [
                 a_lease_lives_while_it_is_renewed,
                 a_lapsed_lease_is_not_renewed,
+                the_oldest_living_server_leads,
                 nobody_claims_without_a_lease,
                 a_dead_holders_claim_is_free,
                 an_ended_lease_gives_back_what_it_holds,

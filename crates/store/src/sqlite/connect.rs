@@ -11,7 +11,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// In order; one that was released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_initial.sql"),
+    include_str!("../../migrations/sqlite/0002_sign_in_attempts.sql"),
+];
 
 /// Prepared statements that a connection keeps; more than there are.
 const STATEMENTS: usize = 160;

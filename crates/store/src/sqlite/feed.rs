@@ -48,6 +48,12 @@ pub(super) fn sweep(db: &Db, keep: Duration) -> Result<(u64, bool)> {
         limits,
     )?;
     let servers = db.run("DELETE FROM servers WHERE lease_until < ?1", [before])?;
+    let attempts = db.run(
+        "DELETE FROM sign_in_attempts WHERE (subject, seq) IN (SELECT subject, seq FROM sign_in_attempts WHERE at < ?1 ORDER BY at LIMIT ?2)",
+        limits,
+    )?;
+    let blocks = db.run("DELETE FROM sign_in_blocks WHERE blocked_until < ?1", [before])?;
     let full = SWEPT_AT_ONCE as usize;
-    Ok(((changes + sessions + servers) as u64, changes == full || sessions == full))
+    let swept = changes + sessions + servers + attempts + blocks;
+    Ok((swept as u64, [changes, sessions, attempts].contains(&full)))
 }

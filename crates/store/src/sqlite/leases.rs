@@ -38,3 +38,9 @@ pub(super) fn lives(db: &Db, server: &Incarnation) -> Result<bool> {
 pub(super) fn living(db: &Db) -> Result<u64> {
     Ok(db.number("SELECT count(*) FROM servers WHERE lease_until > ?1", [db.now.0])?.unsigned_abs())
 }
+
+pub(super) fn leads(db: &Db, server: &Incarnation) -> Result<bool> {
+    let first = db
+        .one("SELECT min(id) FROM servers WHERE lease_until > ?1", [db.now.0], |row| row.get::<_, Option<String>>(0))?;
+    Ok(first.flatten().as_deref() == Some(server.as_str()))
+}

@@ -5,6 +5,7 @@
 //! once as such, so neither decides on what the other is about to change.
 
 mod accounts;
+mod attempts;
 mod characters;
 mod connect;
 mod conversations;
@@ -24,9 +25,9 @@ mod writer;
 
 use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
 use crate::{
-    Cancel, Change, CharacterPage, CharacterQuery, Claim, ClaimReply, Claimed, CommitReply, Committed,
-    ConversationItem, ConversationPage, Due, EndReply, Ended, MessagePage, MessageQuery, ModelTokens, OpenConversation,
-    Result, SaveCharacter, SendMessage, Sent, Store, StoreError,
+    Attempts, Cancel, Change, CharacterPage, CharacterQuery, Claim, ClaimReply, Claimed, CommitReply, Committed,
+    ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage, MessageQuery, ModelTokens,
+    OpenConversation, Result, SaveCharacter, SendMessage, Sent, Store, StoreError,
 };
 use aim_domain::{
     Ambient, Author, Character, CharacterId, Conversation, ConversationId, Incarnation, Member, Message, MessageId,
@@ -180,6 +181,15 @@ impl Store for SqliteStore {
         self.write(move |db| sessions::revoke_all(db, &user, except.as_ref())).await
     }
 
+    async fn count_attempt(&self, attempt: CountAttempt) -> Result<Attempts> {
+        self.write(move |db| attempts::count(db, &attempt)).await
+    }
+
+    async fn clear_attempts(&self, subject: &str) -> Result<()> {
+        let subject = subject.to_owned();
+        self.write(move |db| attempts::clear(db, &subject)).await
+    }
+
     async fn create_character(&self, character: Character) -> Result<SaveCharacter> {
         self.write(move |db| characters::create(db, &character)).await
     }
@@ -319,6 +329,11 @@ impl Store for SqliteStore {
 
     async fn live_servers(&self) -> Result<u64> {
         self.read(leases::living).await
+    }
+
+    async fn leads(&self, server: &Incarnation) -> Result<bool> {
+        let server = server.clone();
+        self.read(move |db| leases::leads(db, &server)).await
     }
 
     async fn changes(&self, cursor: i64, limit: u32) -> Result<Vec<(i64, Change)>> {
