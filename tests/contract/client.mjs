@@ -30,6 +30,7 @@ export async function eventually(what, check, ms = 10_000) {
 export class Person {
   sockets = [];
 
+  /** `server`: where calls go, its `url`, and where the next socket goes, `socketUrl()`. */
   constructor(server, user, token) {
     Object.assign(this, { server, user, token, id: user.id });
   }
@@ -74,7 +75,7 @@ export class Person {
 
   /** A connected socket; it has joined the conversations given. */
   async socket({ join = [], ...options } = {}) {
-    const socket = new Socket(this.server.url, { auth: { token: this.token }, ...options });
+    const socket = new Socket(this.server.socketUrl(), { auth: { token: this.token }, ...options });
     this.sockets.push(socket);
     await socket.connected;
     for (const conversation of join) await socket.join(conversation);

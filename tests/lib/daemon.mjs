@@ -18,9 +18,12 @@ process.on('exit', () => { for (const daemon of open) daemon.abandon(); });
 for (const [name, code] of [['SIGINT', 130], ['SIGTERM', 143]]) process.once(name, () => process.exit(code));
 
 export class Daemon {
+  /** How it ended without being told to: an exit code or a signal. */
+  fallen;
   #child;
   #log = [];
   #lease;
+  #told = false;
 
   /** `account` as whom it runs: `{uid, gid}`, or nothing for oneself. */
   constructor(name, account) {
@@ -45,19 +48,24 @@ export class Daemon {
     return this.#log.join('');
   }
 
+  /** What it says, as it says it. */
+  heard(text) {
+    this.#log = [...this.#log, text].slice(-500);
+  }
+
   /** Starts `words`, and waits until `ready` resolves; it rejects with the log when the process ends before. */
-  async run(words, ready) {
-    const child = spawn(words[0], words.slice(1), { ...this.account, cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const output of [child.stdout, child.stderr]) {
-      output.setEncoding('utf8').on('data', (text) => { this.#log = [...this.#log, text].slice(-500); });
-    }
+  async run(words, ready, env = process.env) {
+    const child = spawn(words[0], words.slice(1), { ...this.account, env, cwd: this.folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const output of [child.stdout, child.stderr]) output.setEncoding('utf8').on('data', (text) => this.heard(text));
     let failure;
     child.once('error', (error) => { failure = error; });
     child.once('exit', (code, signal) => {
       failure ??= new Error(`it ended with ${code ?? signal}`);
+      if (!this.#told) this.fallen = code ?? signal;
       if (this.#child === child) this.#child = undefined;
     });
     this.#child = child;
+    this.#told = false;
     const deadline = Date.now() + patience;
     while (!failure && Date.now() < deadline) {
       try {
@@ -82,12 +90,23 @@ export class Daemon {
     const child = this.#child;
     if (!child?.pid) return;
     const exited = once(child, 'exit');
+    this.#told = true;
     // Halted first, so that none starts another while they are counted.
     await this.stop();
     const pids = await this.pids();
     for (const pid of pids) signal(pid, 'SIGKILL');
     if (child.exitCode === null && child.signalCode === null) await exited;
     await Promise.all(pids.map((pid) => until(pid, dead)));
+  }
+
+  /** Asks it to end (SIGTERM), and answers how it did. */
+  async end() {
+    const child = this.#child;
+    const exited = once(child, 'exit');
+    this.#told = true;
+    child.kill('SIGTERM');
+    const [code, how] = await exited;
+    return code ?? how;
   }
 
   /** Halts it (SIGSTOP): connections stay open, new ones are accepted by the kernel, nothing is answered. */
@@ -111,6 +130,12 @@ export class Daemon {
     open.delete(this);
     this.#lease?.release();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** The test's own process need not wait for it; it goes when that ends. */
+  unref() {
+    const child = this.#child;
+    for (const one of [child, child?.stdout, child?.stderr]) one?.unref();
   }
 
   /** The test's own process ends. */

@@ -93,6 +93,18 @@ test('a stopped Redis is silent and then does what it was told', async (t) => {
   await eventually('the answer', () => client.heard === ':1\r\n');
 });
 
+test('what ended by itself is told from what was ended', async (t) => {
+  const redis = await Redis.start();
+  t.after(() => redis.close());
+  await redis.restart();
+  assert.equal(await redis.end(), 0);
+  assert.equal(redis.fallen, undefined);
+  await redis.restart();
+  process.kill(redis.pid, 'SIGKILL');
+  await eventually('the fall', () => redis.fallen === 'SIGKILL');
+  assert.equal(redis.pid, undefined);
+});
+
 test('PostgreSQL keeps what was committed, also when it is killed', async (t) => {
   const postgres = await Postgres.start();
   t.after(() => postgres.close());
@@ -179,10 +191,15 @@ test('replies are held back and delivered in order, and are one exchange', async
   t.after(() => redis.close());
   const proxy = await proxyBefore(t, redis.port);
   const client = await dial(proxy.port);
+  const recording = proxy.record();
   for (let n = 1; n <= 5; n += 1) {
     await says(client, 'PING\r\n', '+PONG\r\n');
     assert.equal(proxy.exchanges, n);
   }
+  await says(await dial(proxy.port), 'ECHO a\r\n', '$1\r\na\r\n');
+  assert.deepEqual(recording.exchanges.map(({ connection, text }) => [connection, text]), [
+    ...Array.from({ length: 5 }, () => [1, 'PING\r\n']), [2, 'ECHO a\r\n'],
+  ]);
   proxy.holdReplies();
   client.heard = '';
   for (let n = 0; n < 3; n += 1) {
@@ -193,7 +210,8 @@ test('replies are held back and delivered in order, and are one exchange', async
   assert.equal(client.heard, '');
   proxy.releaseReplies();
   await eventually('the replies', () => client.heard === ':1\r\n:2\r\n:3\r\n');
-  assert.equal(proxy.exchanges, 6);
+  assert.equal(proxy.exchanges, 7);
+  assert.equal(recording.exchanges.at(-1).text, 'INCR n\r\n'.repeat(3));
 });
 
 test('flapping goes on until healed', async (t) => {

@@ -87,6 +87,17 @@ export class Postgres extends Daemon {
     return [this.pid, ...children.split(' ').filter(Boolean).map(Number)];
   }
 
+  abandon() {
+    // Those that serve a connection would go on writing into the folder for a moment.
+    try {
+      const children = this.pid ? readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8') : '';
+      for (const pid of [this.pid, ...children.split(' ').filter(Boolean).map(Number)]) process.kill(pid, 'SIGKILL');
+    } catch {
+      // Gone meanwhile.
+    }
+    super.abandon();
+  }
+
   get #data() {
     return path.join(this.folder, 'data');
   }

@@ -16,6 +16,7 @@ export class Proxy {
   #link = 'open';
   #delayMs = 0;
   #holding = false;
+  #recordings = new Set();
   #lines = new Set();
   #server;
   #lease;
@@ -86,6 +87,13 @@ export class Proxy {
     timers.next = setTimeout(turn, upMs, false);
   }
 
+  /** From now on, what clients say, an entry an exchange: `{connection, at, text}`, the connection's number counted from 1. */
+  record() {
+    const recording = { exchanges: [], stop: () => { this.#recordings.delete(recording); } };
+    this.#recordings.add(recording);
+    return recording;
+  }
+
   /** All is as it was at first: open, without delay, nothing held. */
   async heal() {
     this.#decide('open');
@@ -132,11 +140,19 @@ export class Proxy {
       return;
     }
     this.connections += 1;
+    const connection = this.connections;
     const line = new Line(client, () => connect({ host: '127.0.0.1', port: this.target, allowHalfOpen: true, noDelay: true }), {
       link: () => this.#link,
       due: () => performance.now() + this.#delayMs,
       mayPass: (replying) => this.#link === 'open' && !(replying && this.#holding),
-      exchanged: () => { this.exchanges += 1; },
+      said: (bytes, turned) => {
+        if (turned) this.exchanges += 1;
+        for (const { exchanges } of this.#recordings) {
+          const underWay = turned ? undefined : exchanges.findLast((one) => one.connection === connection);
+          if (underWay) underWay.text += bytes.toString('latin1');
+          else exchanges.push({ connection, at: performance.now(), text: bytes.toString('latin1') });
+        }
+      },
       gone: () => this.#lines.delete(line),
     });
     this.#lines.add(line);
@@ -157,8 +173,8 @@ class Line {
     this.dial = dial;
     this.network = network;
     this.#asking = new Queue(client, network, false, this);
-    client.on('data', () => {
-      if (this.#turned) network.exchanged();
+    client.on('data', (bytes) => {
+      network.said(bytes, this.#turned);
       this.#turned = false;
     });
   }

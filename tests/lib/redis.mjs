@@ -5,16 +5,19 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Daemon } from './daemon.mjs';
+import { leasePort } from './ports.mjs';
 
 const run = promisify(execFile);
 const missing = 'redis-server and redis-cli are needed; on Debian: apt-get install redis-server';
 
 export class Redis extends Daemon {
+  #bus;
+
   /**
    * A running server. `persistent`: what is written outlives `kill` and `restart`. `password`: nobody comes in without
-   * it. `config`: more lines of `redis.conf` by name.
+   * it. `cluster`: it is to be a node of one, and needs a second port. `config`: more lines of `redis.conf` by name.
    */
-  static async start({ persistent = false, password, config = {} } = {}) {
+  static async start({ persistent = false, password, cluster = false, config = {} } = {}) {
     const redis = new Redis('redis');
     redis.password = password;
     redis.lines = {
@@ -27,8 +30,18 @@ export class Redis extends Daemon {
       ...config,
     };
     await redis.lease();
+    if (cluster) {
+      redis.#bus = await leasePort();
+      redis.busPort = redis.#bus.number;
+      redis.lines['cluster-port'] = redis.busPort;
+    }
     await redis.restart();
     return redis;
+  }
+
+  async close() {
+    await super.close();
+    this.#bus?.release();
   }
 
   /** `redis://[:password@]127.0.0.1:PORT` */
