@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, mkdtempSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -31,12 +31,16 @@ async function sharedPostgres() {
 let databases = 0;
 
 let logs;
-/** Where processes write what they say; it is left behind, for whoever reads why a test failed. */
+/** Where processes write what they say; it is left behind when a test fails. */
 function logFolder() {
-  logs ??= process.env.FLEET_LOGS ?? mkdtempSync(path.join(tmpdir(), 'aim-fleet-logs-'));
-  mkdirSync(logs, { recursive: true });
+  logs ??= mkdtempSync(path.join(tmpdir(), 'aim-fleet-logs-'));
   return logs;
 }
+process.on('exit', (code) => {
+  if (!logs) return;
+  if (code === 0) rmSync(logs, { recursive: true, force: true });
+  else console.error(`what the processes said is in ${logs}`);
+});
 
 /** One `aim serve` or `aim worker`. */
 export class Process extends Daemon {
@@ -67,6 +71,7 @@ export class Process extends Daemon {
 
   /** Starts it, for the first time or again, on the same port. */
   async start() {
+    if (!existsSync(binary)) throw new Error(`${binary} is missing; build it with: cargo build -p aim-server`);
     this.#said = '';
     await this.run([binary, this.verb], async () => {
       if (this.verb === 'worker') return assert.match(this.#said, /"working"/);
@@ -191,6 +196,15 @@ export class Fleet {
   /** Runs one statement in the fleet's database. */
   query(sql) {
     return this.postgres.query(sql, this.database);
+  }
+
+  /** Whether the queue `ai-response` knows a job of this id, finished or not. */
+  async knowsJob(id) {
+    if (this.redis) return (await this.redis.command('EXISTS', `aim:ai-response:${id}`)) === '1';
+    const answers = await Promise.all((await this.cluster.serving()).map((node) => (
+      node.command('EXISTS', `{aim}:ai-response:${id}`).catch(() => 'elsewhere')
+    )));
+    return answers.includes('1');
   }
 
   /** That every process still runs, or was ended by the test. */

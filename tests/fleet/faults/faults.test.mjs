@@ -1,0 +1,80 @@
+// One thing breaks while more than 200 messages are under way, and is mended: nothing is lost, nothing is done twice, and
+// nobody waits long. FAULTS=all runs every case of `cases.mjs`, else the few that are part of every run.
+
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../../contract/client.mjs';
+import { Fleet } from '../fleet.mjs';
+import { cases } from './cases.mjs';
+import { Probes, percentile } from './probes.mjs';
+import * as promises from './promises.mjs';
+import { Traffic } from './traffic.mjs';
+
+/** Messages under way when it breaks, at the least. */
+const inFlight = 200;
+/** From then on the breaker is taken to be open. */
+const openedAfterMs = 1_000;
+
+const chosen = process.env.FAULTS ?? 'small';
+const wanted = cases.filter(({ name, small }) => (chosen === 'small' ? small : chosen === 'all' || name.includes(chosen)));
+assert.ok(wanted.length > 0, `FAULTS=${chosen} is the name of no case`);
+
+const rows = [];
+after(() => {
+  const columns = ['case', 'messages', 'answered', 'model calls', 'usual', 'added until open', 'added after', 'meanwhile answered', 'all back'];
+  const lines = [columns, ...rows];
+  const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
+  console.log('times in ms');
+  for (const line of lines) console.log(line.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  '));
+});
+
+const figure = (ms) => (ms === undefined ? '-' : ms.toFixed(1));
+
+for (const { name, fleet: options, breaks, lastsMs, mends, cut, measured } of wanted) {
+  test(name, async (t) => {
+    const fleet = await Fleet.start(options);
+    t.after(() => fleet.close());
+    // A character gives some three replies a second, and all of them together not so many that they slow each other.
+    fleet.model.plan = { ...fleet.model.plan, chunks: 6, firstMs: 60, delayMs: 50 };
+    const traffic = await Traffic.begin(fleet);
+    t.after(() => traffic.close());
+    const watch = await promises.Watch.begin(traffic);
+    await watch.serversMeet();
+
+    await traffic.burst(320);
+    traffic.trickle(100);
+    const probes = Probes.begin(fleet.servers, traffic.people[0]);
+    const began = performance.now();
+    await sleep(2_000);
+    assert.ok(traffic.inFlight() >= inFlight, `only ${traffic.inFlight()} messages are under way`);
+
+    const [fault, faultAt] = [performance.now(), Date.now()];
+    await breaks(fleet);
+    const meanwhile = lastsMs > 0 ? await promises.answersGoOn(watch) : undefined;
+    await sleep(lastsMs - (performance.now() - fault));
+    // What was asked just before it is mended may be answered after.
+    const healing = performance.now() - 200;
+    await mends(fleet);
+    const healed = performance.now();
+    const back = await promises.allIsBack(watch, healed);
+    await probes.stop();
+    await traffic.stop();
+    const found = await promises.quiet(traffic);
+
+    const row = [name, traffic.sent.length, [...found.values()].flat().length / 2, fleet.model.calls.length].map(String);
+    const usual = percentile(probes.between(began, fault, fleet.servers), 0.5);
+    const times = { began, fault, opened: fault + openedAfterMs, healed: healing, servers: measured?.(fleet) };
+    const added = measured ? promises.losingRedisAddsLittle(probes, times) : {};
+    rows.push([...row, ...[usual, added.until, added.after, meanwhile, back].map(figure)]);
+
+    promises.everyMessageIsStoredAndAnsweredOnce(found);
+    promises.theModelIsPaidOnce(traffic, cut ? faultAt : undefined);
+    promises.nothingWasRefused(traffic);
+    await promises.usageIsExact(traffic);
+    await promises.sessionsAreKept(traffic);
+    await promises.everythingIsHeardOnce(traffic, found);
+    fleet.assertNobodyFell();
+    await eventually('health', async () => (await Promise.all(fleet.servers.map((one) => one.health()))).every(({ status }) => status === 'ok'));
+  });
+}

@@ -1,0 +1,54 @@
+// How long requests take, at each server, before and while something breaks.
+
+import { Agent, get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** One request that needs Redis for its rate limit and its cached profile: `{at, ms, status}`. */
+function ask(url, headers, agent) {
+  const at = performance.now();
+  return new Promise((done) => {
+    const request = get(url, { agent, headers }, (response) => {
+      response.resume();
+      response.on('end', () => done({ at, ms: performance.now() - at, status: response.statusCode }));
+    });
+    request.on('error', (error) => done({ at, ms: performance.now() - at, status: error.code }));
+  });
+}
+
+export class Probes {
+  samples = [];
+  #going = true;
+
+  /** `lanes` requests at a time at each server, one after the other with a short pause in between. */
+  static begin(servers, person, { lanes = 2, pauseMs = 20 } = {}) {
+    const probes = new Probes();
+    const agent = new Agent({ keepAlive: true });
+    const lane = async (server) => {
+      while (probes.#going) {
+        const sample = await ask(`${server.url}/api/users/${person.id}`, { authorization: `Bearer ${person.token}` }, agent);
+        probes.samples.push({ server, ...sample });
+        await sleep(pauseMs);
+      }
+    };
+    probes.done = Promise.all(servers.flatMap((server) => Array.from({ length: lanes }, () => lane(server))));
+    probes.agent = agent;
+    return probes;
+  }
+
+  async stop() {
+    this.#going = false;
+    await this.done;
+    this.agent.destroy();
+  }
+
+  /** Those that began in that time, at those servers. */
+  between(start, end, servers) {
+    return this.samples.filter(({ at, server }) => at >= start && at < end && servers.includes(server));
+  }
+}
+
+/** The part `share` of all are at most this long; 0 of nothing. */
+export function percentile(samples, share) {
+  const sorted = samples.map(({ ms }) => ms).toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
