@@ -11,11 +11,14 @@ use crate::faults::hint;
 use crate::jobs::ai_response;
 use aim_backbone::turns::Turn;
 use aim_store::{Due, StoreError};
+use futures::future::join_all;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const PACE: Duration = Duration::from_secs(1);
 const BATCH: u32 = 1_000;
+/// Questions to the lines that share a round trip.
+const SIDE_BY_SIDE: usize = 100;
 /// A turn that nobody has looked after for so long is compared with its job. Each look renews it, so of many servers one
 /// looks.
 const QUIET: Duration = Duration::from_secs(2);
@@ -64,11 +67,22 @@ impl Platform {
     async fn add_missing(&self, after: &mut Option<aim_domain::MessageId>) -> Result<(), StoreError> {
         let due = self.store.due_replies(after.as_ref(), BATCH).await?;
         *after = if due.len() < BATCH as usize { None } else { due.last().map(|last| last.message.clone()) };
-        for Due { conversation, character, message, attempt, premium } in due {
-            let turn = Turn { conversation, character, message, attempt, premium };
-            if !self.backbone.turns.knows(&turn).await.unwrap_or(false) {
-                metrics::counter!("aim_reconciled_total", "what" => "turn").increment(1);
-                self.enter_turn(turn).await;
+        let turn = |Due { conversation, character, message, attempt, premium }| Turn {
+            conversation,
+            character,
+            message,
+            attempt,
+            premium,
+        };
+        let turns: Vec<Turn> = due.into_iter().map(turn).collect();
+        for some in turns.chunks(SIDE_BY_SIDE) {
+            let known = join_all(some.iter().map(|turn| self.backbone.turns.knows(turn))).await;
+            for (turn, known) in some.iter().zip(known) {
+                // What cannot be told is asked again in the next round.
+                if known.is_ok_and(|known| !known) {
+                    metrics::counter!("aim_reconciled_total", "what" => "turn").increment(1);
+                    self.enter_turn(turn.clone()).await;
+                }
             }
         }
         Ok(())
