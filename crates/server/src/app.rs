@@ -18,9 +18,6 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// Values kept near, over all cache families.
-const CACHE_CAPACITY: u64 = 100_000;
-
 /// Opens the database of the configuration, in its latest form.
 pub fn open_store(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Store>> {
     let path = config.database_path();
@@ -58,7 +55,7 @@ pub fn backbone_settings(config: &Config) -> BackboneSettings {
     let replies_per_character = config.ai.replies_per_character.max(1);
     BackboneSettings {
         short_cache: config.is_development(),
-        cache_capacity: CACHE_CAPACITY,
+        cache_capacity: config.cache.entries,
         turns: turns::Settings { replies_per_character, ..Default::default() },
     }
 }

@@ -26,6 +26,7 @@ pub struct Config {
     pub data: Data,
     pub database: Database,
     pub redis: Redis,
+    pub cache: Cache,
     pub queue: Queue,
     pub media: Media,
     pub ai: Ai,
@@ -145,6 +146,12 @@ impl Redis {
             queue_prefix: queue.prefix.clone(),
         })
     }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    pub entries: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
