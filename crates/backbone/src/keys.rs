@@ -65,6 +65,11 @@ impl Names {
         format!("{}session:{}", self.prefix, self.tagged(token.as_str()))
     }
 
+    /// The hashes of a user's sessions. A hash holds no colon, so this is no session's name.
+    pub fn user_sessions(&self, user: &UserId) -> String {
+        format!("{}session:user:{user}", self.prefix)
+    }
+
     /// `part` of one character's turn-taking.
     pub fn turn(&self, character: &CharacterId, part: &str) -> String {
         format!("{}turn:{}:{part}", self.prefix, self.tagged(character.as_str()))

@@ -79,6 +79,7 @@ impl Backbone {
     /// Everything in this process. The recorder of metrics is installed before: counters that were made without one
     /// count for nobody.
     pub fn local(settings: &Settings, ambient: &Ambient) -> Self {
+        let fleet = Fleet::default();
         Self {
             cache: cache::Cache::new(Arc::new(cache::local::LocalCache::new(settings, ambient))),
             usage: Arc::new(usage::local::LocalUsage::new(ambient)),
@@ -86,8 +87,8 @@ impl Backbone {
             queue: Arc::new(queue::local::LocalQueue::new(ambient)),
             bus: Arc::new(bus::local::LocalBus::new()),
             turns: Arc::new(turns::local::LocalTurns::new(settings.turns, ambient)),
-            sessions: Arc::new(sessions::local::LocalSessions::new(ambient)),
-            fleet: Fleet::default(),
+            sessions: Arc::new(sessions::local::LocalSessions::new(ambient, &fleet)),
+            fleet,
             links: None,
         }
     }

@@ -66,7 +66,7 @@ mod sessions {
 
     async fn open() -> Bench<dyn Sessions> {
         let (ambient, clock) = ambient();
-        Bench::manual(Arc::new(LocalSessions::new(&ambient)), clock)
+        Bench::manual(Arc::new(LocalSessions::new(&ambient, &crate::Fleet::default())), clock)
     }
 
     crate::sessions_promises!(open);

@@ -56,6 +56,11 @@ fn jitter() -> f64 {
     0.5 + (RandomState::new().hash_one(0_u8) % 1_000) as f64 / 2_000.0
 }
 
+/// A number that no earlier epoch had; never 0.
+pub(super) fn fresh_epoch() -> u64 {
+    RandomState::new().hash_one(0_u8).max(1)
+}
+
 async fn connect(inner: &Arc<Inner>) -> Result<Generation, RedisError> {
     let primary = inner.dialer.dial(Role::Primary, None).await?;
     let lagging = if inner.settings.read_from_replicas && inner.dialer.has_replicas() {
@@ -127,11 +132,17 @@ fn lost(inner: &Arc<Inner>, generation: Generation) {
     *inner.wires.lock() = None;
 }
 
-/// Answers whether writes pass. A quiet link that is open is asked with a PING alone.
+/// Answers whether writes pass. A link that is open is asked for the epoch alone, which somebody may have ended, or
+/// flushed with everything else.
 async fn probe(inner: &Arc<Inner>, passage: Passage) -> Result<bool, Failure> {
     let Some(wires) = inner.wires.lock().clone() else { return Err(Failure::Lost) };
     if passage == Passage::Open {
-        let _: Value = ask(wires.primary, &redis::cmd("PING")).await?;
+        let get = redis::cmd("HGET").arg(inner.epoch_key()).arg("epoch").to_owned();
+        match ask::<Option<u64>>(wires.primary, &get).await? {
+            Some(epoch) => inner.epoch.store(epoch, Ordering::Release),
+            None if learn_epoch(inner).await => {}
+            None => return Err(Failure::Timeout),
+        }
         return Ok(true);
     }
     let key = format!("{}probe", inner.settings.prefix);
@@ -175,9 +186,8 @@ async fn learn_epoch(inner: &Arc<Inner>) -> bool {
         Err(Failure::Lost) => String::new(),
         Err(_) => return false,
     };
-    let fresh = RandomState::new().hash_one(&identity).max(1);
-    let key = format!("{}epoch", inner.settings.prefix);
-    let call = EPOCH.call(&[key]).arg(&identity).arg(fresh.to_string());
+    let fresh = fresh_epoch();
+    let call = EPOCH.call(&[inner.epoch_key()]).arg(&identity).arg(fresh.to_string());
     let mut wire = wires.primary;
     let answer = tokio::time::timeout(BUDGET, async {
         match wire.req_packed_command(&call.by_hash()).await.and_then(Value::extract_error) {

@@ -123,6 +123,17 @@ impl Link {
         self.inner.epoch.load(Ordering::Acquire)
     }
 
+    /// Begins another epoch, for a capability that can no longer say which of its values are stale. Other servers learn of
+    /// it within a second.
+    pub async fn begin_epoch(&self) -> Result<(), Fault> {
+        let fresh = keeper::fresh_epoch();
+        let mut set = redis::cmd("HSET");
+        set.arg(self.inner.epoch_key()).arg("epoch").arg(fresh);
+        self.client("link").query::<()>(Need::Write, &set).await?;
+        self.inner.epoch.store(fresh, Ordering::Release);
+        Ok(())
+    }
+
     /// For one capability's backend.
     pub fn client(&self, capability: &'static str) -> Client {
         let calls =
@@ -310,6 +321,10 @@ impl Client {
 }
 
 impl Inner {
+    fn epoch_key(&self) -> String {
+        format!("{}epoch", self.settings.prefix)
+    }
+
     fn fail(&self, generation: Generation, failure: Failure) {
         if self.breaker.lock().failed(generation, failure, Instant::now()) {
             tracing::warn!(redis = self.use_, ?failure, "Redis is away: going on without it");

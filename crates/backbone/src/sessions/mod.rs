@@ -1,9 +1,11 @@
 //! Who a token belongs to, by the token's hash.
 //!
 //! In an outage: sessions are read from the store and kept in this process; revocation travels by the store's change
-//! feed. On recovery what was revoked stays revoked: a load that began before a revocation is not kept.
+//! feed. On recovery what was revoked stays revoked: a load that began before a revocation is not kept, and what Redis did
+//! not hear is delivered before anything is read from it.
 
 pub mod local;
+pub mod redis;
 
 use crate::Fault;
 use aim_domain::{Member, TokenHash, UserId};
@@ -12,7 +14,12 @@ use std::sync::Arc;
 
 /// Taken before the store is read, given back with what was read: tells whether anything was revoked in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadMark(pub u64);
+pub struct LoadMark {
+    /// How many drops there had been.
+    pub drops: u64,
+    /// Up to where this server had taken in the change feed: what the store says from here on is not older.
+    pub position: i64,
+}
 
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
