@@ -146,7 +146,7 @@ impl Sessions for RedisSessions {
     async fn drop_session(&self, token: &TokenHash) -> Result<(), Fault> {
         self.shared.near.drop_session(token).await?;
         if let Err(fault) = self.shared.mark_dropped(std::slice::from_ref(token)).await {
-            self.missed(&fault, |undelivered| drop(undelivered.tokens.insert(token.clone())));
+            self.missed(&fault, |undelivered| undelivered.tokens.extend([token.clone()]));
         }
         Ok(())
     }
@@ -154,7 +154,7 @@ impl Sessions for RedisSessions {
     async fn drop_user(&self, user: &UserId) -> Result<(), Fault> {
         self.shared.near.drop_user(user).await?;
         if let Err(fault) = self.shared.drop_sessions_of(user).await {
-            self.missed(&fault, |undelivered| drop(undelivered.users.insert(user.clone())));
+            self.missed(&fault, |undelivered| undelivered.users.extend([user.clone()]));
         }
         Ok(())
     }
