@@ -135,6 +135,15 @@ impl RedisBuilder {
         self.login.as_ref().map(|(user, password)| format!("{user}:{password}@")).unwrap_or_default()
     }
 
+    /// The same for the address of a socket.
+    pub(super) fn query(&self) -> String {
+        match &self.login {
+            None => String::new(),
+            Some((user, password)) if user.is_empty() => format!("?pass={password}"),
+            Some((user, password)) => format!("?user={user}&pass={password}"),
+        }
+    }
+
     /// As whom replicas and sentinels, and the tests themselves, come in.
     pub(crate) fn operator(&self) -> Option<(&str, &str)> {
         let (user, password) = self.login.as_ref()?;

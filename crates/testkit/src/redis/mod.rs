@@ -55,11 +55,10 @@ impl RedisServer {
 
     /// `redis://[user:password@]127.0.0.1:PORT` (with TLS `rediss://`), or `unix:///PATH`.
     pub fn url(&self) -> String {
-        match &self.settings.login {
-            _ if !self.settings.unix => self.url_at(self.address()),
-            None => format!("unix://{}", self.socket().display()),
-            Some((user, password)) => format!("unix://{}?user={user}&pass={password}", self.socket().display()),
+        if !self.settings.unix {
+            return self.url_at(self.address());
         }
+        format!("unix://{}{}", self.socket().display(), self.settings.query())
     }
 
     /// The same by another address: that of a proxy before it.

@@ -148,6 +148,8 @@ async fn one_on_a_socket_listens_on_no_port() {
     let mut client = Connection::unix(Path::new(&path)).await.unwrap();
     assert_eq!(client.call(&["PING"]).await.unwrap().text(), "PONG");
     assert!(Connection::tcp(server.address()).await.is_err());
+    let server = RedisServer::builder().unix_socket().password("secret").start().await.unwrap();
+    assert!(server.url().ends_with("?pass=secret"));
 }
 
 #[tokio::test]
