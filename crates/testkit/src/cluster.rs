@@ -116,14 +116,17 @@ impl RedisCluster {
     }
 
     /// Waits until all nodes that run (those killed or stopped aside) are content and agree, all slots are served by nodes that run, and replicas
-    /// have caught up with their masters.
+    /// have all that was written to their masters.
     pub async fn settled(&self) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while !self.is_settled().await.unwrap_or(false) {
-            patience(deadline, "the cluster does not settle")?;
+        loop {
+            match self.is_settled().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => patience(deadline, "the cluster does not settle")?,
+                Err(error) => patience(deadline, &format!("the cluster does not settle: {error}"))?,
+            }
             sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
     }
 
     async fn is_settled(&self) -> io::Result<bool> {
@@ -132,9 +135,7 @@ impl RedisCluster {
         let mut views = HashSet::new();
         for node in &running {
             let info = node.command(&["CLUSTER", "INFO"]).await?.text();
-            let replication = node.command(&["INFO", "replication"]).await?.text();
-            let following = replication.contains("role:master") || replication.contains("master_link_status:up");
-            if !info.contains("cluster_state:ok") || !following {
+            if !info.contains("cluster_state:ok") {
                 return Ok(false);
             }
             let ranges = ranges(node).await?;
@@ -145,6 +146,12 @@ impl RedisCluster {
             }
             let masters: Vec<_> = ranges.iter().filter_map(|range| range.ports.first().copied()).collect();
             if !masters.iter().all(|port| ports.contains(port)) {
+                return Ok(false);
+            }
+            // Each master answers for its replicas, one after the other.
+            let own = ranges.iter().find(|range| range.ports.first() == Some(&node.port()));
+            let replicas = own.map_or(0, |own| own.ports[1..].iter().filter(|port| ports.contains(port)).count());
+            if !node.has_replicated_to(replicas).await? {
                 return Ok(false);
             }
             views.insert(masters);

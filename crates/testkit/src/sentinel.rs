@@ -120,14 +120,17 @@ impl RedisSentinel {
     }
 
     /// Waits until the sentinels that run know all there are and agree on a master that runs, and all other servers
-    /// that run follow it and have caught up.
+    /// that run follow it and have all that was written to it.
     pub async fn settled(&self) -> io::Result<()> {
         let deadline = Instant::now() + PATIENCE;
-        while !self.is_settled().await.unwrap_or(false) {
-            patience(deadline, "the sentinels do not settle")?;
+        loop {
+            match self.is_settled().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => patience(deadline, "the sentinels do not settle")?,
+                Err(error) => patience(deadline, &format!("the sentinels do not settle: {error}"))?,
+            }
             sleep(Duration::from_millis(10)).await;
         }
-        Ok(())
     }
 
     async fn is_settled(&self) -> io::Result<bool> {
@@ -140,21 +143,23 @@ impl RedisSentinel {
                 return Ok(false);
             }
         }
+        let [named] = named.into_iter().collect::<Vec<_>>()[..] else { return Ok(false) };
+        let mut master = None;
+        let mut replicas = 0;
         for server in self.servers.iter().filter(|server| server.is_running()) {
             let role = server.command(&["ROLE"]).await?.texts();
-            let well = match role.first().map(String::as_str) {
-                Some("master") => named.contains(&server.port()),
-                _ => {
-                    role.get(2).is_some_and(|port| named.iter().any(|named| named.to_string() == *port))
-                        && role.get(3).is_some_and(|state| state == "connected")
-                }
-            };
-            if !well {
-                return Ok(false);
+            let follows =
+                role.get(2) == Some(&named.to_string()) && role.get(3).is_some_and(|state| state == "connected");
+            match server.port() == named {
+                true if role.first().is_some_and(|role| role == "master") => master = Some(server),
+                false if follows => replicas += 1,
+                _ => return Ok(false),
             }
         }
-        let master = self.servers.iter().find(|server| named.contains(&server.port()));
-        Ok(named.len() == 1 && master.is_some_and(RedisServer::is_running))
+        match master {
+            Some(master) => master.has_replicated_to(replicas).await,
+            None => Ok(false),
+        }
     }
 
     async fn named_by(&self, sentinel: &RedisServer) -> io::Result<&RedisServer> {

@@ -156,15 +156,34 @@ impl RedisServer {
         self.signal(Signal::CONT)
     }
 
-    /// Runs one command on a connection of its own, past any proxy; a refusal is an error with the server's text.
-    pub async fn command<T: AsRef<[u8]>>(&self, words: &[T]) -> io::Result<Reply> {
+    /// A connection past any proxy, with all rights: for what needs the same one twice, such as `WAIT` after a write.
+    pub async fn connect(&self) -> io::Result<Connection> {
         let mut connection = Connection::unix(&self.socket()).await?;
         match self.settings.operator() {
             Some(("", password)) => connection.call(&["AUTH", password]).await?,
             Some((user, password)) => connection.call(&["AUTH", user, password]).await?,
             None => Reply::Nil,
         };
-        connection.call(words).await
+        Ok(connection)
+    }
+
+    /// Runs one command on such a connection of its own; a refusal is an error with the server's text.
+    pub async fn command<T: AsRef<[u8]>>(&self, words: &[T]) -> io::Result<Reply> {
+        self.connect().await?.call(words).await
+    }
+
+    /// Whether so many replicas have all that this master was told so far.
+    pub(crate) async fn has_replicated_to(&self, replicas: usize) -> io::Result<bool> {
+        if replicas == 0 {
+            return Ok(true);
+        }
+        let mut connection = self.connect().await?;
+        let role = connection.call(&["ROLE"]).await?;
+        // A master that has sent nothing would be content with replicas that cannot hear it yet.
+        let sent = role.list().get(1).and_then(Reply::number).unwrap_or(0) > 0;
+        // Counts from the last command of the same connection.
+        let have = connection.call(&["WAIT", &replicas.to_string(), "1000"]).await?.number().unwrap_or(0);
+        Ok(sent && usize::try_from(have).is_ok_and(|have| have >= replicas))
     }
 
     /// Forgets all keys.

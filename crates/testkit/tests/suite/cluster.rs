@@ -24,12 +24,18 @@ async fn three_masters_with_replicas_form_and_replace_whom_they_lose() {
     let (one, two) = (cluster.master_of("{room}:1").await.unwrap(), cluster.master_of("{room}:2").await.unwrap());
     assert_eq!(one.port(), two.port());
 
+    let keys = ["a", "b", "c", "d", "{room}:1"];
+    cluster.settled().await.unwrap();
     let start = Instant::now();
     let lost = cluster.kill_master(0).await.unwrap();
     assert_eq!(lost.port(), cluster.nodes()[0].port());
     cluster.settled().await.unwrap();
     let replaced = start.elapsed();
     assert_eq!(cluster.masters().await.unwrap()[0].port(), cluster.nodes()[3].port());
+    for key in keys {
+        let master = cluster.master_of(key).await.unwrap();
+        assert_eq!(master.command(&["GET", key]).await.unwrap().text(), "1", "a replica has what its master had");
+    }
     every_part_serves(&cluster, "2").await;
 
     lost.restart().await.unwrap();

@@ -13,7 +13,7 @@ async fn a_lost_master_is_replaced_and_comes_back_as_a_replica() {
     let first = redis.master().await.unwrap();
     assert_eq!(first.port(), redis.servers()[0].port());
     first.command(&["SET", "a", "1"]).await.unwrap();
-    first.command(&["WAIT", "2", "5000"]).await.unwrap();
+    redis.settled().await.unwrap();
 
     let start = Instant::now();
     let lost = redis.kill_master().await.unwrap();
