@@ -1,10 +1,11 @@
 //! Copies of the store's usage rows: they refuse early and show instantly. The store's own row decides in the commit of
 //! the message, so a copy that is missing or old costs a read, never a message too many.
 //!
-//! In an outage: copies in this process. On recovery copies are replaced as rows change; an older version never
-//! overwrites a newer one.
+//! In an outage: there are none, the store is read. On recovery those that Redis did not hear of are deleted before any
+//! is read again; an older version never overwrites a newer one.
 
 pub mod local;
+pub mod redis;
 
 use crate::Fault;
 use aim_domain::{CharacterId, UsageCount, UserId};
