@@ -14,7 +14,7 @@ mod settings;
 mod wire;
 
 pub use breaker::{Need, Passage};
-pub use budget::{BUDGET, one_budget};
+pub use budget::{BUDGET, one_budget, with_budget};
 pub use health::{Health, Memory, Replication};
 pub use script::{Call, Script};
 pub use settings::{BadAddress, Settings, TlsFiles, check};
