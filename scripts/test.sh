@@ -8,6 +8,20 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 export AIM_BIN=$target/debug/aim
 export AIM_AI__LOCAL__MODEL_PATH=$PWD/models/demo.gguf
 
+# One PostgreSQL for the workspace's tests, each with a database of its own. It ends when its standard input does.
+coproc postgres { exec scripts/postgres.sh fsync=off; }
+postgres_pid=$postgres_PID
+end_postgres() {
+  exec {postgres[1]}>&-
+  wait "$postgres_pid" || true
+}
+trap end_postgres EXIT
+read -r AIM_TEST_POSTGRES_URL <&"${postgres[0]}" || {
+  echo "PostgreSQL, which the tests need, did not start: see above" >&2
+  exit 1
+}
+export AIM_TEST_POSTGRES_URL
+
 # Tests and binary in one build: built apart, Cargo resolves their features differently and compiles much of it twice.
 build() { cargo build --workspace --locked --features local-model --bins --tests; }
 

@@ -4,6 +4,7 @@
 
 mod chaos_proxy;
 mod cluster;
+mod postgres;
 mod redis;
 mod sentinel;
 mod tls;
