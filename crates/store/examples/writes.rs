@@ -1,8 +1,9 @@
-//! What the SQLite store does in a second, and what it costs:
-//! `cargo run --release -p aim-store --example writes [SECONDS] [PART]`, where `PART` picks the measurements whose names hold it.
+//! What a store does in a second, and what it costs:
+//! `cargo run --release -p aim-store --example writes [SECONDS] [STORE] [PART]`, where `STORE` is `sqlite`, `postgres` (a server
+//! is started for it) or the URL of an empty PostgreSQL database, and `PART` picks the measurements whose names hold it.
 //!
-//! 64 clients, each with a conversation of its own, on a fresh file with `synchronous = FULL`. CPU is the whole process's,
-//! the clients' and the runtime's share included.
+//! 64 clients, each with a conversation of its own, on a fresh database that waits for the disk. CPU is the whole process's, the
+//! clients' and the runtime's share included; a PostgreSQL's own is not.
 
 #![allow(
     clippy::print_stdout,
@@ -15,11 +16,13 @@ use aim_domain::{
     Ambient, Character, CharacterId, Conversation, Incarnation, Kind, MessageId, Role, Session, Tier, TokenHash, User,
     Username, Visibility,
 };
+use aim_store::postgres::{PostgresOptions, PostgresStore};
 use aim_store::sqlite::{SqliteOptions, SqliteStore};
 use aim_store::{
     ClaimReply, Claimed, CommitReply, Committed, CreateUser, MessageQuery, NewReply, NewUser, OpenConversation,
     SendMessage, Sent, Store,
 };
+use aim_testkit::PostgresServer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -48,7 +51,9 @@ impl Client {
             tier: Tier::Premium,
             role: Role::User,
         };
-        let CreateUser::Created(user) = store.create_user(new).await.unwrap() else { panic!("the file is not fresh") };
+        let CreateUser::Created(user) = store.create_user(new).await.unwrap() else {
+            panic!("the database is not fresh")
+        };
         let now = ambient.now();
         let token = TokenHash::of(&format!("token {n}"));
         let session = Session {
@@ -149,7 +154,7 @@ where
     A: Fn(Client) -> F + Clone + Send + 'static,
     F: Future<Output = ()> + Send,
 {
-    if std::env::args().nth(2).is_some_and(|part| !what.contains(&part)) {
+    if std::env::args().nth(3).is_some_and(|part| !what.contains(&part)) {
         return;
     }
     let (done, slowest) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -191,8 +196,17 @@ async fn run() {
     let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(5);
     let folder = tempfile::tempdir().unwrap();
     let ambient = Ambient::system();
-    let store: Arc<dyn Store> =
-        SqliteStore::open(folder.path().join("aim.db"), SqliteOptions::default(), ambient.clone()).unwrap();
+    let wanted = std::env::args().nth(2).unwrap_or_else(|| "sqlite".into());
+    let mut own = None;
+    let store: Arc<dyn Store> = if wanted == "sqlite" {
+        SqliteStore::open(folder.path().join("aim.db"), SqliteOptions::default(), ambient.clone()).unwrap()
+    } else {
+        let url = match wanted.as_str() {
+            "postgres" => own.insert(PostgresServer::start().await.unwrap()).url(),
+            _ => wanted,
+        };
+        PostgresStore::open(&url, PostgresOptions::default(), ambient.clone()).await.unwrap()
+    };
     let server: Incarnation = ambient.id();
     store.renew_lease(&server, LONG).await.unwrap();
     let mut clients = Vec::new();
@@ -230,6 +244,7 @@ async fn run() {
     })
     .await;
     store.close().await;
-    let bytes = std::fs::metadata(folder.path().join("aim.db")).map_or(0, |file| file.len());
-    println!("the file has {} MB", bytes >> 20);
+    if let Ok(file) = std::fs::metadata(folder.path().join("aim.db")) {
+        println!("the file has {} MB", file.len() >> 20);
+    }
 }

@@ -2,6 +2,11 @@
 
 use aim_domain::{Character, UserId};
 
+/// What a search for text looks at.
+pub(crate) fn searched(character: &Character) -> String {
+    format!("{}\n{}\n{}", character.name, character.description, character.tags.join("\n")).to_lowercase()
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum SaveCharacter {
     Saved(Box<Character>),
@@ -19,6 +24,29 @@ pub enum Sort {
     Popular,
     /// By name, without case.
     Name,
+}
+
+/// How a list is sorted in SQL: its column, its direction, and where a page of it starts.
+pub(crate) struct Order {
+    /// In cursors.
+    pub name: &'static str,
+    pub column: &'static str,
+    pub direction: &'static str,
+    pub further: &'static str,
+}
+
+impl Sort {
+    pub(crate) fn order(self) -> Order {
+        let (name, column) = match self {
+            Self::New => ("new", "created_at"),
+            Self::Popular => ("popular", "conversations"),
+            Self::Name => ("name", "name_key"),
+        };
+        match self {
+            Self::New | Self::Popular => Order { name, column, direction: "DESC", further: "<" },
+            Self::Name => Order { name, column, direction: "ASC", further: ">" },
+        }
+    }
 }
 
 /// Lists what `viewer` may see: public characters and his own.

@@ -14,7 +14,9 @@ pub mod character;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod conversation;
+mod cursor;
 pub mod error;
+pub mod postgres;
 pub mod reply;
 pub mod sqlite;
 
@@ -157,6 +159,11 @@ pub trait Store: Send + Sync + 'static {
     async fn changes(&self, cursor: i64, limit: u32) -> Result<Vec<(i64, Change)>>;
     /// The cursor of the newest change; 0 when there is none.
     async fn last_change(&self) -> Result<i64>;
+    /// Returns once the feed may have grown since it returned last; a hint for the one who reads the feed, who looks without
+    /// it every now and then. A store that hears of nothing never returns.
+    async fn changed(&self) {
+        std::future::pending().await
+    }
     /// Removes what is older than `keep`: changes, ended leases, sessions that are over, attempts to sign in. Answers how many rows.
     async fn sweep(&self, keep: Duration) -> Result<u64>;
 }

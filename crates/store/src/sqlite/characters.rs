@@ -1,10 +1,10 @@
 //! Characters, and lists of those that someone may see.
 
-use super::cursor;
 use super::db::Db;
 use super::feed;
 use super::rows::{self, CHARACTER, Columns, json};
-use crate::{Change, CharacterPage, CharacterQuery, Result, SaveCharacter, Sort};
+use crate::character::{Order, searched};
+use crate::{Change, CharacterPage, CharacterQuery, Result, SaveCharacter, Sort, cursor};
 use aim_domain::{Character, CharacterId};
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
@@ -42,11 +42,6 @@ pub(super) fn create(db: &Db, character: &Character) -> Result<SaveCharacter> {
     // Another server may keep the id as one that there is not.
     feed::write(db, &Change::Character { id: character.id.clone() })?;
     Ok(SaveCharacter::Saved(Box::new(character.clone())))
-}
-
-/// What a search for text looks at.
-fn searched(character: &Character) -> String {
-    format!("{}\n{}\n{}", character.name, character.description, character.tags.join("\n")).to_lowercase()
 }
 
 fn store_tags(db: &Db, character: &Character) -> Result<()> {
@@ -117,31 +112,10 @@ pub(super) fn delete(db: &Db, id: &CharacterId) -> Result<bool> {
     Ok(true)
 }
 
-/// How a list is sorted: its column, its direction, and where a page of it starts.
-struct Order {
-    /// In cursors.
-    name: &'static str,
-    column: &'static str,
-    direction: &'static str,
-    further: &'static str,
-}
-
-fn order(sort: Sort) -> Order {
-    let (name, column) = match sort {
-        Sort::New => ("new", "created_at"),
-        Sort::Popular => ("popular", "conversations"),
-        Sort::Name => ("name", "name_key"),
-    };
-    match sort {
-        Sort::New | Sort::Popular => Order { name, column, direction: "DESC", further: "<" },
-        Sort::Name => Order { name, column, direction: "ASC", further: ">" },
-    }
-}
-
 /// Public ones from the index of their order, one's own private ones beside them, and the first of both. A text is
 /// looked for in every character on the way; full-text search is for large libraries.
 pub(super) fn list(db: &Db, query: &CharacterQuery) -> Result<CharacterPage> {
-    let Order { name, column, direction, further } = order(query.sort);
+    let Order { name, column, direction, further } = query.sort.order();
     let mut params: Vec<Value> = vec![query.viewer.as_str().to_owned().into(), (i64::from(query.limit) + 1).into()];
     let mut wanted = String::new();
     let mut want = |clause: &dyn Fn(usize) -> String, value: Value| {

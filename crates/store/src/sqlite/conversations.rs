@@ -1,10 +1,9 @@
 //! Conversations and who is in them.
 
-use super::cursor;
 use super::db::Db;
 use super::rows::{self, Columns, ITEM_TABLES, int, item_columns};
 use super::{feed, messages};
-use crate::{Change, ConversationItem, ConversationPage, OpenConversation, Result, StoreError};
+use crate::{Change, ConversationItem, ConversationPage, OpenConversation, Result, StoreError, cursor};
 use aim_domain::{Author, ConversationId, Kind, Message, UserId};
 use rusqlite::params;
 

@@ -10,7 +10,6 @@ mod characters;
 mod connect;
 mod conversations;
 mod counts;
-mod cursor;
 mod db;
 mod feed;
 mod leases;

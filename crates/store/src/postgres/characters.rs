@@ -1,0 +1,191 @@
+//! Characters, and lists of those that someone may see.
+
+use super::db::{Db, Postgres, Tried, plain, sql};
+use super::pool::Query;
+use super::rows::{self, CHARACTER, json};
+use crate::character::{Order, searched};
+use crate::{Change, CharacterPage, CharacterQuery, SaveCharacter, Sort, cursor};
+use aim_domain::{Character, CharacterId};
+
+pub(super) async fn create(pg: &Postgres, character: &Character) -> Tried<SaveCharacter> {
+    let character = without_nul(character);
+    let mut db = pg.begin().await?;
+    let insert = sql("INSERT INTO characters (id, visibility, revision, updated_at, name_key, name, avatar_url, tags,
+             search, description, personality, scenario, greeting, example_dialogue, system_prompt, owner_id, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING");
+    let insert = bind(insert, &character)?
+        .bind(character.owner_id.as_ref().map(|owner| owner.as_str()))
+        .bind(character.created_at.0);
+    if db.run(insert).await? == 0 {
+        return Ok(SaveCharacter::IdTaken);
+    }
+    store_tags(&mut db, &character).await?;
+    // Another server may keep the id as one that there is not.
+    db.tell(&Change::Character { id: character.id.clone() })?;
+    db.commit().await?;
+    Ok(SaveCharacter::Saved(Box::new(character)))
+}
+
+/// `$1` to `$15`.
+fn bind<'q>(query: Query<'q>, character: &Character) -> Tried<Query<'q>> {
+    Ok(query
+        .bind(character.id.as_str().to_owned())
+        .bind(character.visibility.as_str())
+        .bind(character.revision)
+        .bind(character.updated_at.0)
+        .bind(character.name.to_lowercase())
+        .bind(character.name.clone())
+        .bind(character.avatar_url.clone())
+        .bind(json(&character.tags)?)
+        .bind(searched(character))
+        .bind(character.description.clone())
+        .bind(character.personality.clone())
+        .bind(character.scenario.clone())
+        .bind(character.greeting.clone())
+        .bind(character.example_dialogue.clone())
+        .bind(character.system_prompt.clone()))
+}
+
+/// As it is stored.
+fn without_nul(character: &Character) -> Character {
+    let mut character = character.clone();
+    let texts = [
+        &mut character.name,
+        &mut character.description,
+        &mut character.personality,
+        &mut character.scenario,
+        &mut character.greeting,
+        &mut character.example_dialogue,
+        &mut character.system_prompt,
+    ];
+    for text in texts.into_iter().chain(&mut character.tags).chain(&mut character.avatar_url) {
+        if text.contains('\0') {
+            *text = plain(text).into_owned();
+        }
+    }
+    character
+}
+
+async fn store_tags(db: &mut Db, character: &Character) -> Tried<()> {
+    let id = character.id.as_str();
+    let tags: Vec<String> = character.tags.iter().map(|tag| tag.to_lowercase()).collect();
+    forget_tags(db, &character.id).await?;
+    let insert = sql("INSERT INTO character_tags (tag, character)
+         SELECT DISTINCT t.tag, ch.key FROM unnest($2) t (tag), characters ch WHERE ch.id = $1")
+    .bind(id)
+    .bind(tags);
+    db.run(insert).await.map(drop)
+}
+
+async fn forget_tags(db: &mut Db, id: &CharacterId) -> Tried<()> {
+    let delete = sql("DELETE FROM character_tags WHERE character = (SELECT key FROM characters WHERE id = $1)");
+    db.run(delete.bind(id.as_str())).await.map(drop)
+}
+
+pub(super) async fn get(db: &mut Db, id: &CharacterId) -> Tried<Option<Character>> {
+    let text = format!("SELECT {CHARACTER} FROM characters ch WHERE ch.id = $1 AND ch.deleted_at IS NULL");
+    db.one(sql(text).bind(id.as_str()), rows::character).await
+}
+
+/// Its owner and the time it was made stay as they are.
+pub(super) async fn update(pg: &Postgres, character: &Character) -> Tried<SaveCharacter> {
+    let character = without_nul(character);
+    let id = character.id.as_str();
+    let mut db = pg.begin().await?;
+    let lock = sql("SELECT revision FROM characters WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE").bind(id);
+    let Some(revision) = db.one(lock, |c| c.int()).await? else { return Ok(SaveCharacter::NotFound) };
+    if revision + 1 != character.revision {
+        return Ok(SaveCharacter::Stale);
+    }
+    let update = sql(format!(
+        "UPDATE characters ch SET visibility = $2, revision = $3, updated_at = $4, name_key = $5, name = $6, avatar_url = $7,
+             tags = $8, search = $9, description = $10, personality = $11, scenario = $12, greeting = $13,
+             example_dialogue = $14, system_prompt = $15
+         WHERE ch.id = $1 RETURNING {CHARACTER}"
+    ));
+    let saved = db.one(bind(update, &character)?, rows::character).await?;
+    store_tags(&mut db, &character).await?;
+    db.tell(&Change::Character { id: character.id.clone() })?;
+    db.commit().await?;
+    Ok(saved.map_or(SaveCharacter::NotFound, |saved| SaveCharacter::Saved(Box::new(saved))))
+}
+
+pub(super) async fn delete(pg: &Postgres, id: &CharacterId) -> Tried<bool> {
+    let mut db = pg.begin().await?;
+    let update = sql("UPDATE characters SET deleted_at = aim_now($2), revision = revision + 1
+         WHERE id = $1 AND deleted_at IS NULL")
+    .bind(id.as_str())
+    .bind(db.now);
+    if db.run(update).await? == 0 {
+        return Ok(false);
+    }
+    forget_tags(&mut db, id).await?;
+    db.tell(&Change::Character { id: id.clone() })?;
+    db.commit().await?;
+    Ok(true)
+}
+
+/// A parameter of a list.
+enum Value {
+    Text(String),
+    Number(i64),
+}
+
+/// Public ones from the index of their order, one's own private ones beside them, and the first of both. A text is
+/// looked for in every character on the way; full-text search is for large libraries.
+pub(super) async fn list(db: &mut Db, query: &CharacterQuery) -> Tried<CharacterPage> {
+    let Order { name, column, direction, further } = query.sort.order();
+    let mut params = vec![Value::Text(query.viewer.as_str().to_owned()), Value::Number(i64::from(query.limit) + 1)];
+    let mut wanted = String::new();
+    let mut want = |clause: &dyn Fn(usize) -> String, value: Value| {
+        params.push(value);
+        wanted.push_str(&format!(" AND {}", clause(params.len())));
+    };
+    let start = query.cursor.as_deref().and_then(|cursor| match query.sort {
+        Sort::Name => cursor::text(cursor, name).map(|(key, id)| (Value::Text(plain(&key).into_owned()), id)),
+        Sort::New | Sort::Popular => cursor::number(cursor, name).map(|(key, id)| (Value::Number(key), id)),
+    });
+    if let Some((key, id)) = start {
+        want(&|n| format!("ch.{column} {further}= ${n}"), key);
+        let id = plain(&id).into_owned();
+        want(&|n| format!("(ch.{column} {further} ${} OR ch.id {further} ${n})", n - 1), Value::Text(id));
+    }
+    if let Some(tag) = &query.tag {
+        let tag = plain(tag.trim()).to_lowercase();
+        let clause = |n| format!("ch.key IN (SELECT t.character FROM character_tags t WHERE t.tag = ${n})");
+        want(&clause, Value::Text(tag));
+    }
+    let text = query.text.as_ref().map(|text| plain(text.trim()).to_lowercase());
+    if let Some(text) = text.filter(|text| !text.is_empty()) {
+        want(&|n| format!("strpos(ch.search, ${n}) > 0"), Value::Text(text));
+    }
+    let part = |seen: &str| {
+        format!(
+            "(SELECT ch.{column}::text, ch.{column} AS sorted_by, {CHARACTER} FROM characters ch
+             WHERE {seen} AND ch.deleted_at IS NULL{wanted}
+             ORDER BY ch.{column} {direction}, ch.id {direction} LIMIT $2)"
+        )
+    };
+    let text = format!(
+        "{} UNION ALL {} ORDER BY sorted_by {direction}, id {direction} LIMIT $2",
+        part("ch.visibility = 'public'"),
+        part("ch.owner_id = $1 AND ch.visibility = 'private'")
+    );
+    let bound = params.into_iter().fold(sql(text), |query, value| match value {
+        Value::Text(text) => query.bind(text),
+        Value::Number(number) => query.bind(number),
+    });
+    let mut found = db
+        .all(bound, |c| {
+            let sorted_by = c.string()?;
+            c.skip(1);
+            Ok((sorted_by, rows::character(c)?))
+        })
+        .await?;
+    let limit = query.limit as usize;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more);
+    let next_cursor = last.map(|(sorted_by, last)| cursor::make(name, last.id.as_str(), sorted_by));
+    Ok(CharacterPage { items: found.into_iter().map(|(_, character)| character).collect(), next_cursor })
+}

@@ -1,0 +1,122 @@
+//! From a URL to a database in this binary's form: the settings of a connection, and the migrations.
+//!
+//! `aim_migrations` has a row for each migration that a database has had. Each runs in one transaction under an advisory
+//! lock, so that many servers may start at once, and a crash in the middle leaves what was before. Servers of the version before go
+//! on working meanwhile and afterwards. So a migration only adds: tables, indexes, columns with a default or null, functions.
+//! What a server of the version before reads, writes or calls keeps its name, its columns and its meaning; a function that
+//! changes gets a new name, and the old one goes a version later. A migration takes no lock for long: it gives up and
+//! is tried again at the next start.
+
+use super::PostgresOptions;
+use super::faults::Fault;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
+
+/// In order; one that was released never changes.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_initial.sql")];
+
+/// Which advisory lock the migrations take; those of characters have one number, this has two.
+const MIGRATING: &str = "SELECT pg_advisory_xact_lock(1634299246, 1)";
+
+/// Prepared statements that a connection keeps; more than there are.
+const STATEMENTS: usize = 200;
+
+/// Where a database starts beside the server, it is waited for this long.
+const STARTING: Duration = Duration::from_secs(10);
+
+/// What a URL says. It is not repeated in errors: it may hold a password.
+pub(super) fn address(url: &str) -> Result<PgConnectOptions, Fault> {
+    let options = PgConnectOptions::from_str(url).map_err(|error| {
+        Fault::Failed(match error {
+            sqlx::Error::Configuration(error) => format!("the database's URL cannot be read: {error}"),
+            _ => "the database's URL cannot be read".to_owned(),
+        })
+    })?;
+    let name = options.get_application_name().unwrap_or("aim").to_owned();
+    Ok(options.application_name(&name).statement_cache_capacity(STATEMENTS))
+}
+
+/// The settings of a connection. Plans stay what they are, and use the indexes from the first row on: a server that started on an
+/// empty database would otherwise go on reading tables from end to end.
+pub(super) async fn prepare(connection: &mut PgConnection, options: &PostgresOptions) -> Result<(), sqlx::Error> {
+    let settings = format!(
+        "SET statement_timeout = {0}; SET idle_in_transaction_session_timeout = {0};
+         SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_min_messages = error",
+        options.statement_timeout.as_millis()
+    );
+    sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await?;
+    Ok(())
+}
+
+/// Brings the schema up to date, once the database is there.
+pub(super) async fn migrate(address: &PgConnectOptions, options: &PostgresOptions) -> Result<(), Fault> {
+    let begun = Instant::now();
+    let mut connection = loop {
+        let fault = match timeout(options.connect_timeout, address.clone().disable_statement_logging().connect()).await
+        {
+            Ok(Ok(connection)) => break connection,
+            Ok(Err(sqlx::Error::Io(error))) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                Fault::Unavailable(error.to_string())
+            }
+            Ok(Err(error)) => match Fault::from(error) {
+                fault @ Fault::Unavailable(_) => fault,
+                other => return Err(other),
+            },
+            Err(_) => return Err(Fault::silent("connecting", options.connect_timeout)),
+        };
+        if begun.elapsed() > STARTING {
+            return Err(fault);
+        }
+        sleep(Duration::from_millis(250)).await;
+    };
+    while step(&mut connection, MIGRATIONS).await? {}
+    // Who came for this alone has it; a connection that is not closed well is closed by the other side.
+    let _ = connection.close().await;
+    Ok(())
+}
+
+/// One migration; false when there is none left to do.
+async fn step(connection: &mut PgConnection, migrations: &[&'static str]) -> Result<bool, Fault> {
+    // Without a lock, and without the right to change the schema, which a server in service need not have.
+    if done(connection).await? == migrations.len() {
+        return Ok(false);
+    }
+    let mut transaction = connection.begin().await?;
+    // Another server's migrations, and this one's work, may take their time.
+    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").execute(&mut *transaction).await?;
+    sqlx::raw_sql(MIGRATING).execute(&mut *transaction).await?;
+    let done = done(&mut transaction).await?;
+    if done > migrations.len() {
+        return Err(Fault::Failed(format!(
+            "the database is of a newer version ({done}) than this program knows ({}): start the newer program",
+            migrations.len()
+        )));
+    }
+    let Some(migration) = migrations.get(done) else { return Ok(false) };
+    sqlx::raw_sql(
+        "SET LOCAL lock_timeout = '5s';
+         CREATE TABLE IF NOT EXISTS aim_migrations (version integer PRIMARY KEY, done_at timestamptz NOT NULL)",
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+    sqlx::query("INSERT INTO aim_migrations VALUES ($1, now())")
+        .bind(i32::try_from(done + 1).unwrap_or(i32::MAX))
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    tracing::info!(version = done + 1, "the database was migrated");
+    Ok(true)
+}
+
+async fn done(connection: &mut PgConnection) -> Result<usize, Fault> {
+    let there = sqlx::query("SELECT to_regclass('aim_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    if !there.try_get::<bool, _>(0)? {
+        return Ok(0);
+    }
+    let newest = sqlx::query("SELECT coalesce(max(version), 0) FROM aim_migrations").fetch_one(connection).await?;
+    Ok(usize::try_from(newest.try_get::<i32, _>(0)?).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,181 @@
+//! Conversations and who is in them.
+
+use super::db::{Db, Postgres, Tried, plain, sql};
+use super::faults::Fault;
+use super::rows::{self, ITEM_TABLES, int, item_columns};
+use crate::{Change, ConversationItem, ConversationPage, OpenConversation, cursor};
+use aim_domain::{ConversationId, UserId};
+
+pub(super) async fn open(pg: &Postgres, open: &OpenConversation) -> Tried<(ConversationItem, bool)> {
+    let mut db = pg.take().await?;
+    let mut found = of_pair(&mut db, open).await?;
+    // Released, or as many that open at once as there are connections would wait for each other.
+    drop(db);
+    if found.is_none() {
+        create(pg, open).await?;
+        found = of_pair(&mut pg.take().await?, open).await?;
+    }
+    // Made, and gone again. Who asks again makes it anew.
+    let item = found.ok_or_else(|| Fault::Unavailable("a conversation that was just opened is not there".into()))?;
+    let made = item.conversation.id == open.id;
+    Ok((item, made))
+}
+
+async fn of_pair(db: &mut Db, open: &OpenConversation) -> Tried<Option<ConversationItem>> {
+    let text = format!("SELECT {} FROM {ITEM_TABLES} WHERE c.owner_id = $1 AND c.character_id = $2", item_columns());
+    db.one(sql(text).bind(open.owner.as_str()).bind(open.character.as_str()), rows::item).await
+}
+
+/// Does nothing when another made it meanwhile.
+async fn create(pg: &Postgres, open: &OpenConversation) -> Tried<()> {
+    let mut db = pg.begin().await?;
+    let count = sql("UPDATE characters SET conversations = conversations + 1 WHERE id = $1 AND deleted_at IS NULL
+         RETURNING aim_now($2)")
+    .bind(open.character.as_str())
+    .bind(db.now);
+    let Some(now) = db.one(count, |c| c.int()).await? else {
+        return Err(Fault::Failed("a conversation was opened with a character that is gone".into()));
+    };
+    let insert =
+        sql("INSERT INTO conversations (id, owner_id, character_id, title, last_seq, due, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $6) ON CONFLICT (owner_id, character_id) DO NOTHING RETURNING key")
+        .bind(open.id.as_str())
+        .bind(open.owner.as_str())
+        .bind(open.character.as_str())
+        .bind(plain(&open.title))
+        .bind(int(u64::from(open.greeting.is_some())))
+        .bind(now);
+    let Some(key) = db.one(insert, |c| c.int()).await? else { return Ok(()) };
+    join(&mut db, key, &open.owner, now).await?;
+    if let Some((id, text)) = &open.greeting {
+        let greet = sql("INSERT INTO messages (conversation, seq, turn, id, role, sender, kind, text, created_at)
+             VALUES ($1, 1, 1, $2, 'character', $3, 'text', $4, $5)")
+        .bind(key)
+        .bind(id.as_str())
+        .bind(open.character.as_str())
+        .bind(plain(text))
+        .bind(now);
+        db.run(greet).await?;
+    }
+    db.commit().await
+}
+
+async fn join(db: &mut Db, key: i64, user: &UserId, now: i64) -> Tried<()> {
+    let insert =
+        sql("INSERT INTO members (conversation, user_id, joined_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+    db.run(insert.bind(key).bind(user.as_str()).bind(now)).await.map(drop)
+}
+
+pub(super) async fn get(db: &mut Db, id: &ConversationId, member: &UserId) -> Tried<Option<ConversationItem>> {
+    let text = format!(
+        "SELECT {} FROM {ITEM_TABLES}
+         WHERE c.id = $1 AND EXISTS (SELECT 1 FROM members me WHERE me.conversation = c.key AND me.user_id = $2)",
+        item_columns()
+    );
+    db.one(sql(text).bind(id.as_str()).bind(member.as_str()), rows::item).await
+}
+
+/// A person has as many conversations as characters they talk with: these are sorted as they are read, which spares every
+/// message from moving a row in an index of its members' lists.
+pub(super) async fn list(db: &mut Db, member: &UserId, after: Option<&str>, limit: u32) -> Tried<ConversationPage> {
+    let (at, id) = after.and_then(|text| cursor::number(text, "c")).unwrap_or((i64::MAX, String::new()));
+    let text = format!(
+        "WITH page AS (
+             SELECT c.key FROM members me JOIN conversations c ON c.key = me.conversation
+             WHERE me.user_id = $1 AND (c.updated_at < $2 OR (c.updated_at = $2 AND c.id < $3))
+             ORDER BY c.updated_at DESC, c.id DESC LIMIT $4)
+         SELECT {} FROM page CROSS JOIN {ITEM_TABLES} WHERE c.key = page.key ORDER BY c.updated_at DESC, c.id DESC",
+        item_columns()
+    );
+    let page = sql(text).bind(member.as_str()).bind(at).bind(plain(&id)).bind(i64::from(limit) + 1);
+    let mut items = db.all(page, rows::item).await?;
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let last = items.last().filter(|_| more).map(|item| &item.conversation);
+    let next_cursor = last.map(|last| cursor::make("c", last.id.as_str(), &last.updated_at.0.to_string()));
+    Ok(ConversationPage { items, next_cursor })
+}
+
+/// The key of a conversation and the time, if `owner` owns it; locked until the commit.
+async fn owned(db: &mut Db, id: &ConversationId, owner: &UserId) -> Tried<Option<(i64, i64)>> {
+    let lock =
+        sql("SELECT c.key, aim_now($3) FROM conversations c WHERE c.id = $1 AND c.owner_id = $2 FOR NO KEY UPDATE")
+            .bind(id.as_str())
+            .bind(owner.as_str())
+            .bind(db.now);
+    db.one(lock, |c| Ok((c.int()?, c.int()?))).await
+}
+
+async fn changed(db: &mut Db, key: i64, id: &ConversationId, now: i64) -> Tried<()> {
+    let touch =
+        sql("UPDATE conversations SET updated_at = greatest(updated_at, $2) WHERE key = $1").bind(key).bind(now);
+    db.run(touch).await?;
+    db.tell(&Change::Conversation { id: id.clone() })
+}
+
+pub(super) async fn rename(pg: &Postgres, id: &ConversationId, owner: &UserId, title: &str) -> Tried<bool> {
+    let mut db = pg.begin().await?;
+    let Some((key, now)) = owned(&mut db, id, owner).await? else { return Ok(false) };
+    db.run(sql("UPDATE conversations SET title = $2 WHERE key = $1").bind(key).bind(plain(title))).await?;
+    changed(&mut db, key, id, now).await?;
+    db.commit().await?;
+    Ok(true)
+}
+
+pub(super) async fn delete(pg: &Postgres, id: &ConversationId, owner: &UserId) -> Tried<bool> {
+    let mut db = pg.begin().await?;
+    let Some((key, _)) = owned(&mut db, id, owner).await? else { return Ok(false) };
+    remove(&mut db, key, id).await?;
+    db.commit().await?;
+    Ok(true)
+}
+
+/// Takes a conversation away with its members and messages; a reply under way is told to stop, since nobody waits for
+/// it. The conversation is locked.
+pub(super) async fn remove(db: &mut Db, key: i64, id: &ConversationId) -> Tried<()> {
+    let held = sql("DELETE FROM claims WHERE conversation = $1 RETURNING fence").bind(key);
+    if let Some(fence) = db.one(held, |c| c.count()).await? {
+        db.tell(&Change::Cancel { conversation: id.clone(), fence })?;
+    }
+    db.run(sql("DELETE FROM messages WHERE conversation = $1").bind(key)).await?;
+    let gone = sql("DELETE FROM conversations WHERE key = $1 RETURNING character_id").bind(key);
+    if let Some(character) = db.one(gone, |c| c.string()).await? {
+        let count = sql("UPDATE characters SET conversations = conversations - 1 WHERE id = $1");
+        db.run(count.bind(character)).await?;
+    }
+    db.tell(&Change::Conversation { id: id.clone() })
+}
+
+pub(super) async fn add_member(pg: &Postgres, id: &ConversationId, owner: &UserId, user: &UserId) -> Tried<bool> {
+    let mut db = pg.begin().await?;
+    let Some((key, now)) = owned(&mut db, id, owner).await? else { return Ok(false) };
+    if db
+        .one(sql("SELECT 1::bigint FROM users WHERE id = $1 FOR KEY SHARE").bind(user.as_str()), |c| c.int())
+        .await?
+        .is_none()
+    {
+        return Ok(false);
+    }
+    join(&mut db, key, user, now).await?;
+    changed(&mut db, key, id, now).await?;
+    db.commit().await?;
+    Ok(true)
+}
+
+pub(super) async fn remove_member(pg: &Postgres, id: &ConversationId, by: &UserId, user: &UserId) -> Tried<bool> {
+    let mut db = pg.begin().await?;
+    let lock = sql("SELECT c.key, aim_now($4) FROM conversations c
+         WHERE c.id = $1 AND c.owner_id <> $3 AND (c.owner_id = $2 OR $2 = $3) FOR NO KEY UPDATE")
+    .bind(id.as_str())
+    .bind(by.as_str())
+    .bind(user.as_str())
+    .bind(db.now);
+    let Some((key, now)) = db.one(lock, |c| Ok((c.int()?, c.int()?))).await? else { return Ok(false) };
+    let leave = sql("DELETE FROM members WHERE conversation = $1 AND user_id = $2").bind(key).bind(user.as_str());
+    if db.run(leave).await? == 0 {
+        return Ok(false);
+    }
+    changed(&mut db, key, id, now).await?;
+    db.commit().await?;
+    Ok(true)
+}

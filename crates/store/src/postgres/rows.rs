@@ -1,0 +1,234 @@
+//! Rows into values. A reader takes the columns of a row from left to right, in the order of the column list beside it.
+
+use super::db::Tried;
+use super::faults::Fault;
+use crate::conversation::{CharacterSummary, ConversationItem};
+use aim_domain::{
+    Character, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId, Timestamp, TokenHash,
+    UsageCount, User, UserId,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::postgres::PgRow;
+use sqlx::{Decode, Postgres, Row, Type};
+use std::str::FromStr;
+
+/// A row, read from left to right.
+pub(super) struct Columns<'r> {
+    row: &'r PgRow,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    pub fn of(row: &'r PgRow) -> Self {
+        Self { row, next: 0 }
+    }
+
+    fn take<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> Tried<T> {
+        self.next += 1;
+        Ok(self.row.try_get(self.next - 1)?)
+    }
+
+    pub fn skip(&mut self, columns: usize) {
+        self.next += columns;
+    }
+
+    /// Without the value, which is no business of a log.
+    fn strange(&self, what: impl std::fmt::Display) -> Fault {
+        Fault::Failed(format!("column {} cannot be read: {what}", self.next))
+    }
+
+    pub fn text(&mut self) -> Tried<&'r str> {
+        self.take()
+    }
+
+    pub fn maybe_text(&mut self) -> Tried<Option<&'r str>> {
+        self.take()
+    }
+
+    pub fn string(&mut self) -> Tried<String> {
+        self.take()
+    }
+
+    pub fn maybe_string(&mut self) -> Tried<Option<String>> {
+        self.take()
+    }
+
+    pub fn strings(&mut self) -> Tried<Vec<String>> {
+        self.take()
+    }
+
+    pub fn int(&mut self) -> Tried<i64> {
+        self.take()
+    }
+
+    pub fn maybe_int(&mut self) -> Tried<Option<i64>> {
+        self.take()
+    }
+
+    pub fn flag(&mut self) -> Tried<bool> {
+        self.take()
+    }
+
+    pub fn maybe_flag(&mut self) -> Tried<Option<bool>> {
+        self.take()
+    }
+
+    pub fn count(&mut self) -> Tried<u64> {
+        u64::try_from(self.int()?).map_err(|_| self.strange("a count below zero"))
+    }
+
+    pub fn small(&mut self) -> Tried<u32> {
+        Ok(u32::try_from(self.int()?).unwrap_or(u32::MAX))
+    }
+
+    pub fn time(&mut self) -> Tried<Timestamp> {
+        self.int().map(Timestamp)
+    }
+
+    pub fn word<T: FromStr<Err = String>>(&mut self) -> Tried<T> {
+        self.text()?.parse().map_err(|error| self.strange(error))
+    }
+
+    pub fn maybe_word<T: FromStr<Err = String>>(&mut self) -> Tried<Option<T>> {
+        self.maybe_text()?.map(str::parse).transpose().map_err(|error| self.strange(error))
+    }
+
+    pub fn maybe_json<T: DeserializeOwned>(&mut self) -> Tried<Option<T>> {
+        self.maybe_text()?.map(serde_json::from_str).transpose().map_err(|error| self.strange(error))
+    }
+}
+
+/// A count as PostgreSQL keeps it; none of ours comes near the end.
+pub(super) fn int(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+pub(super) fn json<T: Serialize>(value: &T) -> Tried<String> {
+    serde_json::to_string(value).map_err(|error| Fault::Failed(format!("a value has no JSON: {error}")))
+}
+
+pub(super) fn maybe_json<T: Serialize>(value: Option<&T>) -> Tried<Option<String>> {
+    value.map(json).transpose()
+}
+
+pub(super) const USER: &str =
+    "u.id, u.username, u.display_name, u.avatar_url, u.email, u.tier, u.role, u.created_at, u.version";
+
+pub(super) fn user(c: &mut Columns) -> Tried<User> {
+    Ok(User {
+        id: UserId::trusted(c.text()?),
+        username: c.string()?,
+        display_name: c.string()?,
+        avatar_url: c.maybe_string()?,
+        email: c.string()?,
+        tier: c.word()?,
+        role: c.word()?,
+        created_at: c.time()?,
+        version: c.int()?,
+    })
+}
+
+pub(super) const SESSION: &str = "s.id, s.user_id, s.token_hash, s.device, s.created_at, s.last_used_at, s.expires_at";
+
+pub(super) fn session(c: &mut Columns) -> Tried<Session> {
+    Ok(Session {
+        id: SessionId::trusted(c.text()?),
+        user_id: UserId::trusted(c.text()?),
+        token_hash: TokenHash::trusted(c.text()?),
+        device: c.string()?,
+        created_at: c.time()?,
+        last_used_at: c.time()?,
+        expires_at: c.time()?,
+    })
+}
+
+pub(super) const CHARACTER: &str = "ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, \
+     ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at";
+
+pub(super) fn character(c: &mut Columns) -> Tried<Character> {
+    Ok(Character {
+        id: CharacterId::trusted(c.text()?),
+        name: c.string()?,
+        description: c.string()?,
+        personality: c.string()?,
+        scenario: c.string()?,
+        greeting: c.string()?,
+        example_dialogue: c.string()?,
+        system_prompt: c.string()?,
+        tags: c.maybe_json()?.unwrap_or_default(),
+        visibility: c.word()?,
+        avatar_url: c.maybe_string()?,
+        owner_id: c.maybe_text()?.map(UserId::trusted),
+        revision: c.int()?,
+        created_at: c.time()?,
+        updated_at: c.time()?,
+    })
+}
+
+/// A conversation `c` with its members, the owner first, in one column.
+pub(super) const CONVERSATION: &str = "c.id, c.owner_id, c.character_id, c.title, \
+     ARRAY(SELECT mb.user_id FROM members mb WHERE mb.conversation = c.key \
+         ORDER BY mb.user_id <> c.owner_id, mb.joined_at, mb.user_id), \
+     c.last_seq, c.created_at, c.updated_at";
+
+fn conversation(c: &mut Columns) -> Tried<Conversation> {
+    Ok(Conversation {
+        id: ConversationId::trusted(c.text()?),
+        owner_id: UserId::trusted(c.text()?),
+        character_id: CharacterId::trusted(c.text()?),
+        title: c.string()?,
+        member_ids: c.strings()?.into_iter().map(UserId::trusted).collect(),
+        last_seq: c.count()?,
+        created_at: c.time()?,
+        updated_at: c.time()?,
+    })
+}
+
+/// The columns of [`item_columns`], from `ITEM_TABLES`.
+pub(super) fn item(c: &mut Columns) -> Tried<ConversationItem> {
+    let conversation = conversation(c)?;
+    let character =
+        CharacterSummary { id: conversation.character_id.clone(), name: c.string()?, avatar_url: c.maybe_string()? };
+    let last_message = if c.flag()? { Some(message(c, &conversation.id)?) } else { None };
+    Ok(ConversationItem { conversation, character, last_message })
+}
+
+pub(super) const ITEM_TABLES: &str = "conversations c JOIN characters ch ON ch.id = c.character_id \
+     LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
+
+pub(super) fn item_columns() -> String {
+    format!("{CONVERSATION}, ch.name, ch.avatar_url, m.seq IS NOT NULL, {MESSAGE}")
+}
+
+/// The order in which the functions of the schema answer a message, too.
+pub(super) const MESSAGE: &str = "m.id, m.seq, m.role, m.sender, m.kind, m.text, m.media, m.in_reply_to, m.client_id, m.created_at, \
+     m.reply_state, m.personality";
+
+pub(super) fn message(c: &mut Columns, conversation: &ConversationId) -> Tried<Message> {
+    Ok(Message {
+        id: MessageId::trusted(c.text()?),
+        conversation_id: conversation.clone(),
+        seq: c.count()?,
+        role: c.word()?,
+        sender_id: c.string()?,
+        kind: c.word()?,
+        text: c.string()?,
+        media: c.maybe_json()?,
+        in_reply_to: c.maybe_text()?.map(MessageId::trusted),
+        client_id: c.maybe_string()?,
+        created_at: c.time()?,
+        reply_state: c.maybe_word()?,
+        variants: None,
+        personality: c.maybe_json()?,
+    })
+}
+
+pub(super) const USAGE: &str = "u.text, u.audio, u.image, u.since, u.version";
+
+/// Where there is no row, the columns are null: nothing was used.
+pub(super) fn usage(c: &mut Columns) -> Tried<UsageCount> {
+    let mut count = || Ok::<_, Fault>(c.maybe_int()?.unwrap_or(0));
+    let [text, audio, image] = [count()?, count()?, count()?].map(i64::unsigned_abs);
+    Ok(UsageCount { text, audio, image, since: c.maybe_int()?.map(Timestamp), version: c.maybe_int()?.unwrap_or(0) })
+}
