@@ -1,7 +1,7 @@
 //! Taking in what changed: caches, sessions, sockets and replies under way follow the store.
 //!
 //! Whoever makes a change takes it in at once; everyone else hears of it by the store's change feed, which is read twice
-//! a second. Taking a change in twice does no harm.
+//! a second, and as soon as the store hears of a change. Taking a change in twice does no harm.
 
 use crate::Platform;
 use crate::accounts::{CachedOwner, CachedProfile};
@@ -33,6 +33,7 @@ impl Platform {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = pace.tick() => {}
+                () = self.store.changed() => {}
             }
             if let Err(error) = self.read_feed(&mut cursor).await {
                 tracing::warn!(%error, "the change feed was not read");

@@ -10,6 +10,7 @@ use aim_backbone::{Backbone, Settings as BackboneSettings, turns};
 use aim_domain::Ambient;
 use aim_platform::{Platform, Settings};
 use aim_store::Store;
+use aim_store::postgres::{PostgresOptions, PostgresStore};
 use aim_store::sqlite::{SqliteOptions, SqliteStore};
 use anyhow::Context;
 use futures::FutureExt;
@@ -19,7 +20,21 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// Opens the database of the configuration, in its latest form.
-pub fn open_store(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn open_store(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Store>> {
+    let database = &config.database;
+    if database.is_postgres() {
+        let options = PostgresOptions {
+            max_connections: database.max_connections,
+            acquire_timeout: database.acquire_timeout,
+            connect_timeout: database.connect_timeout,
+            statement_timeout: database.statement_timeout,
+            ..Default::default()
+        };
+        let store = PostgresStore::open(database.url.expose(), options, ambient.clone())
+            .await
+            .with_context(|| format!("the database {} cannot be opened", config.database_name()))?;
+        return Ok(store);
+    }
     let path = config.database_path();
     let synchronous = match config.database.synchronous {
         Synchronous::Full => aim_store::sqlite::Synchronous::Full,
@@ -27,7 +42,7 @@ pub fn open_store(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn 
     };
     let options = SqliteOptions { synchronous, ..Default::default() };
     let store = SqliteStore::open(&path, options, ambient.clone())
-        .with_context(|| format!("the database {} cannot be opened", path.display()))?;
+        .with_context(|| format!("the database {} cannot be opened", config.database_name()))?;
     Ok(store)
 }
 

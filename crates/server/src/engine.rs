@@ -34,7 +34,7 @@ impl Engine {
     pub async fn start(config: &Config, ambient: &Ambient) -> anyhow::Result<Self> {
         // First: the parts take their counters when they are made.
         telemetry::metrics();
-        let store = app::open_store(config, ambient)?;
+        let store = app::open_store(config, ambient).await?;
         let model = app::model(config, ambient)?;
         let backbone = app::backbone(config, ambient)?;
         if let Some(links) = &backbone.links {

@@ -35,7 +35,7 @@ enum Drafts {
 
 pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let Command::Import { files, owner, public } = command;
-    let platform = platform(config)?;
+    let platform = platform(config).await?;
     let owner = match owner {
         None => None,
         Some(login) => {

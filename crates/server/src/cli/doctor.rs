@@ -60,17 +60,17 @@ fn folder(dir: &Path) -> Finding {
 }
 
 async fn database(config: &Config) -> Finding {
-    let path = config.database_path();
-    let shown = path.display();
     let try_it = async {
-        let store = offline::store(config)?;
+        let store = offline::store(config).await?;
         store.ping().await.context("it does not answer")
     };
+    let remedy = match config.database.is_postgres() {
+        true => "start the server, give the user its rights and the database its place, or name another",
+        false => "free the disk, change the owner, or name another",
+    };
     match try_it.await {
-        Ok(()) => Fine(format!("{shown} opens and answers")),
-        Err(error) => {
-            Wrong(format!("{error:#}: free the disk, change the owner, or name another with AIM_DATABASE__URL"))
-        }
+        Ok(()) => Fine(format!("{} opens and answers", config.database_name())),
+        Err(error) => Wrong(format!("{error:#}: {remedy} with AIM_DATABASE__URL")),
     }
 }
 

@@ -144,8 +144,8 @@ async fn stop_signal() -> anyhow::Result<()> {
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
-    offline::store(config)?;
-    say(&format!("The database {} is in this version's form.", config.database_path().display()))
+    offline::store(config).await?.close().await;
+    say(&format!("The database {} is in this version's form.", config.database_name()))
 }
 
 fn openapi() -> anyhow::Result<()> {

@@ -12,18 +12,20 @@ use async_trait::async_trait;
 use std::sync::Arc;
 
 /// Opens the database, made where it is not there yet, in this version's form.
-pub(super) fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    let folder = config.database_folder();
-    std::fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
-    app::open_store(config, &Ambient::system())
+pub(super) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    if !config.database.is_postgres() {
+        let folder = config.database_folder();
+        std::fs::create_dir_all(&folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+    }
+    app::open_store(config, &Ambient::system()).await
 }
 
-pub(super) fn platform(config: &Config) -> anyhow::Result<Platform> {
+pub(super) async fn platform(config: &Config) -> anyhow::Result<Platform> {
     let model = Arc::new(Nobody(ModelName { provider: "none", model: "none".into() }));
     // What is changed here reaches the servers by the store's change feed: a command needs no Redis.
     let ambient = Ambient::system();
     let backbone = Backbone::local(&app::backbone_settings(config), &ambient);
-    Ok(app::platform(config, &ambient, store(config)?, model, backbone))
+    Ok(app::platform(config, &ambient, store(config).await?, model, backbone))
 }
 
 /// What a refusal says to somebody at a terminal.

@@ -82,7 +82,7 @@ impl Password {
 }
 
 pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
-    let platform = platform(config)?;
+    let platform = platform(config).await?;
     match command {
         Command::Create(create) => {
             let form = Registration {

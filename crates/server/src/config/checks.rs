@@ -15,16 +15,13 @@ fn later(variable: &str, value: &str, instead: &str) -> ConfigError {
 
 /// Settings that aim cannot start with.
 pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
-    let database = config.database.url.as_str();
-    if !database.is_empty() && !database.starts_with("sqlite://") {
+    let database = config.database.url.expose();
+    if !database.is_empty() && !database.starts_with("sqlite://") && !config.database.is_postgres() {
         // The URL itself may hold a password.
-        let scheme = database.split("://").next().unwrap_or_default();
-        return Err(match scheme {
-            "postgres" | "postgresql" => {
-                later("AIM_DATABASE__URL", "PostgreSQL", "use sqlite://PATH, or leave it empty")
-            }
-            "firestore" => later("AIM_DATABASE__URL", "Firestore", "use sqlite://PATH, or leave it empty"),
-            _ => ConfigError("AIM_DATABASE__URL: it is neither empty nor sqlite://PATH".to_owned()),
+        return Err(if database.starts_with("firestore://") {
+            later("AIM_DATABASE__URL", "Firestore", "use sqlite://PATH or postgres://…, or leave it empty")
+        } else {
+            ConfigError("AIM_DATABASE__URL: it is neither empty nor sqlite://PATH nor postgres://…".to_owned())
         });
     }
     if !config.media.url.is_empty() {
@@ -45,6 +42,10 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
         ("AIM_AI__REPLIES_PER_CHARACTER", ai.replies_per_character),
         ("AIM_AI__MAX_CONCURRENT", ai.max_concurrent as u64),
         ("AIM_AI__MAX_TOKENS", u64::from(ai.max_tokens)),
+        ("AIM_DATABASE__MAX_CONNECTIONS", u64::from(config.database.max_connections)),
+        ("AIM_DATABASE__ACQUIRE_TIMEOUT", config.database.acquire_timeout.as_secs()),
+        ("AIM_DATABASE__CONNECT_TIMEOUT", config.database.connect_timeout.as_secs()),
+        ("AIM_DATABASE__STATEMENT_TIMEOUT", config.database.statement_timeout.as_secs()),
         ("AIM_AUTH__HASHES_AT_A_TIME", config.auth.hashes_at_a_time as u64),
         ("AIM_LIMITS__MULTIPLIER", config.limits.multiplier),
         ("AIM_USAGE__MULTIPLIER", config.usage.multiplier),
@@ -88,10 +89,6 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn is_sqlite(url: &str) -> bool {
-    url.is_empty() || url.starts_with("sqlite://")
-}
-
 /// Settings, alone or together, that a person should know the risk of.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let (http, ai) = (&config.http, &config.ai);
@@ -104,7 +101,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     let slowest_token = ai.first_token_timeout.max(ai.between_tokens_timeout);
     [
         (
-            !config.redis.url.is_empty() && is_sqlite(&config.database.url),
+            !config.redis.url.is_empty() && !config.database.is_postgres(),
             "AIM_REDIS__URL is set and the database is SQLite, which serves one machine: servers on several need PostgreSQL.",
         ),
         (

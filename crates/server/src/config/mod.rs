@@ -214,17 +214,23 @@ fn hide_secrets(table: &mut Table) {
         match value {
             Value::Table(table) => hide_secrets(table),
             Value::String(text) if key == "api_key" && !text.is_empty() => *text = "hidden".to_owned(),
-            Value::String(text) => {
-                // scheme://user:password@host
-                if let Some((scheme, rest)) = text.split_once("://")
-                    && let Some((_, host)) = rest.rsplit_once('@')
-                {
-                    *text = format!("{scheme}://hidden@{host}");
-                }
-            }
+            Value::String(text) if text.contains("://") => *text = without_secrets(text),
             _ => {}
         }
     }
+}
+
+/// `scheme://user:password@host?password=…`
+fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let rest = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("hidden@{host}"));
+    let Some((place, query)) = rest.split_once('?') else { return format!("{scheme}://{rest}") };
+    let hide = |pair: &str| match pair.split_once('=') {
+        Some((name, _)) if name.contains("pass") => format!("{name}=hidden"),
+        _ => pair.to_owned(),
+    };
+    let query: Vec<String> = query.split('&').map(hide).collect();
+    format!("{scheme}://{place}?{}", query.join("&"))
 }
 
 #[cfg(test)]

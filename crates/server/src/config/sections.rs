@@ -98,8 +98,22 @@ pub enum Synchronous {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    pub url: String,
+    pub url: Secret,
     pub synchronous: Synchronous,
+    pub max_connections: u32,
+    #[serde(deserialize_with = "duration")]
+    pub acquire_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub connect_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub statement_timeout: Duration,
+}
+
+impl Database {
+    pub fn is_postgres(&self) -> bool {
+        let url = self.url.expose();
+        url.starts_with("postgres://") || url.starts_with("postgresql://")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -270,9 +284,20 @@ impl Config {
         self.profile == Profile::Development
     }
 
+    /// The database as a person knows it, without the password that its URL may hold.
+    pub fn database_name(&self) -> String {
+        if !self.database.is_postgres() {
+            return self.database_path().display().to_string();
+        }
+        let url = self.database.url.expose();
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        place.split('?').next().unwrap_or_default().to_owned()
+    }
+
     /// The SQLite file: `[database] url`, or `aim.db` in the data folder.
     pub fn database_path(&self) -> PathBuf {
-        match self.database.url.strip_prefix("sqlite://") {
+        match self.database.url.expose().strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() => PathBuf::from(path),
             _ => self.data.dir.join("aim.db"),
         }

@@ -67,7 +67,6 @@ fn an_error_names_its_file_or_variable_and_what_to_do() {
 #[test]
 fn what_comes_later_is_refused() {
     for (name, value) in [
-        ("AIM_DATABASE__URL", "postgres://user:secret@db/aim"),
         ("AIM_DATABASE__URL", "firestore://demo"),
         ("AIM_MEDIA__URL", "s3://bucket"),
         ("AIM_FIREBASE__PROJECT_ID", "demo"),
@@ -76,6 +75,21 @@ fn what_comes_later_is_refused() {
         assert!(error.starts_with(name) && error.contains("not in this version"), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }
+}
+
+#[test]
+fn a_database_is_sqlite_or_postgres() {
+    let of = |url| from(None, &[("AIM_DATABASE__URL", url)]).unwrap().config;
+    let config = of("postgres://user:secret@db.test:5432/aim?sslmode=require");
+    assert_eq!((config.database.is_postgres(), config.database_name().as_str()), (true, "db.test:5432/aim"));
+    assert!(of("postgresql:///aim?host=/run/postgresql").database.is_postgres());
+    let config = of("sqlite://here.db");
+    assert_eq!((config.database.is_postgres(), config.database_path()), (false, PathBuf::from("here.db")));
+    let error = error(None, &[("AIM_DATABASE__URL", "mysql://user:secret@db/aim")]);
+    assert!(
+        error.contains("AIM_DATABASE__URL") && error.contains("postgres://") && !error.contains("secret"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -113,12 +127,17 @@ fn risky_pairs_are_warned_of() {
 
 #[test]
 fn what_is_shown_hides_secrets() {
-    let variables = [("AIM_AI__API_KEY", "sk-1234"), ("AIM_REDIS__URL", "rediss://me:hunter2@redis.test/0")];
+    let variables = [
+        ("AIM_AI__API_KEY", "sk-1234"),
+        ("AIM_REDIS__URL", "rediss://me:hunter2@redis.test/0"),
+        ("AIM_DATABASE__URL", "postgres://me:hunter3@db.test/aim?sslmode=require&password=hunter4"),
+    ];
     let loaded = from(None, &variables).unwrap();
     let (shown, debug) = (loaded.shown(), format!("{:?}", loaded.config));
-    for secret in ["sk-1234", "hunter2"] {
+    for secret in ["sk-1234", "hunter2", "hunter3", "hunter4"] {
         assert!(!shown.contains(secret) && !debug.contains(secret), "{shown}\n{debug}");
     }
     assert!(shown.contains("rediss://hidden@redis.test/0"), "{shown}");
+    assert!(shown.contains("postgres://hidden@db.test/aim?sslmode=require&password=hidden"), "{shown}");
     assert!(from(Some(&loaded.shown()), &[]).is_ok(), "what is shown reads back");
 }

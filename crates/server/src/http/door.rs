@@ -236,7 +236,7 @@ mod tests {
         let dir = data.path().to_str().unwrap();
         let config = [("AIM_DATA__DIR", dir), ("AIM_AI__PROVIDER", "ollama"), ("AIM_AI__MODEL", "m")];
         let (config, ambient) = (Config::with(config).unwrap(), Ambient::system());
-        let store = app::open_store(&config, &ambient).unwrap();
+        let store = app::open_store(&config, &ambient).await.unwrap();
         let model = app::model(&config, &ambient).unwrap();
         let backbone = app::backbone(&config, &ambient).unwrap();
         let router = test_router(app::platform(&config, &ambient, store, model, backbone), Arc::new(config));
