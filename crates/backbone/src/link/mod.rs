@@ -5,6 +5,7 @@
 //! the request's budget (`budget`). The keeper connects, probes and recovers in the background. Calls of all tasks go over
 //! one multiplexed connection, and those that are made side by side (`join!`) are written together: one round trip.
 
+mod beside;
 mod breaker;
 mod budget;
 mod health;
@@ -13,6 +14,7 @@ mod script;
 mod settings;
 mod wire;
 
+pub(crate) use beside::Access;
 pub use breaker::{Need, Passage};
 pub use budget::{BUDGET, one_budget, with_budget};
 pub use health::{Health, Memory, Replication};

@@ -66,8 +66,8 @@ impl ConnectionLike for Wire {
 
 /// Opens connections to one Redis.
 pub struct Dialer {
-    address: Address,
-    certificates: Option<TlsCertificates>,
+    pub(super) address: Address,
+    pub(super) certificates: Option<TlsCertificates>,
 }
 
 /// Which of the servers that a Redis consists of.
@@ -170,7 +170,7 @@ impl Dialer {
         builder.build()
     }
 
-    fn sentinel(&self, nodes: &[(String, u16)], service: &str, role: Role) -> RedisResult<SentinelClient> {
+    pub(super) fn sentinel(&self, nodes: &[(String, u16)], service: &str, role: Role) -> RedisResult<SentinelClient> {
         let nodes: Vec<_> = nodes.iter().map(|(host, port)| self.addr(host, *port)).collect();
         let server = match role {
             Role::Primary => SentinelServerType::Master,
