@@ -44,6 +44,16 @@ impl<T: ?Sized> Bench<T> {
         Self { backend, clock, advance: Arc::new(|length| Box::pin(tokio::time::sleep(length))) }
     }
 
+    /// Keeps what the backend stands on for as long as the bench.
+    pub fn keeping(self, kept: impl Send + Sync + 'static) -> Self {
+        let advance = self.advance.clone();
+        let advance = move |length| {
+            let _ = &kept;
+            advance(length)
+        };
+        Self { advance: Arc::new(advance), ..self }
+    }
+
     pub async fn advance(&self, length: Duration) {
         (self.advance)(length).await;
     }
@@ -64,6 +74,11 @@ pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool)
     panic!("it never came about that {what}");
 }
 
+/// Lets calls take their time, where it is not the time that is promised: a machine that is busy holds up any of them.
+pub async fn unhurried<F: Future>(promise: F) -> F::Output {
+    crate::link::with_budget(Duration::from_secs(60), promise).await
+}
+
 /// One test a promise of a suite, on several threads; the suites' own macros call it. `paused` is for suites whose
 /// backend may run on tokio's paused clock, which has one thread.
 #[macro_export]
@@ -71,13 +86,13 @@ macro_rules! promises {
     (paused $suite:ident, $open:expr, $($promise:ident),+ $(,)?) => { $(
         #[tokio::test]
         async fn $promise() {
-            $crate::conformance::$suite::$promise($open().await).await;
+            $crate::conformance::unhurried($crate::conformance::$suite::$promise($open().await)).await;
         }
     )+ };
     ($suite:ident, $open:expr, $($promise:ident),+ $(,)?) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $promise() {
-            $crate::conformance::$suite::$promise($open().await).await;
+            $crate::conformance::unhurried($crate::conformance::$suite::$promise($open().await)).await;
         }
     )+ };
 }

@@ -3,9 +3,13 @@
 //! Jobs are hints that hurry due work along: a job may be lost or run twice, the store's claim decides. An id that the
 //! queue still knows, finished or not, is not added again.
 //!
-//! In an outage: nothing is added; due work is found in the store and run here. On recovery the reconciler adds what is missing.
+//! In an outage: jobs are added to this process and run here, also those of a queue that is paused in Redis. On recovery:
+//! what was added here runs here to its end, and nothing is merged; schedules that Redis lost are set again.
 
 pub mod local;
+mod meters;
+pub mod pair;
+pub mod redis;
 
 use crate::Fault;
 use aim_domain::Timestamp;
@@ -28,18 +32,50 @@ pub const QUEUES: [&str; 5] = [AI_RESPONSE, MEDIA_PROCESSING, EMAIL, ANALYTICS, 
 pub const KEPT_COMPLETED: usize = 1_000;
 pub const KEPT_FAILED: usize = 5_000;
 
+/// What BullMQ keeps of a queue stands beside its jobs, under these names.
+const TAKEN: [&str; 17] = [
+    "active",
+    "completed",
+    "delayed",
+    "events",
+    "failed",
+    "id",
+    "limiter",
+    "marker",
+    "meta",
+    "paused",
+    "pc",
+    "prioritized",
+    "repeat",
+    "stalled",
+    "stalled-check",
+    "wait",
+    "waiting-children",
+];
+
+/// The rule for ids in Redis, kept everywhere so that no id works in one place alone.
+fn check_id(id: &str) -> Result<(), Fault> {
+    let is_integer = id.bytes().all(|byte| byte.is_ascii_digit());
+    if is_integer || id.contains(':') || TAKEN.contains(&id) {
+        let rule = "a job's id is neither empty nor an integer, has no colon, and is none of BullMQ's own names";
+        return Err(Fault::new("queue", rule));
+    }
+    Ok(())
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewJob {
     pub queue: &'static str,
     /// What kind of job it is, within its queue.
     pub name: &'static str,
-    /// Neither an integer nor with a colon, as BullMQ asks.
+    /// Neither an integer nor with a colon, as BullMQ asks, and none of the names that it keeps its own things under.
     pub id: String,
     pub data: Value,
     /// Runs at the most; at least 1.
     pub attempts: u32,
-    /// The wait before the second run; each further one waits twice as long, a day at the most. Each is shortened by a
-    /// random part of up to a quarter.
+    /// The wait before the second run; each further one waits twice as long. In this process a day at the most, and each
+    /// shortened by a random part of up to a quarter; in Redis it is BullMQ's `exponential` backoff, which every worker
+    /// honours.
     pub backoff: Duration,
     pub delay: Duration,
     /// 0 goes first; higher ones later; equal ones in order of arrival.
@@ -122,7 +158,8 @@ pub struct Counts {
     pub failed: u64,
 }
 
-/// A repeated job: its runs have ids `{name}-{n}`, and only one is ever waiting.
+/// A repeated job, of which only one run is ever waiting. The runs' ids are the backend's own: `{name}-{n}` in this
+/// process, `repeat:{name}:{milliseconds}` in Redis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     pub queue: &'static str,
@@ -141,7 +178,7 @@ pub trait Worker: Send + Sync {
 
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
-    /// A fault too where the id is empty, an integer or has a colon, and where the queue is full.
+    /// A fault too where the id is none that BullMQ takes, and where the queue is full.
     async fn add(&self, job: NewJob) -> Result<Added, Fault>;
     /// Begins to run a queue's jobs with `handler` in this process, until the worker is stopped; dropping it changes
     /// nothing.
@@ -152,7 +189,8 @@ pub trait Queue: Send + Sync + 'static {
         handler: Handler,
     ) -> Result<Arc<dyn Worker>, Fault>;
     /// Sets a schedule; the same name again replaces it. A new one runs at once, then `every` so often; a run whose
-    /// predecessor still waits is left out.
+    /// predecessor still waits is left out. In Redis the next run is set when the one before has ended, and the schedule
+    /// is the fleet's: each server may set it.
     async fn schedule(&self, schedule: Schedule) -> Result<(), Fault>;
     async fn unschedule(&self, queue: &'static str, name: &str) -> Result<bool, Fault>;
     async fn pause(&self, queue: &'static str) -> Result<(), Fault>;
@@ -164,6 +202,6 @@ pub trait Queue: Send + Sync + 'static {
     async fn jobs(&self, queue: &'static str, state: JobState, skip: usize, limit: usize) -> Result<Vec<Job>, Fault>;
     /// Puts a failed job back in line for one run more. False when it is not failed.
     async fn retry(&self, queue: &'static str, id: &str) -> Result<bool, Fault>;
-    /// False when it is unknown or active.
+    /// False when it is unknown, active, or a schedule's next run.
     async fn remove(&self, queue: &'static str, id: &str) -> Result<bool, Fault>;
 }

@@ -6,7 +6,7 @@
 mod state;
 mod worker;
 
-use super::{Added, Counts, Handler, Job, JobState, NewJob, Queue, Schedule, Worker, WorkerSettings};
+use super::{Added, Counts, Handler, Job, JobState, NewJob, Queue, Schedule, Worker, WorkerSettings, check_id};
 use crate::Fault;
 use aim_domain::Ambient;
 use async_trait::async_trait;
@@ -27,6 +27,19 @@ impl LocalQueue {
         Self { lines: RwLock::default(), ambient: ambient.clone() }
     }
 
+    /// Whether a job of this id is here and not finished.
+    pub(super) fn awaits(&self, queue: &'static str, id: &str) -> bool {
+        self.line(queue).with(|state, _| state.awaits(id))
+    }
+
+    /// No longer stands in for Redis: what is here runs to its end, whatever was ordered in the meantime.
+    pub(super) fn hand_back(&self, queue: &'static str) {
+        self.line(queue).with(|state, _| {
+            state.paused = false;
+            state.unschedule_all();
+        });
+    }
+
     fn line(&self, queue: &'static str) -> Arc<Line> {
         if let Some(line) = self.lines.read().get(queue) {
             return line.clone();
@@ -35,19 +48,10 @@ impl LocalQueue {
     }
 }
 
-/// BullMQ's rule for ids of one's own, kept here too so that no id works in one place alone.
-fn check(id: &str) -> Result<(), Fault> {
-    let is_integer = id.bytes().all(|byte| byte.is_ascii_digit());
-    if is_integer || id.contains(':') {
-        return Err(Fault::new("queue", "a job's id is neither empty nor an integer, and has no colon"));
-    }
-    Ok(())
-}
-
 #[async_trait]
 impl Queue for LocalQueue {
     async fn add(&self, job: NewJob) -> Result<Added, Fault> {
-        check(&job.id)?;
+        check_id(&job.id)?;
         self.line(job.queue).with(|state, now| state.add(job, now))
     }
 

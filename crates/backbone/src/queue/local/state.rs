@@ -294,6 +294,13 @@ impl State {
         true
     }
 
+    pub fn unschedule_all(&mut self) {
+        let names: Vec<&'static str> = self.schedules.keys().copied().collect();
+        for name in names {
+            self.unschedule(name);
+        }
+    }
+
     pub fn counts(&self) -> Counts {
         let count = |len: usize| len as u64;
         Counts {
@@ -332,6 +339,11 @@ impl State {
             JobState::Failed => Box::new(self.failed.values().rev()),
         };
         ids.skip(skip).take(limit).filter_map(|id| self.job(id)).collect()
+    }
+
+    pub fn awaits(&self, id: &str) -> bool {
+        let place = self.jobs.get(id).map(|record| record.place);
+        place.is_some_and(|place| !matches!(place, Place::Completed(_) | Place::Failed(_)))
     }
 
     pub fn retry(&mut self, id: &str, now: Now) -> bool {

@@ -3,11 +3,11 @@
 
 use super::state::{Ended, Now, State, Taken};
 use crate::Fault;
+use crate::queue::meters::Meters;
 use crate::queue::{Failure, Handler, Worker, WorkerSettings};
 use aim_domain::Ambient;
 use async_trait::async_trait;
 use futures::FutureExt;
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -64,36 +64,6 @@ struct Start {
     running: Running,
     handler: Handler,
     runtime: Handle,
-}
-
-struct Meters {
-    completed: Counter,
-    retried: Counter,
-    failed: Counter,
-    lost: Counter,
-    waiting: Gauge,
-    delayed: Gauge,
-    active: Gauge,
-    waited: Histogram,
-    ran: Histogram,
-}
-
-impl Meters {
-    fn of(queue: &'static str) -> Self {
-        let runs = |result: &'static str| counter!("aim_queue_runs_total", "queue" => queue, "result" => result);
-        let jobs = |state: &'static str| gauge!("aim_queue_jobs", "queue" => queue, "state" => state);
-        Self {
-            completed: runs("completed"),
-            retried: runs("retried"),
-            failed: runs("failed"),
-            lost: runs("lost"),
-            waiting: jobs("waiting"),
-            delayed: jobs("delayed"),
-            active: jobs("active"),
-            waited: histogram!("aim_queue_wait_seconds", "queue" => queue),
-            ran: histogram!("aim_queue_run_seconds", "queue" => queue),
-        }
-    }
 }
 
 impl Inner {
@@ -162,9 +132,7 @@ impl Line {
             self.sooner.notify_one();
         }
         let counts = inner.state.counts();
-        self.meters.waiting.set(counts.waiting as f64);
-        self.meters.delayed.set(counts.delayed as f64);
-        self.meters.active.set(counts.active as f64);
+        self.meters.tell(&counts);
         // Not under the lock: a runtime that is going down drops a task where it is spawned, and the task's end asks
         // for the lock.
         drop(inner);

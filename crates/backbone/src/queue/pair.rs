@@ -1,0 +1,166 @@
+//! The queue over Redis and, while Redis is away, in this process.
+//!
+//! Jobs go to Redis alone while it answers. Where it does not, they are added here and run here, by a worker of this
+//! process that stands beside the one of Redis; a queue that is paused in Redis does not hold them back, since the pause
+//! is Redis's. What was added here stays here: when Redis is back it runs to its end, and nothing is merged. A job whose
+//! answer from Redis was late may be in both and run twice: the claim decides. Reads and orders go to Redis, else to
+//! this process; a schedule runs here only where it was set while Redis was away, until Redis has it.
+
+use super::local::LocalQueue;
+use super::redis::RedisQueue;
+use super::{Added, Counts, Handler, Job, JobState, NewJob, QUEUES, Queue, Run, Schedule, Worker, WorkerSettings};
+use crate::Fault;
+use crate::pair::Fallback;
+use async_trait::async_trait;
+use futures::future::{BoxFuture, FutureExt};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Between two looks whether something ordered here is left: Redis may have missed it without having been away.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+pub struct QueuePair {
+    redis: Arc<RedisQueue>,
+    local: Arc<LocalQueue>,
+    fallback: Fallback,
+    _keeper: DropGuard,
+}
+
+impl QueuePair {
+    /// Needs a runtime.
+    pub fn new(redis: Arc<RedisQueue>, local: Arc<LocalQueue>) -> Self {
+        let stop = CancellationToken::new();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(hand_back(redis.clone(), local.clone())));
+        Self { redis, local, fallback: Fallback::new("queue"), _keeper: stop.drop_guard() }
+    }
+}
+
+/// When Redis is back, what was ordered here in its stead is over: pauses and schedules.
+async fn hand_back(redis: Arc<RedisQueue>, local: Arc<LocalQueue>) {
+    let mut opened = redis.opened();
+    loop {
+        let _ = tokio::time::timeout(LOOK_EVERY, opened.changed()).await;
+        if redis.is_open() {
+            QUEUES.into_iter().for_each(|queue| local.hand_back(queue));
+        }
+    }
+}
+
+/// One handler for both workers, which together run no more at a time than one of them may.
+fn shared(handler: Handler, concurrency: usize) -> Handler {
+    let room = Arc::new(Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)));
+    Arc::new(move |run: Run| -> BoxFuture<'static, Result<Value, super::Failure>> {
+        let (room, handler) = (room.clone(), handler.clone());
+        async move {
+            let _room = room.acquire().await;
+            handler(run).await
+        }
+        .boxed()
+    })
+}
+
+#[async_trait]
+impl Queue for QueuePair {
+    async fn add(&self, job: NewJob) -> Result<Added, Fault> {
+        if self.local.awaits(job.queue, &job.id) {
+            return Ok(Added::Known);
+        }
+        match self.redis.put(&job).await {
+            Ok(added) => Ok(added),
+            Err(fault) => {
+                self.fallback.note(&fault);
+                self.local.add(job).await
+            }
+        }
+    }
+
+    async fn work(
+        &self,
+        queue: &'static str,
+        settings: WorkerSettings,
+        handler: Handler,
+    ) -> Result<Arc<dyn Worker>, Fault> {
+        let handler = shared(handler, settings.concurrency);
+        let local = self.local.work(queue, settings, handler.clone()).await?;
+        let redis = self.redis.work(queue, settings, handler).await?;
+        Ok(Arc::new(WorkerPair { redis, local }))
+    }
+
+    async fn schedule(&self, schedule: Schedule) -> Result<(), Fault> {
+        self.fallback.or(self.redis.set(&schedule), self.local.schedule(schedule.clone())).await
+    }
+
+    async fn unschedule(&self, queue: &'static str, name: &str) -> Result<bool, Fault> {
+        let here = self.local.unschedule(queue, name).await?;
+        match self.redis.unschedule(queue, name).await {
+            Ok(there) => Ok(here || there),
+            Err(fault) => {
+                self.fallback.note(&fault);
+                Ok(here)
+            }
+        }
+    }
+
+    async fn pause(&self, queue: &'static str) -> Result<(), Fault> {
+        self.fallback.or(self.redis.pause(queue), self.local.pause(queue)).await
+    }
+
+    async fn resume(&self, queue: &'static str) -> Result<(), Fault> {
+        self.fallback.or(self.redis.resume(queue), self.local.resume(queue)).await
+    }
+
+    async fn is_paused(&self, queue: &'static str) -> Result<bool, Fault> {
+        self.fallback.or(self.redis.is_paused(queue), self.local.is_paused(queue)).await
+    }
+
+    async fn counts(&self, queue: &'static str) -> Result<Counts, Fault> {
+        self.fallback.or(self.redis.counts(queue), self.local.counts(queue)).await
+    }
+
+    async fn job(&self, queue: &'static str, id: &str) -> Result<Option<Job>, Fault> {
+        // One that was added here is not in Redis, also when Redis is back.
+        match self.fallback.or(self.redis.job(queue, id), self.local.job(queue, id)).await? {
+            Some(job) => Ok(Some(job)),
+            None => self.local.job(queue, id).await,
+        }
+    }
+
+    async fn jobs(&self, queue: &'static str, state: JobState, skip: usize, limit: usize) -> Result<Vec<Job>, Fault> {
+        self.fallback.or(self.redis.jobs(queue, state, skip, limit), self.local.jobs(queue, state, skip, limit)).await
+    }
+
+    async fn retry(&self, queue: &'static str, id: &str) -> Result<bool, Fault> {
+        Ok(self.fallback.or(self.redis.retry(queue, id), self.local.retry(queue, id)).await?
+            || self.local.retry(queue, id).await?)
+    }
+
+    async fn remove(&self, queue: &'static str, id: &str) -> Result<bool, Fault> {
+        let here = self.local.remove(queue, id).await?;
+        match self.redis.remove(queue, id).await {
+            Ok(there) => Ok(here || there),
+            Err(fault) => {
+                self.fallback.note(&fault);
+                Ok(here)
+            }
+        }
+    }
+}
+
+struct WorkerPair {
+    redis: Arc<dyn Worker>,
+    local: Arc<dyn Worker>,
+}
+
+#[async_trait]
+impl Worker for WorkerPair {
+    async fn stop(&self, grace: Duration) -> bool {
+        let (redis, local) = tokio::join!(self.redis.stop(grace), self.local.stop(grace));
+        redis && local
+    }
+}
+
+#[cfg(test)]
+mod tests;

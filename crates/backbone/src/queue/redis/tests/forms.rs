@@ -1,0 +1,106 @@
+//! The queue over every form of Redis that an address can name.
+
+use super::*;
+use crate::link::{Links, LinksSettings, TlsFiles};
+use aim_testkit::{RedisCluster, RedisSentinel};
+
+/// What a failover takes here, detection included, and the way back.
+const FAILOVER: Duration = Duration::from_secs(20);
+
+/// Adds one job of each kind, and sees them run.
+async fn works(queue: &RedisQueue) {
+    unhurried(all_kinds(queue)).await;
+}
+
+async fn all_kinds(queue: &RedisQueue) {
+    assert!(queue.ready(PATIENCE).await);
+    let (handler, runs) = recorder();
+    queue.pause(EMAIL).await.unwrap();
+    queue.add(NewJob { priority: 2, ..job("last") }).await.unwrap();
+    queue.add(NewJob { delay: Duration::from_millis(100), ..job("later") }).await.unwrap();
+    assert_eq!(queue.add(job("plain")).await.unwrap(), Added::New);
+    assert_eq!(queue.add(job("plain")).await.unwrap(), Added::Known);
+    let waiting = queue.jobs(EMAIL, JobState::Waiting, 0, 9).await.unwrap();
+    assert_eq!(waiting.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["plain", "last"]);
+    let worker = queue.work(EMAIL, SETTINGS, handler).await.unwrap();
+    queue.resume(EMAIL).await.unwrap();
+    for id in ["plain", "last", "later"] {
+        ran(&runs, id).await;
+    }
+    let sweep = Schedule { queue: CLEANUP, name: "sweep", every: Duration::from_millis(300), data: json!({}) };
+    let (handler, sweeps) = recorder();
+    let sweeper = queue.work(CLEANUP, SETTINGS, handler).await.unwrap();
+    queue.schedule(sweep).await.unwrap();
+    eventually("the schedule runs twice", async || sweeps.lock().len() >= 2).await;
+    assert!(queue.unschedule(CLEANUP, "sweep").await.unwrap());
+    assert!(worker.stop(PATIENCE).await && sweeper.stop(PATIENCE).await);
+    eventually("all is told to Redis", async || queue.counts(EMAIL).await.unwrap().completed == 3).await;
+}
+
+#[tokio::test]
+async fn a_socket_a_user_and_another_database_are_reached() {
+    let redis = RedisServer::builder().unix_socket().user("ada", "p@ss:word", "~* &* +@all").start().await.unwrap();
+    works(&queue(settings(redis.url()), "aim")).await;
+    let redis = RedisServer::builder().user("ada", "p@ss:word", "~* &* +@all").start().await.unwrap();
+    works(&queue(settings(format!("{}/3", redis.url())), "aim")).await;
+    let reply = redis.command(&["INFO", "keyspace"]).await.unwrap().text();
+    assert!(reply.contains("db3:") && !reply.contains("db0:"), "{reply}");
+}
+
+#[tokio::test]
+async fn tls_with_a_certificate_of_ones_own_is_reached() {
+    let redis = RedisServer::builder().mutual_tls().start().await.unwrap();
+    let files = redis.certificates().unwrap();
+    let tls = TlsFiles {
+        ca: Some(files.ca_file.clone()),
+        certificate: Some(files.client_cert.clone()),
+        key: Some(files.client_key.clone()),
+    };
+    works(&queue(Settings { tls, ..settings(redis.url()) }, "aim")).await;
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_a_queue_in_one_slot_and_survives_a_failover() {
+    let redis = RedisCluster::start(3, 3).await.unwrap();
+    let links =
+        LinksSettings { main: settings(redis.url()), cache: None, queue: None, bus: None, queue_prefix: "aim".into() };
+    let links = Links::open(links).unwrap();
+    assert_eq!(links.queue_prefix, "{aim}");
+    let queue = RedisQueue::new(links.queue.client("queue"), &links.queue_prefix, &Ambient::system());
+    works(&queue).await;
+    let (handler, runs) = recorder();
+    let worker = queue.work(EMAIL, SETTINGS, handler).await.unwrap();
+    let master = redis.master_of("{aim}:email:wait").await.unwrap().port();
+    let masters = redis.masters().await.unwrap();
+    let master = masters.iter().position(|node| node.port() == master).unwrap();
+    redis.kill_master(master).await.unwrap();
+    runs_again(&queue, &runs).await;
+    assert!(worker.stop(PATIENCE).await);
+}
+
+#[tokio::test]
+async fn a_sentinel_leads_to_the_master_and_to_the_next_one() {
+    let redis = RedisSentinel::start().await.unwrap();
+    let queue = queue(settings(redis.url()), "aim");
+    works(&queue).await;
+    let (handler, runs) = recorder();
+    let worker = queue.work(EMAIL, SETTINGS, handler).await.unwrap();
+    redis.kill_master().await.unwrap();
+    runs_again(&queue, &runs).await;
+    assert!(worker.stop(PATIENCE).await);
+}
+
+/// Adds until a job runs again.
+async fn runs_again(queue: &RedisQueue, runs: &Mutex<Vec<Run>>) {
+    tokio::time::timeout(FAILOVER, async {
+        for n in 0.. {
+            let added = queue.add(job(&format!("again-{n}"))).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if added.is_ok() && runs.lock().iter().any(|run| run.id.starts_with("again-")) {
+                return;
+            }
+        }
+    })
+    .await
+    .expect("jobs run again after a failover");
+}
