@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 /// Between two looks while all is well.
 const PACE: Duration = Duration::from_secs(1);
 /// The first wait before another attempt, and the longest: each is twice the one before, and a random part of it.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+pub(super) const FIRST_WAIT: Duration = Duration::from_millis(50);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// Tries of a connection that answers too late, before a new one is made.
 const TRIES: u32 = 3;
 
@@ -51,7 +51,7 @@ pub(super) async fn keep(inner: Arc<Inner>, stop: CancellationToken) {
 }
 
 /// A part of a wait, between a half and the whole, so that servers do not come back in step.
-fn jitter() -> f64 {
+pub(super) fn jitter() -> f64 {
     // Seeded anew each time by the standard library; nothing secret hangs on it.
     0.5 + (RandomState::new().hash_one(0_u8) % 1_000) as f64 / 2_000.0
 }

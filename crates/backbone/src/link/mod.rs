@@ -12,6 +12,7 @@ mod health;
 mod keeper;
 mod script;
 mod settings;
+mod subscriber;
 mod wire;
 
 pub(crate) use beside::Access;
@@ -20,6 +21,7 @@ pub use budget::{BUDGET, one_budget, with_budget};
 pub use health::{Health, Memory, Replication};
 pub use script::{Call, Script};
 pub use settings::{BadAddress, Settings, TlsFiles, check};
+pub use subscriber::{Hearing, Subscriber};
 pub use wire::{Dialer, OnPush, Role, Wire};
 
 use crate::Fault;
@@ -228,6 +230,12 @@ impl Client {
         self.link.is_cluster()
     }
 
+    /// The number of the database. Channels are outside of all: one that is to be heard in its database alone says so
+    /// in its name.
+    pub fn database(&self) -> i64 {
+        self.link.inner.dialer.database()
+    }
+
     pub async fn query<T: FromRedisValue>(&self, need: Need, cmd: &Cmd) -> Result<T, Fault> {
         let call = self.call(need, async |mut wire: Wire| wire.req_packed_command(cmd).await);
         self.parsed(call.await?)
@@ -257,7 +265,27 @@ impl Client {
         self.parsed(call.await?)
     }
 
+    /// Several commands in one go, each with its own outcome: one that Redis refuses says nothing about the others.
+    pub async fn each(&self, need: Need, pipeline: &Pipeline) -> Result<Vec<Result<Value, Fault>>, Fault> {
+        let (generation, answer) = self
+            .ask(need, async |mut wire: Wire| {
+                let count = pipeline.len();
+                Ok(Value::Array(wire.req_packed_commands(pipeline, 0, count).await?))
+            })
+            .await?;
+        let Value::Array(answers) = answer else { return Err(self.fault("an answer of another type than expected")) };
+        Ok(answers.into_iter().map(|answer| self.settled(generation, answer)).collect())
+    }
+
     async fn call<F>(&self, need: Need, ask: impl FnOnce(Wire) -> F) -> Result<Value, Fault>
+    where
+        F: Future<Output = Result<Value, RedisError>>,
+    {
+        let (generation, answer) = self.ask(need, ask).await?;
+        self.settled(generation, answer)
+    }
+
+    async fn ask<F>(&self, need: Need, ask: impl FnOnce(Wire) -> F) -> Result<(Generation, Value), Fault>
     where
         F: Future<Output = Result<Value, RedisError>>,
     {
@@ -277,12 +305,8 @@ impl Client {
         let took = began.elapsed();
         budget::charge(took);
         inner.latency.record(took);
-        match answer.map(|answer| answer.and_then(Value::extract_error)) {
-            Ok(Ok(value)) => {
-                inner.breaker.lock().answered(wires.generation);
-                self.counters.answered.increment(1);
-                Ok(value)
-            }
+        match answer {
+            Ok(Ok(value)) => Ok((wires.generation, value)),
             Ok(Err(error)) => Err(self.failed(wires.generation, &error)),
             Err(_) => {
                 self.counters.timeout.increment(1);
@@ -292,6 +316,18 @@ impl Client {
                 }
                 Err(self.fault("no answer in time"))
             }
+        }
+    }
+
+    /// What an answer says about Redis, and whether it is an error.
+    fn settled(&self, generation: Generation, answer: Value) -> Result<Value, Fault> {
+        match answer.extract_error() {
+            Ok(value) => {
+                self.link.inner.breaker.lock().answered(generation);
+                self.counters.answered.increment(1);
+                Ok(value)
+            }
+            Err(error) => Err(self.failed(generation, &error)),
         }
     }
 

@@ -95,28 +95,37 @@ impl Dialer {
         matches!(self.address.form, Form::Cluster { .. } | Form::Sentinel { .. })
     }
 
+    /// The nodes that a Cluster's address names.
+    pub fn seeds(&self) -> &[(String, u16)] {
+        match &self.address.form {
+            Form::Cluster { nodes } => nodes,
+            _ => &[],
+        }
+    }
+
+    /// The number of the database; channels know none.
+    pub fn database(&self) -> i64 {
+        self.address.database
+    }
+
     /// A new connection, within [`CONNECT_TIMEOUT`] for each server that has to be asked.
     pub async fn dial(&self, role: Role, on_push: Option<OnPush>) -> RedisResult<Wire> {
-        let config = || {
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                .set_response_timeout(Some(RESPONSE_TIMEOUT))
-                .set_pipeline_buffer_size(WAITING_CALLS);
-            match on_push.clone() {
-                Some(on_push) => config.set_push_sender(push_sender(on_push)),
-                None => config,
-            }
-        };
         match &self.address.form {
             Form::Cluster { .. } => Ok(Wire::Cluster(self.cluster(role, on_push)?.get_async_connection().await?)),
             Form::Sentinel { nodes, service } => {
                 let client = self.sentinel(nodes, service, role)?.async_get_client().await?;
-                Ok(Wire::Single(client.get_multiplexed_async_connection_with_config(&config()).await?))
+                Ok(Wire::Single(client.get_multiplexed_async_connection_with_config(&config(on_push)).await?))
             }
             Form::Single { .. } | Form::Unix { .. } => {
-                Ok(Wire::Single(self.client()?.get_multiplexed_async_connection_with_config(&config()).await?))
+                Ok(Wire::Single(self.client()?.get_multiplexed_async_connection_with_config(&config(on_push)).await?))
             }
         }
+    }
+
+    /// A connection to one node of a Cluster, which speaks for its own slots alone.
+    pub async fn dial_node(&self, host: &str, port: u16, on_push: Option<OnPush>) -> RedisResult<Wire> {
+        let client = self.client_of(self.addr(host, port))?;
+        Ok(Wire::Single(client.get_multiplexed_async_connection_with_config(&config(on_push)).await?))
     }
 
     fn client(&self) -> RedisResult<Client> {
@@ -128,6 +137,10 @@ impl Dialer {
                 return Err((redis::ErrorKind::InvalidClientConfig, "no single server").into());
             }
         };
+        self.client_of(addr)
+    }
+
+    fn client_of(&self, addr: ConnectionAddr) -> RedisResult<Client> {
         let info = addr.into_connection_info()?.set_tcp_settings(tcp()).set_redis_settings(self.redis());
         match &self.certificates {
             Some(certificates) if self.address.tls => Client::build_with_tls(info, certificates.clone()),
@@ -216,6 +229,17 @@ impl Dialer {
             info = info.set_password(password);
         }
         info
+    }
+}
+
+fn config(on_push: Option<OnPush>) -> AsyncConnectionConfig {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_pipeline_buffer_size(WAITING_CALLS);
+    match on_push {
+        Some(on_push) => config.set_push_sender(push_sender(on_push)),
+        None => config,
     }
 }
 
