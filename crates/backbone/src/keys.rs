@@ -33,15 +33,28 @@ keys! {
 pub(crate) struct Names {
     prefix: Arc<str>,
     in_cluster: bool,
+    /// Before what a channel is for: `db3:` where keys are in database 3, nothing in database 0. Channels are outside of
+    /// databases, so two fleets in two of them would hear each other.
+    database: Arc<str>,
 }
 
+/// What a channel is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Channel {
+    Room(ConversationId),
+    User(UserId),
+}
+
+#[allow(dead_code, reason = "the backends that use them come one after the other")]
 impl Names {
     pub fn new(prefix: &str, in_cluster: bool) -> Self {
-        Self { prefix: prefix.into(), in_cluster }
+        Self { prefix: prefix.into(), in_cluster, database: "".into() }
     }
 
     pub fn of(client: &Client) -> Self {
-        Self::new(client.prefix(), client.is_cluster())
+        let database = client.database();
+        let database = if database == 0 { "".into() } else { format!("db{database}:").into() };
+        Self { database, ..Self::new(client.prefix(), client.is_cluster()) }
     }
 
     /// A cached value's, by its key's name.
@@ -75,7 +88,54 @@ impl Names {
         format!("{}turn:{}:{part}", self.prefix, self.tagged(character.as_str()))
     }
 
+    pub fn channel(&self, channel: &Channel) -> String {
+        let (kind, id) = match channel {
+            Channel::Room(conversation) => ("room", conversation.as_str()),
+            Channel::User(user) => ("user", user.as_str()),
+        };
+        format!("{}{}{kind}:{}", self.prefix, self.database, self.tagged(id))
+    }
+
+    /// What a channel of ours is for, by its name.
+    pub fn channel_of(&self, name: &str) -> Option<Channel> {
+        let (kind, id) = name.strip_prefix(&*self.prefix)?.strip_prefix(&*self.database)?.split_once(':')?;
+        let id = if self.in_cluster { id.strip_prefix('{')?.strip_suffix('}')? } else { id };
+        match kind {
+            "room" => Some(Channel::Room(ConversationId::trusted(id))),
+            "user" => Some(Channel::User(UserId::trusted(id))),
+            _ => None,
+        }
+    }
+
+    /// The reply under way in a conversation, as far as it has come: for those who join its room on another server. It is
+    /// no cached reply: it is found under its own conversation alone, and gone when the reply is over.
+    pub fn reply(&self, conversation: &ConversationId) -> String {
+        format!("{}reply:{}", self.prefix, self.tagged(conversation.as_str()))
+    }
+
     fn tagged<'a>(&self, value: &'a str) -> Cow<'a, str> {
         if self.in_cluster { Cow::Owned(format!("{{{value}}}")) } else { Cow::Borrowed(value) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_is_known_by_its_name() {
+        let (room, user) = (Channel::Room(ConversationId::trusted("c1")), Channel::User(UserId::trusted("u_1")));
+        let (one, cluster) = (Names::new("aim:", false), Names::new("aim:", true));
+        assert_eq!(one.channel(&room), "aim:room:c1");
+        assert_eq!(cluster.channel(&user), "aim:user:{u_1}");
+        let third = Names { database: "db3:".into(), ..one.clone() };
+        assert_eq!(third.channel(&room), "aim:db3:room:c1");
+        for names in [&one, &cluster, &third] {
+            for channel in [&room, &user] {
+                assert_eq!(names.channel_of(&names.channel(channel)).as_ref(), Some(channel));
+            }
+        }
+        assert_eq!(one.channel_of(&third.channel(&room)), None);
+        assert_eq!(one.channel_of("other:room:c1"), None);
     }
 }

@@ -85,7 +85,7 @@ impl Platform {
             tokens: Some(tokens),
         };
         // Before the commit: somebody who joins never finds the same reply stored and under way.
-        self.still(claim).await;
+        self.still(claim, &commit.reply.id).await;
         let (outcome, tries) = self.insist(|| self.store.commit_reply(commit.clone())).await;
         let stored = match outcome? {
             Committed::Committed { asked, reply } => Some((*asked, *reply)),
@@ -119,8 +119,13 @@ impl Platform {
         found.into_iter().find(|message| message.seq == seq)
     }
 
-    pub(crate) async fn end_cancelled(&self, claim: &Claim, tokens: TokenUse) -> Result<(), StoreError> {
-        self.end(claim, ReplyState::Cancelled, Some(tokens), None).await
+    pub(crate) async fn end_cancelled(
+        &self,
+        claim: &Claim,
+        reply: &MessageId,
+        tokens: TokenUse,
+    ) -> Result<(), StoreError> {
+        self.end(claim, reply, ReplyState::Cancelled, Some(tokens), None).await
     }
 
     pub(crate) async fn end_failed(
@@ -136,19 +141,20 @@ impl Platform {
             in_reply_to: claim.message.id.clone(),
             error: refusal.into(),
         };
-        self.end(claim, ReplyState::Failed, tokens, Some(error)).await
+        self.end(claim, reply, ReplyState::Failed, tokens, Some(error)).await
     }
 
     async fn end(
         &self,
         claim: &Claim,
+        reply: &MessageId,
         state: ReplyState,
         tokens: Option<TokenUse>,
         error: Option<RoomEvent>,
     ) -> Result<(), StoreError> {
         let (conversation, message) = (claim.conversation.clone(), claim.message.id.clone());
         let end = EndReply { conversation, fence: claim.fence, message, state, tokens };
-        self.still(claim).await;
+        self.still(claim, reply).await;
         let (outcome, tries) = self.insist(|| self.store.end_reply(end.clone())).await;
         let ended = match outcome? {
             Ended::Ended(message) => Some(*message),
@@ -171,10 +177,10 @@ impl Platform {
         let (conversation, message) = (claim.conversation.clone(), claim.message.id.clone());
         let end = EndReply { conversation, fence: claim.fence, message, state: ReplyState::Due, tokens: None };
         let mut wait = Duration::from_millis(100);
+        self.still(&claim, &reply).await;
         while self.lease.is(&holder) {
             match self.store.end_reply(end.clone()).await {
                 Ok(Ended::Ended(message)) => {
-                    self.forget_partial(&claim.conversation, |partial| partial.message_id == reply).await;
                     // It was told to stop, and is cancelled rather than due.
                     if message.reply_state != Some(ReplyState::Due) {
                         self.tell_room(&claim.conversation, RoomEvent::MessageUpdated { message: *message }).await;
@@ -209,17 +215,16 @@ impl Platform {
         (command().await, COMMIT_TRIES)
     }
 
-    /// Nothing of the reply under way is kept for those who join. Without a lease it may be another's by now.
-    async fn still(&self, claim: &Claim) {
-        if self.lease.current().is_some() {
-            hint("end a reply", self.backbone.bus.end_reply(&claim.conversation).await);
-        }
+    /// Nothing of this reply is kept for those who join.
+    async fn still(&self, claim: &Claim, reply: &MessageId) {
+        hint("end a reply", self.backbone.bus.end_reply(&claim.conversation, reply).await);
     }
 
     /// As `still`, where the reply that is kept may be of another claim.
     pub(crate) async fn forget_partial(&self, conversation: &ConversationId, is_it: impl Fn(&Partial) -> bool + Send) {
-        if hint("a reply under way", self.backbone.bus.partial(conversation).await).is_some_and(|found| is_it(&found)) {
-            hint("end a reply", self.backbone.bus.end_reply(conversation).await);
+        let partial = hint("a reply under way", self.backbone.bus.partial(conversation).await);
+        if let Some(partial) = partial.filter(|partial| is_it(partial)) {
+            hint("end a reply", self.backbone.bus.end_reply(conversation, &partial.message_id).await);
         }
     }
 

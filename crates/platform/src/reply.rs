@@ -231,7 +231,7 @@ impl Platform {
                 })
             }
             Generated::Said { tokens, stopped: true, .. } => {
-                self.end_cancelled(claim, self.token_use(claim, tokens)).await?;
+                self.end_cancelled(claim, reply, self.token_use(claim, tokens)).await?;
                 Ok("cancelled")
             }
             Generated::Said { tokens, .. } => {

@@ -1,7 +1,7 @@
 //! The bus in this process: events go to the sink on the publisher's thread, so that each arrives before `publish_…`
 //! answers.
 
-use super::{Bus, RoomNote, Sink, UserNote};
+use super::{Bus, RoomNote, Sink, UserNote, of_a_reply};
 use crate::Fault;
 use crate::stripes::Stripes;
 use aim_domain::message::utf16_len;
@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use metrics::{Counter, counter};
 use parking_lot::RwLock;
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,45 +60,72 @@ impl LocalBus {
     }
 
     /// No lock is held when the sink is called: it may subscribe and publish.
-    fn tell_room(&self, conversation: &ConversationId, note: RoomNote) {
-        self.events.increment(1);
-        if !self.rooms.of(conversation).contains(conversation) {
-            return;
-        }
-        let sink = self.sink.read().clone();
-        if let Some(sink) = sink {
-            sink.room(conversation, Arc::new(note));
+    pub(super) fn tell_room(&self, conversation: &ConversationId, note: Arc<RoomNote>) {
+        if self.hears_room(conversation)
+            && let Some(sink) = self.sink()
+        {
+            sink.room(conversation, note);
         }
     }
 
-    fn keep(&self, conversation: &ConversationId, event: &RoomEvent) -> Result<(), Fault> {
+    pub(super) fn tell_user(&self, user: &UserId, note: Arc<UserNote>) {
+        if self.hears_user(user)
+            && let Some(sink) = self.sink()
+        {
+            sink.user(user, note);
+        }
+    }
+
+    pub(super) fn sink(&self) -> Option<Arc<dyn Sink>> {
+        self.sink.read().clone()
+    }
+
+    pub(super) fn hears_room(&self, conversation: &ConversationId) -> bool {
+        self.rooms.of(conversation).contains(conversation)
+    }
+
+    pub(super) fn hears_user(&self, user: &UserId) -> bool {
+        self.users.of(user).contains(user)
+    }
+
+    /// Sets whether a room is heard, and does `also` before anybody sets it anew.
+    pub(super) fn hear_room<T>(&self, conversation: &ConversationId, hears: bool, also: impl FnOnce() -> T) -> T {
+        set(&mut self.rooms.of(conversation), conversation, hears, also)
+    }
+
+    pub(super) fn hear_user<T>(&self, user: &UserId, hears: bool, also: impl FnOnce() -> T) -> T {
+        set(&mut self.users.of(user), user, hears, also)
+    }
+
+    /// Takes an event in to what is kept of its reply.
+    pub(super) fn keep(&self, conversation: &ConversationId, event: &RoomEvent) -> Kept {
         match event {
             RoomEvent::ReplyStart { message_id, in_reply_to, .. } => {
-                self.start(conversation, message_id.clone(), in_reply_to.clone());
-                Ok(())
+                self.start(conversation, message_id.clone(), in_reply_to.clone())
             }
-            RoomEvent::ReplyDelta { message_id, offset, text, .. } => {
-                self.add(conversation, message_id, *offset, text);
-                Ok(())
-            }
-            other => Err(Fault::new("bus", format!("{} is not of a reply under way", other.name()))),
+            RoomEvent::ReplyDelta { message_id, offset, text, .. } => self.add(conversation, message_id, *offset, text),
+            _ => Kept::Nothing,
         }
     }
 
-    fn start(&self, conversation: &ConversationId, message: MessageId, in_reply_to: MessageId) {
+    fn start(&self, conversation: &ConversationId, message: MessageId, in_reply_to: MessageId) -> Kept {
         let mut partials = self.partials.of(conversation);
         if partials.len() >= PARTIALS_PER_STRIPE {
             partials.retain(|_, reply| reply.heard.elapsed() < SILENT);
         }
-        if partials.len() < PARTIALS_PER_STRIPE || partials.contains_key(conversation) {
-            let reply = UnderWay { message, in_reply_to, text: String::new(), length: 0, heard: Instant::now() };
-            partials.insert(conversation.clone(), reply);
+        if partials.len() >= PARTIALS_PER_STRIPE && !partials.contains_key(conversation) {
+            return Kept::Nothing;
         }
+        let reply = UnderWay { message, in_reply_to, text: String::new(), length: 0, heard: Instant::now() };
+        partials.insert(conversation.clone(), reply);
+        Kept::Started
     }
 
-    fn add(&self, conversation: &ConversationId, message: &MessageId, offset: u64, text: &str) {
+    fn add(&self, conversation: &ConversationId, message: &MessageId, offset: u64, text: &str) -> Kept {
         let mut partials = self.partials.of(conversation);
-        let Some(reply) = partials.get_mut(conversation).filter(|reply| reply.message == *message) else { return };
+        let Some(reply) = partials.get_mut(conversation).filter(|reply| reply.message == *message) else {
+            return Kept::Nothing;
+        };
         let fits = offset == reply.length;
         if !fits {
             self.misfits.increment(1);
@@ -106,10 +134,52 @@ impl LocalBus {
             reply.text.push_str(text);
             reply.length += utf16_len(text);
             reply.heard = Instant::now();
+            Kept::Added
         } else {
+            partials.remove(conversation);
+            Kept::Dropped
+        }
+    }
+
+    pub(super) fn end(&self, conversation: &ConversationId, message: &MessageId) {
+        let mut partials = self.partials.of(conversation);
+        if partials.get(conversation).is_some_and(|reply| reply.message == *message) {
             partials.remove(conversation);
         }
     }
+
+    pub(super) fn kept(&self, conversation: &ConversationId) -> Option<Partial> {
+        self.partials.of(conversation).get(conversation).map(|reply| Partial {
+            message_id: reply.message.clone(),
+            in_reply_to: reply.in_reply_to.clone(),
+            text: reply.text.clone(),
+        })
+    }
+
+    /// The conversations of which a reply is kept.
+    pub(super) fn replying(&self) -> Vec<ConversationId> {
+        self.partials.each().flat_map(|partials| partials.keys().cloned().collect::<Vec<_>>()).collect()
+    }
+}
+
+/// What an event changed of what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    Started,
+    Added,
+    /// It did not fit, or made it too long.
+    Dropped,
+    /// It is of no reply that is kept here.
+    Nothing,
+}
+
+fn set<K: Clone + Eq + Hash, T>(keys: &mut HashSet<K>, key: &K, wanted: bool, also: impl FnOnce() -> T) -> T {
+    if wanted {
+        keys.insert(key.clone());
+    } else {
+        keys.remove(key);
+    }
+    also()
 }
 
 #[async_trait]
@@ -119,60 +189,49 @@ impl Bus for LocalBus {
     }
 
     async fn publish_room(&self, conversation: &ConversationId, note: RoomNote) -> Result<(), Fault> {
-        self.tell_room(conversation, note);
+        self.events.increment(1);
+        self.tell_room(conversation, Arc::new(note));
         Ok(())
     }
 
     async fn publish_user(&self, user: &UserId, note: UserNote) -> Result<(), Fault> {
         self.events.increment(1);
-        if self.users.of(user).contains(user) {
-            let sink = self.sink.read().clone();
-            if let Some(sink) = sink {
-                sink.user(user, Arc::new(note));
-            }
-        }
+        self.tell_user(user, Arc::new(note));
         Ok(())
     }
 
     async fn subscribe_room(&self, conversation: &ConversationId) -> Result<(), Fault> {
-        self.rooms.of(conversation).insert(conversation.clone());
-        Ok(())
+        self.hear_room(conversation, true, || Ok(()))
     }
 
     async fn unsubscribe_room(&self, conversation: &ConversationId) -> Result<(), Fault> {
-        self.rooms.of(conversation).remove(conversation);
-        Ok(())
+        self.hear_room(conversation, false, || Ok(()))
     }
 
     async fn subscribe_user(&self, user: &UserId) -> Result<(), Fault> {
-        self.users.of(user).insert(user.clone());
-        Ok(())
+        self.hear_user(user, true, || Ok(()))
     }
 
     async fn unsubscribe_user(&self, user: &UserId) -> Result<(), Fault> {
-        self.users.of(user).remove(user);
-        Ok(())
+        self.hear_user(user, false, || Ok(()))
     }
 
     async fn publish_reply(&self, conversation: &ConversationId, event: RoomEvent) -> Result<(), Fault> {
         // Kept before it is told: whoever subscribes and then reads the partial misses nothing, and may hear again
         // what the partial holds.
-        self.keep(conversation, &event)?;
-        self.tell_room(conversation, event.into());
+        of_a_reply(&event)?;
+        self.keep(conversation, &event);
+        self.events.increment(1);
+        self.tell_room(conversation, Arc::new(event.into()));
         Ok(())
     }
 
-    async fn end_reply(&self, conversation: &ConversationId) -> Result<(), Fault> {
-        self.partials.of(conversation).remove(conversation);
+    async fn end_reply(&self, conversation: &ConversationId, message: &MessageId) -> Result<(), Fault> {
+        self.end(conversation, message);
         Ok(())
     }
 
     async fn partial(&self, conversation: &ConversationId) -> Result<Option<Partial>, Fault> {
-        let partials = self.partials.of(conversation);
-        Ok(partials.get(conversation).map(|reply| Partial {
-            message_id: reply.message.clone(),
-            in_reply_to: reply.in_reply_to.clone(),
-            text: reply.text.clone(),
-        }))
+        Ok(self.kept(conversation))
     }
 }

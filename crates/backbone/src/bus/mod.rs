@@ -5,12 +5,15 @@
 //! `message:new` by `seq`. What a reply has said so far is kept for those who join late.
 //!
 //! In an outage: delivery within this server goes on; rooms that await a reply compare `last_seq` with the store every
-//! second. On recovery the sink is told of every channel that may have missed something.
+//! second. On recovery the sink is told of every channel that may have missed something, whether this server did not
+//! hear or another one could not tell. A publisher does not wait for other servers to be told.
 
 pub mod local;
+pub mod pair;
+pub mod redis;
 
 use crate::Fault;
-use aim_domain::{ConversationId, Incarnation, Partial, RoomEvent, UserEvent, UserId};
+use aim_domain::{ConversationId, Incarnation, MessageId, Partial, RoomEvent, UserEvent, UserId};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -59,6 +62,8 @@ pub trait Sink: Send + Sync + 'static {
     fn user(&self, user: &UserId, note: Arc<UserNote>);
     /// Events of this conversation may have been lost.
     fn lost(&self, conversation: &ConversationId);
+    /// Events of this user may have been lost.
+    fn lost_user(&self, user: &UserId);
 }
 
 #[async_trait]
@@ -81,9 +86,22 @@ pub trait Bus: Send + Sync + 'static {
     /// another reply changes nothing; one whose offset is not where the kept text ends, or that makes it longer than
     /// 200 kB, drops the kept text, since it is no longer the reply's. A `ReplyStart` replaces what was kept.
     async fn publish_reply(&self, conversation: &ConversationId, event: RoomEvent) -> Result<(), Fault>;
-    /// The reply under way is over: nothing of it is kept.
-    async fn end_reply(&self, conversation: &ConversationId) -> Result<(), Fault>;
+    /// The reply `message` is over: nothing of it is kept when this answers. Another one under way is not touched, so that
+    /// whoever lost a claim may say so as well.
+    async fn end_reply(&self, conversation: &ConversationId, message: &MessageId) -> Result<(), Fault>;
     /// The reply under way so far. Whoever subscribes first and reads this then misses nothing of a reply, and may be
-    /// given deltas again that are in it: those with an offset below its length.
+    /// given deltas again that are in it: those with an offset below its length. A fault: there may be one that is not
+    /// known now.
     async fn partial(&self, conversation: &ConversationId) -> Result<Option<Partial>, Fault>;
 }
+
+/// Only the events of a reply under way are published as such.
+fn of_a_reply(event: &RoomEvent) -> Result<(), Fault> {
+    match event {
+        RoomEvent::ReplyStart { .. } | RoomEvent::ReplyDelta { .. } => Ok(()),
+        other => Err(Fault::new("bus", format!("{} is not of a reply under way", other.name()))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

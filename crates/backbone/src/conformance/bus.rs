@@ -21,6 +21,7 @@ macro_rules! bus_promises {
             events_of_a_user_reach_its_channel,
             the_sink_that_listens_last_hears,
             a_reply_under_way_is_kept_as_far_as_it_has_come,
+            a_reply_that_ended_leaves_another_one_alone,
             offsets_count_utf16_units,
             a_reply_that_starts_anew_replaces_what_was_kept,
             a_delta_that_does_not_fit_is_heard_and_drops_what_was_kept,
@@ -53,6 +54,10 @@ impl Sink for Ear {
 
     fn lost(&self, conversation: &ConversationId) {
         panic!("{conversation} lost events without an outage");
+    }
+
+    fn lost_user(&self, user: &UserId) {
+        panic!("{user} lost events without an outage");
     }
 }
 
@@ -112,8 +117,9 @@ impl Open {
         self.backend.publish_reply(&conversation("c1"), event).await.unwrap();
     }
 
+    /// A bus that cannot know of other servers' replies has none, and says so.
     async fn kept(&self) -> Option<(String, String)> {
-        let partial = self.backend.partial(&conversation("c1")).await.unwrap()?;
+        let partial = self.backend.partial(&conversation("c1")).await.ok().flatten()?;
         assert_eq!(partial.in_reply_to, message("m1"));
         Some((partial.message_id.to_string(), partial.text))
     }
@@ -182,10 +188,18 @@ pub async fn a_reply_under_way_is_kept_as_far_as_it_has_come(bench: Open) {
         assert_eq!(listener.event().await, event);
     }
     assert_eq!(bench.kept().await, some("r1", "The sea is calm."));
-    assert!(bench.backend.partial(&conversation("c2")).await.unwrap().is_none());
-    bench.backend.end_reply(&conversation("c1")).await.unwrap();
+    assert!(bench.backend.partial(&conversation("c2")).await.ok().flatten().is_none());
+    bench.backend.end_reply(&conversation("c1"), &message("r1")).await.unwrap();
     assert_eq!(bench.kept().await, None);
-    bench.backend.end_reply(&conversation("c1")).await.unwrap();
+    bench.backend.end_reply(&conversation("c1"), &message("r1")).await.unwrap();
+}
+
+pub async fn a_reply_that_ended_leaves_another_one_alone(bench: Open) {
+    bench.reply(start("r2")).await;
+    bench.reply(delta("r2", 0, "A")).await;
+    bench.backend.end_reply(&conversation("c1"), &message("r1")).await.unwrap();
+    bench.backend.end_reply(&conversation("c1"), &message("r")).await.unwrap();
+    assert_eq!(bench.kept().await, some("r2", "A"));
 }
 
 pub async fn offsets_count_utf16_units(bench: Open) {

@@ -124,6 +124,7 @@ impl Sink for Heard {
     }
     fn user(&self, _: &UserId, _: Arc<UserNote>) {}
     fn lost(&self, _: &ConversationId) {}
+    fn lost_user(&self, _: &UserId) {}
 }
 
 impl Heard {

@@ -5,6 +5,7 @@
 
 mod client;
 mod events;
+mod lost;
 mod packet;
 mod room;
 mod rooms;
@@ -63,6 +64,7 @@ pub struct Gateway {
     users: Users,
     lagging: Arc<Lagging>,
     told: told::Told,
+    lost: lost::Lost,
     /// How often members of some conversation may have changed.
     member_changes: AtomicU64,
     /// Conversations whose members could not be looked at.
@@ -111,6 +113,7 @@ impl Gateway {
             rooms,
             lagging,
             told: told::Told::default(),
+            lost: lost::Lost::default(),
             member_changes: AtomicU64::new(0),
             doubtful: Mutex::default(),
         });
@@ -131,10 +134,12 @@ impl Gateway {
         axum::Router::new().route_service(PATH, service.clone()).route_service("/socket.io/", service)
     }
 
-    /// Follows changed sessions and members, helps sockets that lag, and compares waiting rooms with the store, until `stop`.
+    /// Follows changed sessions and members, helps sockets that lag, and compares rooms that wait, and those that missed
+    /// something, with the store, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         // Side by side: a store that is slow to compare rooms must not hold up a revocation.
-        let work = async { tokio::join!(self.follow_changes(), self.keep_pace(), self.told.keep_telling()) };
+        let work =
+            async { tokio::join!(self.follow_changes(), self.keep_pace(), self.told.keep_telling(), self.make_good()) };
         tokio::select! {
             () = stop.cancelled() => {}
             _ = work => {}
@@ -327,10 +332,11 @@ impl Sink for Gateway {
     }
 
     fn lost(&self, conversation: &ConversationId) {
-        if let Some(room) = self.rooms.get(conversation) {
-            let rooms = self.rooms.clone();
-            tokio::spawn(async move { rooms.catch_up(&room).await });
-        }
+        self.lost.room(conversation);
+    }
+
+    fn lost_user(&self, user: &UserId) {
+        self.lost.user(user);
     }
 }
 

@@ -95,10 +95,12 @@ impl Room {
         Self { id, character, state: Mutex::new(state), opening: Arc::default() }
     }
 
-    /// Begins with what is known from the store and the bus, then takes in what came meanwhile.
-    pub fn open(&self, last_seq: u64, partial: Option<Partial>, turn: ConversationState) -> Delivery {
+    /// Begins with what is known from the store and the bus, then takes in what came meanwhile. The bus may not know the
+    /// reply under way, and is asked again then.
+    pub fn open(&self, last_seq: u64, partial: Option<Partial>, is_known: bool, turn: ConversationState) -> Delivery {
         let mut delivery = Delivery::default();
         let mut state = self.state.lock();
+        state.ask_bus = !is_known;
         (state.last_seq, state.reply, state.turn, state.open) = (last_seq, partial.map(Reply::new), turn, true);
         state.release(&self.id, &mut delivery);
         delivery
@@ -130,6 +132,18 @@ impl Room {
         (state.reply, state.ask_bus) = (None, true);
         state.resync(&self.id, &mut delivery);
         state.release(&self.id, &mut delivery);
+        delivery
+    }
+
+    /// Nothing that was heard of the reply under way counts any more: who is here is to join again.
+    pub fn lose_track(&self) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut state = self.state.lock();
+        if let Some(reply) = state.reply.take() {
+            state.broken = Some(reply.partial.message_id);
+        }
+        state.ask_bus = true;
+        state.resync(&self.id, &mut delivery);
         delivery
     }
 

@@ -2,8 +2,9 @@
 
 use super::client::Socket;
 use super::room::{Delivery, Room};
+use aim_backbone::Fault;
 use aim_backbone::bus::RoomNote;
-use aim_domain::{CharacterId, ConversationId, Refusal};
+use aim_domain::{CharacterId, ConversationId, Partial, Refusal, ReplyState};
 use aim_platform::Platform;
 use engineioxide::socket::Sid;
 use parking_lot::Mutex;
@@ -16,6 +17,8 @@ use tokio::sync::OwnedMutexGuard;
 const GAP_PATIENCE: Duration = Duration::from_millis(100);
 /// Messages read at once to fill a gap; more are missing only after a long outage, when joining again is quicker.
 const FILL: u32 = 200;
+/// The newest messages, among which one that is being answered is looked for: more than may wait in a conversation.
+const LOOKED_AT: u32 = 200;
 
 /// Notes a socket that cannot keep up, and the room that it has to join again.
 pub type NoteLagging = Box<dyn Fn(Socket, &ConversationId) + Send + Sync>;
@@ -77,8 +80,9 @@ impl Rooms {
         // What is kept of a reply is dropped before the reply is stored, so that `seq` never counts a reply that is read
         // as under way.
         let last_seq = self.platform.last_seq(&room.id).await?;
-        let partial = bus.partial(&room.id).await.map_err(fault)?;
-        let delivery = room.open(last_seq, partial, turn);
+        let partial = self.under_way(&room.id, last_seq).await;
+        let is_known = partial.is_ok();
+        let delivery = room.open(last_seq, partial.unwrap_or_default(), is_known, turn);
         self.settle(room, delivery);
         Ok(())
     }
@@ -115,10 +119,24 @@ impl Rooms {
         }
     }
 
+    /// The reply under way as the bus keeps it. A bus that was told to forget a reply may remember it after an outage:
+    /// where the message is settled, the store knows better.
+    async fn under_way(&self, id: &ConversationId, last_seq: u64) -> Result<Option<Partial>, Fault> {
+        let Some(partial) = self.platform.backbone.bus.partial(id).await? else { return Ok(None) };
+        let from = last_seq.saturating_sub(u64::from(LOOKED_AT));
+        let settled = match self.platform.missed(id, from, LOOKED_AT).await {
+            Ok(messages) => messages.iter().any(|message| {
+                message.id == partial.in_reply_to && message.reply_state.is_some_and(|state| state != ReplyState::Due)
+            }),
+            Err(_) => false,
+        };
+        Ok((!settled).then_some(partial))
+    }
+
     /// What the bus knows of the reply under way, where the room lost its thread. Call it with the room's guard.
     pub async fn mend(&self, room: &Room) {
         if room.asks_bus() {
-            match self.platform.backbone.bus.partial(&room.id).await {
+            match self.under_way(&room.id, room.last_seq()).await {
                 Ok(partial) => room.mend(partial),
                 Err(fault) => tracing::warn!(%fault, "a reply under way could not be read"),
             }
@@ -152,6 +170,27 @@ impl Rooms {
             }
             Err(refusal) => tracing::warn!(%refusal, "a room could not be compared with the store"),
         }
+    }
+
+    /// After events of a room may have been lost: the store tells of messages, the lines of the turn. Where a reply is
+    /// awaited, more than that may be missing, and who joins again is told all of it. False when the bus does not know
+    /// yet what they would be told.
+    pub async fn make_good(self: &Arc<Self>, room: &Arc<Room>) -> bool {
+        let open = room.opening.lock().await;
+        if !*open {
+            return true;
+        }
+        let awaited = room.awaits_reply();
+        self.catch_up(room).await;
+        self.check_turn(room).await;
+        if awaited || room.awaits_reply() {
+            if self.platform.backbone.bus.partial(&room.id).await.is_err() {
+                return false;
+            }
+            let delivery = room.lose_track();
+            self.lag(room, delivery);
+        }
+        true
     }
 
     fn settle(self: &Arc<Self>, room: &Arc<Room>, delivery: Delivery) {

@@ -11,11 +11,13 @@ use aim_store::sqlite::{SqliteOptions, SqliteStore};
 use std::future::IntoFuture;
 use tempfile::TempDir;
 
+mod fleet;
+
 struct World {
     gateway: Arc<Gateway>,
     url: String,
     client: reqwest::Client,
-    _data: TempDir,
+    _data: Arc<TempDir>,
 }
 
 /// Channels that take their time to open and close, as those of a bus between servers do.
@@ -53,8 +55,8 @@ impl Bus for Slow {
     async fn publish_reply(&self, conversation: &ConversationId, event: RoomEvent) -> Result<(), Fault> {
         self.0.publish_reply(conversation, event).await
     }
-    async fn end_reply(&self, conversation: &ConversationId) -> Result<(), Fault> {
-        self.0.end_reply(conversation).await
+    async fn end_reply(&self, conversation: &ConversationId, message: &MessageId) -> Result<(), Fault> {
+        self.0.end_reply(conversation, message).await
     }
     async fn partial(&self, conversation: &ConversationId) -> Result<Option<Partial>, Fault> {
         self.0.partial(conversation).await
@@ -73,12 +75,17 @@ struct Polling<'a> {
 
 impl World {
     async fn new() -> Self {
-        let (data, ambient) = (tempfile::tempdir().unwrap(), Ambient::system());
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), |bus| Arc::new(Slow(bus))).await
+    }
+
+    /// A server on the store in this folder, with the bus that `bus` makes of the one within this server.
+    async fn on(data: Arc<TempDir>, bus: impl FnOnce(Arc<dyn Bus>) -> Arc<dyn Bus>) -> Self {
+        let ambient = Ambient::system();
         let store = SqliteStore::open(data.path().join("aim.db"), SqliteOptions::default(), ambient.clone()).unwrap();
         let settings =
             BackboneSettings { short_cache: false, cache_capacity: 1_000, turns: turns::Settings::default() };
         let mut backbone = Backbone::local(&settings, &ambient);
-        backbone.bus = Arc::new(Slow(backbone.bus));
+        backbone.bus = bus(backbone.bus);
         // Nothing is answered here, so it is never asked.
         let remote = aim_ai::ProviderSettings {
             base_url: "http://127.0.0.1:9/v1".into(),

@@ -44,7 +44,7 @@ fn delta(reply: &str, offset: u64, text: &str) -> Arc<RoomNote> {
 
 fn open_room(last_seq: u64) -> Room {
     let room = Room::new(id("c1"), CharacterId::trusted("mara"));
-    room.open(last_seq, None, ConversationState::default());
+    room.open(last_seq, None, true, ConversationState::default());
     room
 }
 
@@ -96,7 +96,7 @@ fn deltas_that_are_known_already_change_nothing() {
     room.deliver(delta("r1", 10, "!"));
     let partial =
         Partial { message_id: "r1".parse().unwrap(), in_reply_to: "m1".parse().unwrap(), text: "Ahoy there".into() };
-    room.open(1, Some(partial), ConversationState::default());
+    room.open(1, Some(partial), true, ConversationState::default());
     assert_eq!(said(&room).as_deref(), Some("Ahoy there!"));
 }
 
@@ -199,7 +199,7 @@ fn what_was_heard_while_the_bus_was_read_counts() {
 fn a_reply_that_is_stored_already_is_not_under_way() {
     let room = Room::new(id("c1"), CharacterId::trusted("mara"));
     room.deliver(Arc::new(RoomEvent::MessageNew { message: message(2, Some("m1")) }.into()));
-    room.open(2, Some(partial("r1", "m1", "Aye")), ConversationState::default());
+    room.open(2, Some(partial("r1", "m1", "Aye")), true, ConversationState::default());
     assert_eq!((said(&room), room.last_seq()), (None, 2));
 }
 
