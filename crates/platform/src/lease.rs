@@ -91,7 +91,7 @@ impl Platform {
         if !self.lease.is(&name) {
             return Ok(true);
         }
-        let renewed = self.store.renew_lease(&name, length).await?;
+        let renewed = self.store.renew_lease(&name, length, self.settings.serves).await?;
         let ended = {
             let mut state = self.lease.0.lock();
             if renewed && !state.ended {
@@ -105,7 +105,7 @@ impl Platform {
         self.running.lose_all();
         let fresh: Incarnation = self.ambient.id();
         self.lease.0.lock().until = None;
-        let taken = self.store.renew_lease(&fresh, length).await?;
+        let taken = self.store.renew_lease(&fresh, length, self.settings.serves).await?;
         let mut state = self.lease.0.lock();
         state.until = taken.then(|| sent + length);
         state.incarnation = fresh;

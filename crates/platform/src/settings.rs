@@ -14,6 +14,8 @@ pub struct Settings {
     /// Password hashes computed at the same time; each takes 19 MiB.
     pub hashes_at_a_time: usize,
     pub replies_per_character: u64,
+    /// Whether people are let in here; false for a process that only works.
+    pub serves: bool,
     /// A server that does not renew within this time is taken for dead.
     pub server_lease: Duration,
     /// `ai-response` jobs at a time; none are run here when 0.
@@ -37,6 +39,7 @@ impl Default for Settings {
             session_ttl: Duration::from_secs(30 * 24 * 3600),
             hashes_at_a_time: 2,
             replies_per_character: 1,
+            serves: true,
             server_lease: Duration::from_secs(10),
             reply_concurrency: 20,
             max_reply_tokens: 512,

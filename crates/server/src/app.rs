@@ -87,15 +87,9 @@ pub fn backbone(config: &Config, ambient: &Ambient) -> anyhow::Result<Backbone> 
     })
 }
 
-/// The platform over its parts.
-pub fn platform(
-    config: &Config,
-    ambient: &Ambient,
-    store: Arc<dyn Store>,
-    model: Arc<dyn LanguageModel>,
-    backbone: Backbone,
-) -> Platform {
-    let settings = Settings {
+/// What the configuration says of the platform's behaviour.
+pub fn settings(config: &Config) -> Settings {
+    Settings {
         rules: config.limits.rules(),
         usage_multiplier: config.usage.multiplier,
         registration_open: config.auth.registration == Registration::Open,
@@ -109,8 +103,7 @@ pub fn platform(
         daily_tokens: config.ai.daily_tokens,
         reply_timeout: config.ai.reply_timeout,
         ..Default::default()
-    };
-    Platform::new(store, backbone, model, ambient.clone(), settings)
+    }
 }
 
 /// A server that runs.
@@ -125,7 +118,7 @@ pub struct Running {
 /// Starts everything; when it returns, the server listens.
 pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> {
     let config = Arc::new(config);
-    let mut engine = Engine::start(&config, &ambient).await?;
+    let mut engine = Engine::start(&config, &ambient, settings(&config)).await?;
     let platform = engine.platform.clone();
 
     let wanted = format!("{}:{}", config.http.host, config.http.port);
@@ -153,7 +146,7 @@ pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> 
 
 /// Starts a process that runs jobs and nothing else.
 pub async fn start_worker(config: &Config, ambient: &Ambient) -> anyhow::Result<Engine> {
-    let mut engine = Engine::start(config, ambient).await?;
+    let mut engine = Engine::start(config, ambient, Settings { serves: false, ..settings(config) }).await?;
     engine.work(true).await?;
     tracing::info!(concurrency = config.workers.concurrency, "working");
     Ok(engine)

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::telemetry;
 use aim_backbone::queue::Worker;
 use aim_domain::Ambient;
-use aim_platform::Platform;
+use aim_platform::{Platform, Settings};
 use anyhow::Context;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct Engine {
 
 impl Engine {
     /// Opens everything; nothing is answered and no job is run before [`Engine::work`].
-    pub async fn start(config: &Config, ambient: &Ambient) -> anyhow::Result<Self> {
+    pub async fn start(config: &Config, ambient: &Ambient, settings: Settings) -> anyhow::Result<Self> {
         // First: the parts take their counters when they are made.
         telemetry::metrics();
         let store = app::open_store(config, ambient).await?;
@@ -44,7 +44,7 @@ impl Engine {
                 }
             }
         }
-        let platform = app::platform(config, ambient, store, model, backbone);
+        let platform = Platform::new(store, backbone, model, ambient.clone(), settings);
         let (stopping, ended) = (CancellationToken::new(), CancellationToken::new());
 
         let feed = platform.feed_position().await.context("the database's change feed cannot be read")?;

@@ -208,7 +208,7 @@ async fn run() {
         PostgresStore::open(&url, PostgresOptions::default(), ambient.clone()).await.unwrap()
     };
     let server: Incarnation = ambient.id();
-    store.renew_lease(&server, LONG).await.unwrap();
+    store.renew_lease(&server, LONG, true).await.unwrap();
     let mut clients = Vec::new();
     for n in 0..CLIENTS {
         clients.push(Client::new(&store, &ambient, &server, n).await);

@@ -148,10 +148,11 @@ pub trait Store: Send + Sync + 'static {
     // Servers and the change feed
 
     /// Makes or renews this process's lease. False when it had one and lost it: it must stop its replies and take a new incarnation.
-    async fn renew_lease(&self, server: &Incarnation, lease: Duration) -> Result<bool>;
+    /// `serves`: people are let in there; false for a process that only works.
+    async fn renew_lease(&self, server: &Incarnation, lease: Duration, serves: bool) -> Result<bool>;
     /// Ends the lease and gives back what it holds.
     async fn end_lease(&self, server: &Incarnation) -> Result<()>;
-    /// The number of servers whose lease lives.
+    /// The number of servers whose lease lives and that let people in.
     async fn live_servers(&self) -> Result<u64>;
     /// Whether this server has the lowest id among those that live: it does what one of them is enough for.
     async fn leads(&self, server: &Incarnation) -> Result<bool>;

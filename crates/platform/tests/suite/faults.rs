@@ -93,7 +93,7 @@ flaky! {
     usage(user: &UserId, character: &CharacterId) -> UsageCount;
     usages(user: &UserId) -> Vec<(CharacterId, UsageCount)>;
     tokens_on(day: &str) -> Vec<ModelTokens>;
-    renew_lease(server: &Incarnation, lease: Duration) -> bool;
+    renew_lease(server: &Incarnation, lease: Duration, serves: bool) -> bool;
     end_lease(server: &Incarnation) -> ();
     live_servers() -> u64;
     leads(server: &Incarnation) -> bool;

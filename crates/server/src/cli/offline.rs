@@ -25,7 +25,7 @@ pub(super) async fn platform(config: &Config) -> anyhow::Result<Platform> {
     // What is changed here reaches the servers by the store's change feed: a command needs no Redis.
     let ambient = Ambient::system();
     let backbone = Backbone::local(&app::backbone_settings(config), &ambient);
-    Ok(app::platform(config, &ambient, store(config).await?, model, backbone))
+    Ok(Platform::new(store(config).await?, backbone, model, ambient, app::settings(config)))
 }
 
 /// What a refusal says to somebody at a terminal.

@@ -224,6 +224,7 @@ mod tests {
     use crate::config::Config;
     use crate::http::test_router;
     use aim_domain::Ambient;
+    use aim_platform::Platform;
     use axum::body::Body;
     use http::Request;
     use http_body_util::BodyExt;
@@ -239,7 +240,8 @@ mod tests {
         let store = app::open_store(&config, &ambient).await.unwrap();
         let model = app::model(&config, &ambient).unwrap();
         let backbone = app::backbone(&config, &ambient).unwrap();
-        let router = test_router(app::platform(&config, &ambient, store, model, backbone), Arc::new(config));
+        let platform = Platform::new(store, backbone, model, ambient, app::settings(&config));
+        let router = test_router(platform, Arc::new(config));
         for _ in 0..2 {
             let request = Request::get("/panics").header("x-request-id", "r1").body(Body::empty()).unwrap();
             let response = router.clone().oneshot(request).await.unwrap();

@@ -113,7 +113,7 @@ pub async fn a_stale_fence_never_commits(world: World) {
     world.send(&conversation, "hello").await;
     let old = world.claimed(&conversation, &stalled).await;
     world.clock.advance(LEASE);
-    assert!(store.renew_lease(&other, LEASE).await.unwrap());
+    assert!(store.renew_lease(&other, LEASE, true).await.unwrap());
     let new = world.claimed(&conversation, &other).await;
     assert_eq!(new.message, old.message);
 

@@ -73,5 +73,5 @@ pub async fn a_sweep_takes_what_is_old_and_keeps_the_cursor(world: World) {
     assert_eq!(store.last_change().await.unwrap(), last + 1, "the cursor does not go back");
     store.change_user(&user.id, AccountChange::default()).await.unwrap();
     assert_eq!(store.changes(last + 1, 10).await.unwrap().len(), 1);
-    assert!(store.renew_lease(&live, LEASE).await.is_ok());
+    assert!(store.renew_lease(&live, LEASE, true).await.is_ok());
 }

@@ -13,21 +13,32 @@ pub async fn a_lease_lives_while_it_is_renewed(world: World) {
     assert_eq!(store.live_servers().await.unwrap(), 2);
     for _ in 0..5 {
         world.clock.advance(LEASE - Duration::from_millis(1));
-        assert!(store.renew_lease(&server, LEASE).await.unwrap());
+        assert!(store.renew_lease(&server, LEASE, true).await.unwrap());
     }
     assert_eq!(store.live_servers().await.unwrap(), 1);
-    assert!(!store.renew_lease(&other, LEASE).await.unwrap());
+    assert!(!store.renew_lease(&other, LEASE, true).await.unwrap());
 }
 
 pub async fn a_lapsed_lease_is_not_renewed(world: World) {
     let store = &world.store;
     let server = world.server().await;
     world.clock.advance(LEASE);
-    assert!(!store.renew_lease(&server, LEASE).await.unwrap());
-    assert!(!store.renew_lease(&server, LEASE).await.unwrap(), "nor at a second try");
+    assert!(!store.renew_lease(&server, LEASE, true).await.unwrap());
+    assert!(!store.renew_lease(&server, LEASE, true).await.unwrap(), "nor at a second try");
     assert_eq!(store.live_servers().await.unwrap(), 0);
     let next: Incarnation = world.ambient.id();
-    assert!(store.renew_lease(&next, LEASE).await.unwrap());
+    assert!(store.renew_lease(&next, LEASE, true).await.unwrap());
+}
+
+pub async fn who_only_works_is_not_counted_among_those_who_serve(world: World) {
+    let store = &world.store;
+    let worker: Incarnation = world.ambient.id();
+    assert!(store.renew_lease(&worker, LEASE, false).await.unwrap());
+    assert_eq!(store.live_servers().await.unwrap(), 0);
+    world.tick();
+    world.server().await;
+    assert_eq!(store.live_servers().await.unwrap(), 1);
+    assert!(store.leads(&worker).await.unwrap(), "it was there first");
 }
 
 pub async fn the_oldest_living_server_leads(world: World) {
@@ -37,7 +48,7 @@ pub async fn the_oldest_living_server_leads(world: World) {
     let young = world.server().await;
     assert!(store.leads(&old).await.unwrap() && !store.leads(&young).await.unwrap());
     world.clock.advance(LEASE / 2);
-    assert!(store.renew_lease(&young, LEASE).await.unwrap());
+    assert!(store.renew_lease(&young, LEASE, true).await.unwrap());
     world.clock.advance(LEASE / 2);
     assert!(!store.leads(&old).await.unwrap(), "its lease is over");
     assert!(store.leads(&young).await.unwrap());
@@ -92,7 +103,7 @@ pub async fn an_ended_lease_gives_back_what_it_holds(world: World) {
     assert_eq!(store.live_servers().await.unwrap(), 1);
     assert_eq!(store.due_replies(None, 10).await.unwrap().len(), 1);
     assert_eq!(world.commit(&claim, "late").await, Committed::Stale);
-    assert!(!store.renew_lease(&server, LEASE).await.unwrap());
+    assert!(!store.renew_lease(&server, LEASE, true).await.unwrap());
     let again = world.claimed(&conversation, &other).await;
     assert_eq!(again.message, claim.message);
     store.end_lease(&world.ambient.id()).await.unwrap();

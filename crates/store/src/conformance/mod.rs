@@ -90,6 +90,7 @@ macro_rules! store_conformance {
                 a_lease_lives_while_it_is_renewed,
                 a_lapsed_lease_is_not_renewed,
                 the_oldest_living_server_leads,
+                who_only_works_is_not_counted_among_those_who_serve,
                 nobody_claims_without_a_lease,
                 a_dead_holders_claim_is_free,
                 an_ended_lease_gives_back_what_it_holds,

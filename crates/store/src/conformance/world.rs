@@ -167,7 +167,7 @@ impl World {
     /// A server with a lease of its own.
     pub async fn server(&self) -> Incarnation {
         let server: Incarnation = self.ambient.id();
-        assert!(self.store.renew_lease(&server, LEASE).await.unwrap());
+        assert!(self.store.renew_lease(&server, LEASE, true).await.unwrap());
         server
     }
 

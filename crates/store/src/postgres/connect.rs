@@ -16,7 +16,10 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 /// In order; one that was released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_initial.sql"),
+    include_str!("../../migrations/postgres/0002_workers.sql"),
+];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.
 const MIGRATING: &str = "SELECT pg_advisory_xact_lock(1634299246, 1)";

@@ -5,12 +5,13 @@ use super::sessions::millis;
 use aim_domain::Incarnation;
 use std::time::Duration;
 
-pub(super) async fn renew(db: &mut Db, server: &Incarnation, lease: Duration) -> Tried<bool> {
-    let renew = sql("INSERT INTO servers AS s (id, lease_until) SELECT $1, clock.now + $3 FROM (SELECT aim_now($2) AS now) clock
+pub(super) async fn renew(db: &mut Db, server: &Incarnation, lease: Duration, serves: bool) -> Tried<bool> {
+    let renew = sql("INSERT INTO servers AS s (id, lease_until, serves) SELECT $1, clock.now + $3, $4 FROM (SELECT aim_now($2) AS now) clock
          ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until WHERE s.lease_until > excluded.lease_until - $3")
     .bind(server.as_str())
     .bind(db.now)
-    .bind(millis(lease));
+    .bind(millis(lease))
+    .bind(serves);
     Ok(db.run(renew).await? == 1)
 }
 
@@ -28,8 +29,9 @@ pub(super) async fn end(pg: &Postgres, server: &Incarnation) -> Tried<()> {
 
 pub(super) async fn living(db: &mut Db) -> Tried<u64> {
     let now = db.now;
-    let count =
-        sql("SELECT count(*) FROM servers s, (SELECT aim_now($1) AS now) clock WHERE s.lease_until > clock.now");
+    let count = sql(
+        "SELECT count(*) FROM servers s, (SELECT aim_now($1) AS now) clock WHERE s.serves AND s.lease_until > clock.now",
+    );
     Ok(db.number(count.bind(now)).await?.unsigned_abs())
 }
 

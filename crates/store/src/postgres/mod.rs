@@ -316,8 +316,8 @@ impl Store for PostgresStore {
         ask!(self, counts::tokens_on, day)
     }
 
-    async fn renew_lease(&self, server: &Incarnation, lease: Duration) -> Result<bool> {
-        ask!(self, leases::renew, server, lease)
+    async fn renew_lease(&self, server: &Incarnation, lease: Duration, serves: bool) -> Result<bool> {
+        ask!(self, leases::renew, server, lease, serves)
     }
 
     async fn end_lease(&self, server: &Incarnation) -> Result<()> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../migrations/sqlite/0002_sign_in_attempts.sql"),
+    include_str!("../../migrations/sqlite/0003_workers.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.

@@ -6,12 +6,12 @@ use aim_domain::Incarnation;
 use rusqlite::params;
 use std::time::Duration;
 
-pub(super) fn renew(db: &Db, server: &Incarnation, lease: Duration) -> Result<bool> {
+pub(super) fn renew(db: &Db, server: &Incarnation, lease: Duration, serves: bool) -> Result<bool> {
     let until = db.now.plus(lease).0;
     let renewed = db.run(
-        "INSERT INTO servers (id, lease_until) VALUES (?1, ?2)
+        "INSERT INTO servers (id, lease_until, serves) VALUES (?1, ?2, ?4)
          ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until WHERE lease_until > ?3",
-        params![server.as_str(), until, db.now.0],
+        params![server.as_str(), until, db.now.0, serves],
     )?;
     Ok(renewed == 1)
 }
@@ -36,7 +36,7 @@ pub(super) fn lives(db: &Db, server: &Incarnation) -> Result<bool> {
 }
 
 pub(super) fn living(db: &Db) -> Result<u64> {
-    Ok(db.number("SELECT count(*) FROM servers WHERE lease_until > ?1", [db.now.0])?.unsigned_abs())
+    Ok(db.number("SELECT count(*) FROM servers WHERE serves AND lease_until > ?1", [db.now.0])?.unsigned_abs())
 }
 
 pub(super) fn leads(db: &Db, server: &Incarnation) -> Result<bool> {

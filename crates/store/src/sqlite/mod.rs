@@ -316,9 +316,9 @@ impl Store for SqliteStore {
         self.read(move |db| counts::tokens_on(db, &day)).await
     }
 
-    async fn renew_lease(&self, server: &Incarnation, lease: Duration) -> Result<bool> {
+    async fn renew_lease(&self, server: &Incarnation, lease: Duration, serves: bool) -> Result<bool> {
         let server = server.clone();
-        self.write(move |db| leases::renew(db, &server, lease)).await
+        self.write(move |db| leases::renew(db, &server, lease, serves)).await
     }
 
     async fn end_lease(&self, server: &Incarnation) -> Result<()> {
