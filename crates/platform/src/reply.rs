@@ -214,6 +214,7 @@ impl Platform {
                 return Ok(Some(Err(refusal.detail)));
             }
         };
+        metrics::histogram!("aim_reply_preparation_seconds").record(began.elapsed().as_secs_f64());
         let Prepared { character, turns, window } = prepared;
         let generated = tokio::select! {
             generated = self.generate(under_way, &character, turns, deadline) => generated,
