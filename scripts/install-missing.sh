@@ -29,6 +29,8 @@ if [[ $purpose == test ]]; then
 fi
 if [[ $purpose == bench ]]; then
   lacks redis-server redis-server
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || lacks initdb postgresql
+  lacks psql postgresql-client
   lacks jq jq
   lacks taskset util-linux
 fi

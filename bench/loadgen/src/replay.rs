@@ -15,6 +15,7 @@ use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -62,6 +63,8 @@ struct World {
     characters: Vec<String>,
     run: String,
     sent: Cell<u64>,
+    /// Where something was said since the last look: person and conversation.
+    spoken: RefCell<BTreeSet<(usize, usize)>>,
 }
 
 struct Person {
@@ -164,10 +167,11 @@ impl World {
         for (i, (conversation, (_, character))) in opened.into_iter().zip(pairs).enumerate() {
             people[i / options.conversations.min(characters.len())].conversations.push((conversation, character));
         }
-        Ok(Self { options, people, characters, run: setup::run_id(), sent: Cell::new(0) })
+        Ok(Self { options, people, characters, run: setup::run_id(), sent: Cell::new(0), spoken: RefCell::default() })
     }
 
-    fn message(&self) -> String {
+    fn message(&self, person: usize, place: usize) -> String {
+        self.spoken.borrow_mut().insert((person, place));
         let n = self.sent.replace(self.sent.get() + 1);
         format!(r#"{{"type":"text","text":"Tell me more of the sea, part {n}","clientId":"{}-{n}"}}"#, self.run)
     }
@@ -176,7 +180,8 @@ impl World {
     async fn settle(&self) -> Result<Duration> {
         let began = Instant::now();
         let mut connection = Connection::open(&self.options.common.url).await?;
-        for (conversation, _) in self.people.iter().flat_map(|person| &person.conversations) {
+        for (person, place) in self.spoken.take() {
+            let (conversation, _) = &self.people[person].conversations[place];
             let path = format!("/api/conversations/{}/state", conversation.id);
             loop {
                 let token = &conversation.account.token;
@@ -196,7 +201,8 @@ impl World {
     /// Makes one call; tells what is wrong with the answer.
     async fn call(&self, due: &Due, connection: &mut Connection) -> std::result::Result<(), (String, String)> {
         let person = &self.people[due.person];
-        let (conversation, character) = &person.conversations[due.target % person.conversations.len()];
+        let place = due.target % person.conversations.len();
+        let (conversation, character) = &person.conversations[place];
         let (mut method, mut body, mut wanted) = (Method::GET, Bytes::new(), StatusCode::OK);
         let (path, named) = match due.call {
             Call::List => ("/api/characters?limit=24".to_owned(), "items"),
@@ -212,7 +218,7 @@ impl World {
             Call::Messages => (messages(&conversation.id), conversation.id.as_str()),
             Call::Usage => (format!("/api/auth/usage/{character}"), "remaining"),
             Call::Send => {
-                (method, body, wanted) = (Method::POST, self.message().into(), StatusCode::ACCEPTED);
+                (method, body, wanted) = (Method::POST, self.message(due.person, place).into(), StatusCode::ACCEPTED);
                 (messages(&conversation.id), conversation.id.as_str())
             }
         };
@@ -246,10 +252,10 @@ async fn tell_history(world: &Rc<World>) -> Result<()> {
     for _ in 0..world.options.history {
         let world_too = world.clone();
         setup::spread(&world.options.common.url, conversations, 8, async move |connection, i| {
-            let person = &world_too.people[i % world_too.people.len()];
-            let (conversation, _) = &person.conversations[i / world_too.people.len()];
-            let (path, body) = (messages(&conversation.id), world_too.message());
-            connection.json::<Value>(Method::POST, &path, &person.account.token, body).await
+            let (person, place) = (i % world_too.people.len(), i / world_too.people.len());
+            let (conversation, _) = &world_too.people[person].conversations[place];
+            let (path, body) = (messages(&conversation.id), world_too.message(person, place));
+            connection.json::<Value>(Method::POST, &path, &conversation.account.token, body).await
         })
         .await?;
         world.settle().await?;
