@@ -88,6 +88,11 @@ impl Names {
         format!("{}turn:{}:{part}", self.prefix, self.tagged(character.as_str()))
     }
 
+    /// All characters with a lease of a turn.
+    pub fn turn_leases(&self) -> String {
+        format!("{}turn:leases", self.prefix)
+    }
+
     pub fn channel(&self, channel: &Channel) -> String {
         let (kind, id) = match channel {
             Channel::Room(conversation) => ("room", conversation.as_str()),

@@ -19,8 +19,7 @@ const PACE: Duration = Duration::from_secs(1);
 const BATCH: u32 = 1_000;
 /// Questions to the lines that share a round trip.
 const SIDE_BY_SIDE: usize = 100;
-/// A turn that nobody has looked after for so long is compared with its job. Each look renews it, so of many servers one
-/// looks.
+/// A turn that nobody has renewed for so long is compared with its job. The look renews it.
 const QUIET: Duration = Duration::from_secs(2);
 /// Rounds between two sweeps of what is over in the store.
 const SWEEP_EVERY: u32 = 600;

@@ -3,6 +3,7 @@
 use super::Bench;
 use crate::turns::{Moved, Settings, Turn, Turns};
 use aim_domain::{CharacterId, ConversationId, ConversationState, MessageId, Phase, Random, SeededRandom};
+use futures::future::join_all;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -315,7 +316,7 @@ pub async fn whatever_happens_the_lines_keep_their_promises(bench: Open) {
     };
     let mut seen = Model::default();
     let mut entered: Vec<Turn> = Vec::new();
-    for step in 0..3_000 {
+    for step in 0..2_000 {
         let moved = match draw(100) {
             0..45 => {
                 let n = draw(12);
@@ -410,8 +411,9 @@ impl Model {
         let granted: HashSet<_> =
             bench.backend.granted(Duration::ZERO).await.unwrap().into_iter().map(|turn| turn.message).collect();
         assert_eq!(granted, self.held.values().map(|turn| turn.message.clone()).collect());
-        for (conversation, line) in &self.waiting {
-            let now = bench.backend.state(&character_of(conversation), conversation).await.unwrap();
+        let now = async |of: &ConversationId| bench.backend.state(&character_of(of), of).await.unwrap();
+        let states = join_all(self.waiting.keys().map(now)).await;
+        for ((conversation, line), now) in self.waiting.iter().zip(states) {
             assert_eq!(now.pending, line.len() as u64);
             let phase = match (line.is_empty(), self.held.contains_key(conversation)) {
                 (false, _) => Phase::Queued,

@@ -11,9 +11,15 @@
 //! joined the line now.
 //!
 //! In an outage: the lines are kept in this process, rebuilt from the store's due rows. On recovery nothing is merged:
-//! lines are rebuilt, and stale ones lose their claims in the store. A turn is a hint: only a claim may answer.
+//! what waited here is dropped and entered anew, and stale lines lose their claims in the store (`pair`). A turn is a
+//! hint: only a claim may answer.
+//!
+//! In a `Moved` a conversation may come twice: the later state holds.
 
 pub mod local;
+#[cfg(test)]
+mod patient;
+pub mod redis;
 
 use crate::Fault;
 use aim_domain::{CharacterId, ConversationId, ConversationState, MessageId};
@@ -47,6 +53,13 @@ pub struct Turn {
     pub message: MessageId,
     pub attempt: u32,
     pub premium: bool,
+}
+
+impl Turn {
+    /// Whether both are the same attempt at the same message's reply.
+    fn is(&self, other: &Self) -> bool {
+        self.message == other.message && self.attempt == other.attempt
+    }
 }
 
 /// What a change of the lines brought about.

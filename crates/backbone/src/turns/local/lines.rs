@@ -38,10 +38,6 @@ fn identity(turn: &Turn) -> (MessageId, u32) {
     (turn.message.clone(), turn.attempt)
 }
 
-fn is_same(a: &Turn, b: &Turn) -> bool {
-    a.message == b.message && a.attempt == b.attempt
-}
-
 impl Lines {
     pub fn new(settings: Settings) -> Self {
         Self {
@@ -94,7 +90,7 @@ impl Lines {
 
     pub fn renew(&mut self, turn: &Turn, now: Timestamp) -> bool {
         let Some(at) = self.index.get(&turn.conversation) else { return false };
-        let Some(held) = self.rooms[*at as usize].held.as_mut().filter(|held| is_same(&held.turn, turn)) else {
+        let Some(held) = self.rooms[*at as usize].held.as_mut().filter(|held| held.turn.is(turn)) else {
             return false;
         };
         self.leases.remove(&(held.until, *at));
@@ -106,9 +102,9 @@ impl Lines {
     pub fn finish(&mut self, turn: &Turn, now: Timestamp) -> Moved {
         let Some(&at) = self.index.get(&turn.conversation) else { return Moved::default() };
         let room = &mut self.rooms[at as usize];
-        if room.held.as_ref().is_some_and(|held| is_same(&held.turn, turn)) {
+        if room.held.as_ref().is_some_and(|held| held.turn.is(turn)) {
             self.release(at);
-        } else if let Some(place) = room.waiting.iter().position(|other| is_same(other, turn)) {
+        } else if let Some(place) = room.waiting.iter().position(|other| other.is(turn)) {
             room.waiting.remove(place);
             self.known.remove(&identity(turn));
             self.waiting -= 1;

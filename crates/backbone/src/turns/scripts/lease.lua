@@ -1,0 +1,29 @@
+-- What goes with a lease: Redis's clock, how long keys last, and the index of leases.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Keys outlive the leases in them, so that who lost a slot is noticed, and not for long: then nobody is left to notice.
+-- What merely waits prolongs nothing, so that a slot that the index forgot cannot hold up a line for ever.
+local function prolong()
+  redis.call('PEXPIREAT', ROOMS, now + KEEP)
+  redis.call('PEXPIREAT', PLACES, now + KEEP)
+end
+
+-- The earliest end of a lease of this character; nothing without one.
+local function earliest_end()
+  local first = redis.call('ZRANGE', PLACES, UNDER_WAY, '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+  return first[2] and first[2] - UNDER_WAY
+end
+
+-- Writes the earliest end of a lease of this character into the index; none without one. That it cannot be written
+-- undoes nothing of what was done before.
+local function index(ends)
+  if not LEASES then return end
+  if not ends then
+    redis.pcall('ZREM', LEASES, CHARACTER)
+  else
+    redis.pcall('ZADD', LEASES, ends, CHARACTER)
+    redis.pcall('PEXPIREAT', LEASES, now + KEEP)
+  end
+end

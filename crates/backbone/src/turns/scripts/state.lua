@@ -1,0 +1,4 @@
+-- ARGV[7]  the conversation
+-- Answers  its state, as it is told
+
+return state_of(room(ARGV[7]))
