@@ -17,6 +17,7 @@
 //! In a `Moved` a conversation may come twice: the later state holds.
 
 pub mod local;
+pub mod pair;
 #[cfg(test)]
 mod patient;
 pub mod redis;

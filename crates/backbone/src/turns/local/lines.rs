@@ -153,6 +153,27 @@ impl Lines {
         self.known.contains(&identity(turn))
     }
 
+    pub fn holds(&self, turn: &Turn) -> bool {
+        let held = self.index.get(&turn.conversation).and_then(|at| self.rooms[*at as usize].held.as_ref());
+        held.is_some_and(|held| held.turn.is(turn))
+    }
+
+    /// Drops what waits; what is granted keeps its slot until it ends.
+    pub fn forget_waiting(&mut self) {
+        let leases = std::mem::take(&mut self.leases);
+        let held = leases.into_iter().filter_map(|(_, at)| self.rooms[at as usize].held.take()).collect::<Vec<_>>();
+        *self = Self::new(self.settings);
+        for Held { turn, until } in held {
+            self.known.insert(identity(&turn));
+            let at = self.room(&turn);
+            let most = self.settings.premium_run;
+            self.lines.entry(turn.character.clone()).or_insert_with(|| Line::new(most)).held.push(at);
+            self.leases.insert((until, at));
+            let room = &mut self.rooms[at as usize];
+            (room.held, room.told.state) = (Some(Held { turn, until }), Phase::Processing);
+        }
+    }
+
     pub fn granted(&self) -> Vec<Turn> {
         self.leases.iter().filter_map(|(_, at)| Some(self.rooms[*at as usize].held.as_ref()?.turn.clone())).collect()
     }

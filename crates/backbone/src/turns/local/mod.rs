@@ -33,6 +33,18 @@ impl LocalTurns {
         }
     }
 
+    /// Whether this turn holds a slot here.
+    pub(super) fn holds(&self, turn: &Turn) -> bool {
+        self.lines.lock().holds(turn)
+    }
+
+    /// Drops what waits; what is granted keeps its slot until it ends.
+    pub(super) fn forget_waiting(&self) {
+        if self.lines.lock().sizes().0 > 0 {
+            self.change(|lines, _| lines.forget_waiting());
+        }
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Lines, Timestamp) -> T) -> T {
         let mut lines = self.lines.lock();
         let answer = change(&mut lines, self.ambient.now());
