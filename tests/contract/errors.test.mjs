@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { eventually } from './client.mjs';
 import { Server } from './server.mjs';
 
 let server;
@@ -118,7 +119,10 @@ test('the OpenAPI document is published, and lists what this file calls', async 
 
 test('health says what was checked', async () => {
   for (const where of ['/health', '/health/live', '/health/ready']) assert.equal((await server.api('GET', where)).status, 200);
-  const { body } = await server.api('GET', '/health');
-  assert.equal(body.status, 'ok');
+  // On a busy machine a check may be slow once.
+  const { body } = await eventually('health', async () => {
+    const answer = await server.api('GET', '/health');
+    return answer.body.status === 'ok' && answer;
+  });
   for (const check of ['database', 'redis', 'queues', 'ai']) assert.ok(check in body.checks, `${check} in ${Object.keys(body.checks)}`);
 });

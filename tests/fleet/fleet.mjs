@@ -21,14 +21,28 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const target = process.env.CARGO_TARGET_DIR ?? path.join(here, '../../target');
 const binary = process.env.AIM_BIN ?? path.join(target, 'debug/aim');
 
-/** One PostgreSQL for all fleets of this process, a database for each. */
+/** One PostgreSQL for all fleets of this process, a database for each; it goes a moment after the last of them. */
 let postgres;
-async function sharedPostgres() {
+let databases = 0;
+let leaving;
+let guests = 0;
+
+async function enterPostgres() {
+  clearTimeout(leaving);
+  guests += 1;
   postgres ??= Postgres.start({ config: { max_connections: 500 } });
-  (await postgres).unref();
   return postgres;
 }
-let databases = 0;
+
+function leavePostgres() {
+  guests -= 1;
+  if (guests > 0) return;
+  leaving = setTimeout(async () => {
+    const last = postgres;
+    postgres = undefined;
+    await (await last).close();
+  }, 500);
+}
 
 let logs;
 /** Where processes write what they say; it is left behind when a test fails. */
@@ -123,7 +137,7 @@ export class Fleet {
       if (cluster) fleet.cluster = await RedisCluster.start();
       else if (redis) fleet.redis = await Redis.start(redis);
       if (store === 'postgres') {
-        fleet.postgres = await sharedPostgres();
+        fleet.postgres = await enterPostgres();
         databases += 1;
         fleet.database = `fleet_${databases}`;
         await fleet.postgres.createDatabase(fleet.database);
@@ -222,6 +236,7 @@ export class Fleet {
     await this.model?.stop();
     await this.redis?.close();
     await this.cluster?.close();
+    if (this.postgres) leavePostgres();
     if (this.data) await rm(this.data, { recursive: true, force: true });
   }
 }

@@ -132,12 +132,6 @@ export class Daemon {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** The test's own process need not wait for it; it goes when that ends. */
-  unref() {
-    const child = this.#child;
-    for (const one of [child, child?.stdout, child?.stderr]) one?.unref();
-  }
-
   /** The test's own process ends. */
   abandon() {
     if (this.pid) signal(this.pid, 'SIGKILL');
