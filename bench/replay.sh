@@ -3,8 +3,8 @@
 #
 #   RUNS=3 RATE=500 DURATION=20 WARMUP=5 BOUND=25 ./replay.sh
 #
-# First at one rate (calls a second) for both, then it looks for the greatest rate whose p99 stays under BOUND ms. People come
-# and go by a Zipf distribution; `loadgen help replay` tells what they do. Raw reports are kept in results/.
+# First at one rate (calls a second) for both, then it looks for the greatest rate whose p99 stays under BOUND ms (none with an
+# empty BOUND). `loadgen help replay` and README.md tell what people do. Raw reports are kept in results/.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -27,7 +27,7 @@ SQL
   exit
 fi
 
-runs=${RUNS:-3} duration=${DURATION:-20} warmup=${WARMUP:-5} rate=${RATE:-500} bound=${BOUND:-25}
+runs=${RUNS:-3} duration=${DURATION:-20} warmup=${WARMUP:-5} rate=${RATE:-500} bound=${BOUND-25}
 . ./lab.sh
 servers=(aim-fleet aim-uncached)
 
@@ -52,6 +52,7 @@ for ((run = 1; run <= runs; run++)); do
   done
 done
 for server in "${servers[@]}"; do
+  [[ $bound ]] || break
   log=users-$server
   echo "the greatest rate under $bound ms, $server" >&2
   begin "$server"
@@ -59,6 +60,8 @@ for server in "${servers[@]}"; do
   stop
 done
 
+# What grew by nothing has no share and no mean.
+share() { echo "(if $2 == 0 then null else $1 / $2 end)"; }
 grown() { echo "(.probes[1].$1 - .probes[0].$1)"; }
 cached=".calls | [.profile, .sheet]"
 figures=(
@@ -69,14 +72,14 @@ figures=(
   "database CPU ms per 1,000 calls|replay|.database_cpu_ms_per_op * 1000"
   "server CPU ms per 1,000 calls|replay|.cpu_ms_per_op * 1000"
   "Redis CPU ms per 1,000 calls|replay|.redis_cpu_ms_per_op * 1000"
-  "hit ratio %|replay|$(grown hits) / $(grown asked) * 100"
+  "hit ratio %|replay|$(share "$(grown hits)" "$(grown asked)") | numbers * 100"
   "profile and sheet p50 ms|replay|$cached | map(.service_ms.p50) | add / 2"
   "profile and sheet p90 ms|replay|$cached | map(.service_ms.p90) | add / 2"
   "profile and sheet p99 ms|replay|$cached | map(.service_ms.p99) | max"
-  "preparation of a reply, ms|replay|$(grown preparation_s) / $(grown preparations) * 1000"
+  "preparation of a reply, ms|replay|$(share "$(grown preparation_s)" "$(grown preparations)") | numbers * 1000"
   "p99 of all calls ms|replay|.latency_ms.p99"
-  "calls/s under $bound ms|users|.rate"
 )
+[[ -z $bound ]] || figures+=("calls/s under $bound ms|users|.rate")
 number() { # server, figure
   local IFS='|' part
   read -ra part <<<"$2"
