@@ -13,6 +13,8 @@ pub mod limits;
 mod local;
 pub mod queue;
 pub mod sessions;
+#[cfg(test)]
+pub(crate) mod storm;
 pub mod turns;
 pub mod usage;
 
