@@ -66,6 +66,11 @@ impl Names {
         format!("{}ratelimit:{}:{}", self.prefix, rule.as_str(), self.tagged(subject))
     }
 
+    /// A name that was counted in that window. No subject ends like this.
+    pub fn rate_limit_name(&self, rule: Rule, subject: &str, name: &str) -> String {
+        format!("{}:once:{name}", self.rate_limit(rule, subject))
+    }
+
     pub fn usage(&self, user: &UserId, character: &CharacterId) -> String {
         format!("{}user:usage:{}:{character}", self.prefix, self.tagged(user.as_str()))
     }

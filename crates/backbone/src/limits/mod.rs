@@ -2,10 +2,14 @@
 //!
 //! In no stretch of a rule's window are more than its quota admitted. Several rules are asked at once: all admit, or none counts.
 //!
-//! In an outage: each server counts by itself, the limit divided by the live servers; `auth` never opens. On recovery
-//! the shared windows go on, and in a window that spans the loss never more than twice the limit is admitted.
+//! In an outage each server counts by itself, the limit divided by the live servers. On recovery the shared windows go
+//! on; where they may have been lost, both have to admit for the length of a window. So in a window that spans the loss
+//! never more than twice the limit is admitted. That `auth` admits not even that is the store's doing, which counts
+//! attempts to sign in as well.
 
 pub mod local;
+pub mod pair;
+pub mod redis;
 
 use crate::Fault;
 use aim_domain::Rule;
