@@ -5,7 +5,7 @@ use crate::conformance::turns as suite;
 use aim_testkit::RedisCluster;
 use std::time::Instant;
 
-const LEASE: Duration = Duration::from_secs(1);
+const LEASE: Duration = Duration::from_secs(2);
 
 async fn turns_of(cluster: &RedisCluster, prefix: &str, settings: Settings) -> Patient<RedisTurns> {
     Patient(RedisTurns::new(link(cluster.url(), prefix).await.client("turns"), settings))
@@ -99,7 +99,7 @@ async fn in_a_cluster_turns_that_somebody_looks_after_are_not_listed_nor_visited
     for turn in &held {
         turns.enter(turn.clone()).await.unwrap();
     }
-    let quiet = LEASE / 2;
+    let quiet = LEASE;
     tokio::time::sleep(quiet).await;
     assert_eq!(turns.granted(quiet).await.unwrap().len(), 20);
     for turn in &held {

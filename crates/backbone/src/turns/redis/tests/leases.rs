@@ -58,11 +58,11 @@ async fn nothing_due_costs_one_command_and_what_is_idle_is_in_no_index() {
 #[tokio::test]
 async fn turns_that_somebody_looks_after_are_not_listed() {
     let world = World::new().await;
-    let turns = world.turns(settings());
+    let turns = world.turns(Settings { lease: LEASE * 4, ..settings() });
     let (first, second) = (turn("mara", "a", "a1"), turn("otto", "b", "b1"));
     turns.enter(first.clone()).await.unwrap();
     turns.enter(second.clone()).await.unwrap();
-    let quiet = LEASE / 2;
+    let quiet = LEASE * 2;
     assert_eq!(turns.granted(quiet).await.unwrap(), []);
     tokio::time::sleep(quiet).await;
     assert_eq!(turns.granted(quiet).await.unwrap().len(), 2);
@@ -78,12 +78,13 @@ async fn one_server_visits_a_character_and_another_comes_when_it_did_not() {
     turns.enter(held.clone()).await.unwrap();
     tokio::time::sleep(LEASE).await;
     // A server that finds it, and dies before it comes to it.
-    let call = DUE.call(&["aim:turn:leases"]).arg(millis(AGAIN)).arg(BATCH).arg(10_000);
+    let again = AGAIN * 4;
+    let call = DUE.call(&["aim:turn:leases"]).arg(millis(again)).arg(BATCH).arg(10_000);
     let (_, _, found) = turns.client.script::<(u64, i64, Vec<String>)>(Need::Write, &call).await.unwrap();
     assert_eq!(found, ["mara"]);
     assert_eq!(turns.expire().await.unwrap(), Moved::default(), "left to the other");
     assert!(turns.knows(&held).await.unwrap());
-    tokio::time::sleep(AGAIN).await;
+    tokio::time::sleep(again).await;
     assert_eq!(told(&turns.expire().await.unwrap())["a"].state, Phase::Idle);
     assert!(world.keys().await.is_empty());
 }
