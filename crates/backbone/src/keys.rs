@@ -62,6 +62,17 @@ impl Names {
         format!("{}{name}", self.prefix)
     }
 
+    /// Whoever holds it loads the value of that name. It lies in the value's slot.
+    pub fn cache_lease(&self, name: &str) -> String {
+        format!("{0}lease:{{{0}{name}}}", self.prefix)
+    }
+
+    /// How far in the change feed invalidations have come. The number is raised when the feed gets a kind that a
+    /// server of an older release passes over: it has not invalidated what it does not know.
+    pub fn cache_record(&self) -> String {
+        format!("{}cache:told:1", self.prefix)
+    }
+
     pub fn rate_limit(&self, rule: Rule, subject: &str) -> String {
         format!("{}ratelimit:{}:{}", self.prefix, rule.as_str(), self.tagged(subject))
     }

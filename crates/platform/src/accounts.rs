@@ -112,7 +112,7 @@ impl Platform {
         match self.store.create_user(new).await.or_refuse()? {
             CreateUser::Created(user) => {
                 // The name may be kept as one that nobody has.
-                self.backbone.cache.invalidate(&keys::username::<CachedOwner>(&username)).await;
+                self.take_in(Change::User { id: user.id.clone(), username: username.to_string() }).await;
                 Ok(user)
             }
             CreateUser::EmailTaken => Err(taken("email", "is already registered")),

@@ -2,12 +2,29 @@
 
 use crate::Platform;
 use crate::faults::OrRefuse;
+use aim_backbone::cache::{Cached, Reach};
+use aim_backbone::keys;
 use aim_domain::error::Checks;
 use aim_domain::{CharacterId, ConversationId, ConversationState, Member, Message, Refusal, UserId};
 use aim_store::{Change, ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation};
+use serde::{Deserialize, Serialize};
 
 /// Messages on a page at the most; API.md part 3.
 pub const MAX_PAGE: u32 = 100;
+
+/// Which conversation a pair has, as the cache keeps it: one that is there is read, and not written to be found. Whoever
+/// follows it looks, so it does no harm when it is gone.
+#[derive(Serialize, Deserialize)]
+struct CachedConversation {
+    id: ConversationId,
+}
+
+impl Cached for CachedConversation {
+    const SCHEMA: u16 = 1;
+    fn version(&self) -> i64 {
+        0
+    }
+}
 
 impl Platform {
     /// The conversation of this pair; true when it is new, and then begins with the character's greeting.
@@ -17,6 +34,12 @@ impl Platform {
         character: &CharacterId,
     ) -> Result<(ConversationItem, bool), Refusal> {
         let character = self.character(who, character).await?;
+        let key = keys::conversation::<CachedConversation>(who.user_id(), &character.id);
+        if let Some(known) = self.backbone.cache.peek(&key).await
+            && let Some(item) = self.store.conversation(&known.id, who.user_id()).await.or_refuse()?
+        {
+            return Ok((item, false));
+        }
         let greeting = aim_ai::prompt::expand(&character.greeting, &character.name, &who.display_name);
         let greeting = Some(greeting.trim().to_owned()).filter(|text| !text.is_empty());
         let open = OpenConversation {
@@ -26,7 +49,9 @@ impl Platform {
             title: character.name.clone(),
             greeting: greeting.map(|text| (self.ambient.id(), text)),
         };
-        self.store.open_conversation(open).await.or_refuse()
+        let (item, is_new) = self.store.open_conversation(open).await.or_refuse()?;
+        self.backbone.cache.write(&key, CachedConversation { id: item.conversation.id.clone() }).await;
+        Ok((item, is_new))
     }
 
     pub async fn conversation(&self, who: &Member, id: &ConversationId) -> Result<ConversationItem, Refusal> {
@@ -65,6 +90,8 @@ impl Platform {
         self.cancel(who, id).await?;
         let done = self.store.delete_conversation(id, who.user_id()).await.or_refuse()?;
         self.owner_only(done)?;
+        let pair = keys::conversation::<CachedConversation>(who.user_id(), &item.conversation.character_id);
+        self.backbone.cache.invalidate(&pair, Reach::Everywhere).await;
         self.take_in(Change::Conversation { id: id.clone() }).await;
         Ok(())
     }

@@ -7,9 +7,11 @@ use crate::Platform;
 use crate::accounts::{CachedOwner, CachedProfile};
 use crate::characters::CachedCharacter;
 use crate::faults::hint;
+use aim_backbone::cache::Reach;
 use aim_backbone::keys;
 use aim_domain::Username;
 use aim_store::{Change, StoreError};
+use futures::future::join_all;
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -41,19 +43,40 @@ impl Platform {
         }
     }
 
+    /// All servers share one cache: what one of them told it the others need not tell again, and what nobody could tell
+    /// while it was away, the first one tells that can.
     async fn read_feed(&self, cursor: &mut i64) -> Result<(), StoreError> {
+        let cache = &self.backbone.cache;
+        let told = cache.told(*cursor).await;
+        let is_told = |at: i64| told.is_some_and(|told| at <= told);
+        let mut at = told.map_or(*cursor, |told| told.min(*cursor));
         loop {
-            let changes = self.store.changes(*cursor, BATCH).await?;
+            let changes = self.store.changes(at, BATCH).await?;
             let count = changes.len();
-            for (at, change) in changes {
-                self.take_in(change).await;
-                *cursor = at;
-                self.backbone.fleet.advance(at);
+            // Side by side: after an outage there may be many.
+            join_all(changes.iter().map(|(at, change)| {
+                let reach = if is_told(*at) { Reach::Here } else { Reach::Everywhere };
+                self.forget_cached(change, reach)
+            }))
+            .await;
+            for (next, change) in changes {
+                at = next;
+                if *cursor < at {
+                    self.act_on(change).await;
+                    *cursor = at;
+                    self.backbone.fleet.advance(at);
+                }
             }
             if count < BATCH as usize {
-                return Ok(());
+                break;
             }
         }
+        if let Some(told) = told {
+            // The last changes may be of a kind that is not known here; or else the feed is shorter than it was.
+            let to = if at < told && self.store.last_change().await? >= told { told } else { at };
+            cache.heard(to).await;
+        }
+        Ok(())
     }
 
     /// Changes as they are taken in, for sockets and rooms, which close and look again. A receiver that lags must look at
@@ -62,25 +85,46 @@ impl Platform {
         self.changed.subscribe()
     }
 
+    /// Of a change that was just made here.
     pub(crate) async fn take_in(&self, change: Change) {
+        self.forget_cached(&change, Reach::Everywhere).await;
+        self.act_on(change).await;
+    }
+
+    /// Drops what a change made stale. A prompt and a personality are named after, or know, the revision they were made
+    /// from; `conversation:…` says which conversation a pair has, and whoever follows it looks.
+    async fn forget_cached(&self, change: &Change, reach: Reach) {
         let cache = &self.backbone.cache;
-        match change.clone() {
+        match change {
             Change::User { id, username } => {
-                cache.invalidate(&keys::user_profile::<CachedProfile>(&id)).await;
-                if let Ok(username) = Username::parse(&username) {
-                    cache.invalidate(&keys::username::<CachedOwner>(&username)).await;
-                }
-                hint("drop a user's sessions", self.backbone.sessions.drop_user(&id).await);
-            }
-            Change::Session { token, .. } => {
-                hint("drop a session", self.backbone.sessions.drop_session(&token).await);
+                let profile = keys::user_profile::<CachedProfile>(id);
+                let username = Username::parse(username).ok().map(|name| keys::username::<CachedOwner>(&name));
+                let username = async {
+                    if let Some(username) = username {
+                        cache.invalidate(&username, reach).await;
+                    }
+                };
+                tokio::join!(cache.invalidate(&profile, reach), username);
             }
             Change::Character { id } => {
-                cache.invalidate(&keys::character::<CachedCharacter>(&id)).await;
-                self.forget_prompt(&id).await;
+                let character = keys::character::<CachedCharacter>(id);
+                tokio::join!(cache.invalidate(&character, reach), self.forget_prompt(id, reach));
             }
-            Change::Conversation { .. } => {}
-            Change::Cancel { conversation, fence } => self.running.stop(&conversation, fence),
+            Change::Conversation { id } => self.forget_window(id, reach).await,
+            Change::Session { .. } | Change::Cancel { .. } => {}
+        }
+    }
+
+    async fn act_on(&self, change: Change) {
+        match &change {
+            Change::User { id, .. } => {
+                hint("drop a user's sessions", self.backbone.sessions.drop_user(id).await);
+            }
+            Change::Session { token, .. } => {
+                hint("drop a session", self.backbone.sessions.drop_session(token).await);
+            }
+            Change::Character { .. } | Change::Conversation { .. } => {}
+            Change::Cancel { conversation, fence } => self.running.stop(conversation, *fence),
         }
         // Nobody may be listening: a worker has no sockets.
         let _ = self.changed.send(change);

@@ -5,9 +5,9 @@
 
 use crate::Platform;
 use aim_ai::prompt::{self, CompiledPrompt, HistoryTurn};
-use aim_backbone::cache::Cached;
+use aim_backbone::cache::{Cached, Reach};
 use aim_backbone::keys;
-use aim_domain::{Author, Character, CharacterId, Refusal};
+use aim_domain::{Author, Character, CharacterId, ConversationId, Refusal};
 use aim_store::Claim;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -89,9 +89,8 @@ impl Platform {
 
     async fn window(&self, claim: &Claim) -> Result<Arc<Window>, Refusal> {
         let key = keys::context::<Window>(&claim.conversation);
-        if let Some(cached) = self.backbone.cache.peek(&key).await
-            && cached.fence + 1 == claim.fence
-        {
+        // The reply before this one may have been given by another server.
+        if let Some(cached) = self.backbone.cache.peek_if(&key, |window| window.fence + 1 == claim.fence).await {
             return Ok(cached);
         }
         let messages = self.store.context(claim, WINDOW).await.map_err(|error| {
@@ -138,7 +137,12 @@ impl Platform {
     }
 
     /// A changed character's compiled prompt is stale.
-    pub(crate) async fn forget_prompt(&self, id: &CharacterId) {
-        self.backbone.cache.invalidate(&keys::character_prompt::<CachedPrompt>(id)).await;
+    pub(crate) async fn forget_prompt(&self, id: &CharacterId, reach: Reach) {
+        self.backbone.cache.invalidate(&keys::character_prompt::<CachedPrompt>(id), reach).await;
+    }
+
+    /// What was said in a conversation that is gone is kept nowhere.
+    pub(crate) async fn forget_window(&self, id: &ConversationId, reach: Reach) {
+        self.backbone.cache.invalidate(&keys::context::<Window>(id), reach).await;
     }
 }

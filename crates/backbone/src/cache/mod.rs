@@ -2,14 +2,22 @@
 //!
 //! A key fixes the type of its value and its time to live; keys are made in [`crate::keys`]. Values carry a row version
 //! and a schema number: an older version never overwrites a newer one, and another schema counts as absent. A key is
-//! loaded once at a time however many ask, and a load that an invalidation overtakes is answered but not kept. What the
-//! store does not have is kept as well, as a negative entry.
+//! loaded once at a time however many ask, over all servers that share a Redis, and a load that an invalidation overtakes
+//! is answered but not kept. What the store does not have is kept as well, as a negative entry. In the last tenth of its
+//! time a value is loaded anew by one of those who ask for it, while the others still have the old one.
+//!
+//! What keeps it true is the store's change feed, which every server reads: an invalidation is always of a change that
+//! stands there, so one that is lost comes again. [`Cache::told`] and [`Cache::heard`] keep count of how far the
+//! invalidations have come that all servers share.
 //!
 //! In an outage: the near cache and the store; the change feed still invalidates. On recovery the near cache stays, it
-//! never holds what the feed has called stale.
+//! never holds what the feed has called stale; Redis is believed again once it was told of every change that it missed.
 
 mod facade;
+mod loads;
 pub mod local;
+mod near;
+pub mod redis;
 
 pub use facade::Cache;
 
@@ -111,14 +119,45 @@ pub struct Entry {
     pub version: i64,
 }
 
-/// Taken before a load and given back with its value, to tell whether the key was invalidated in between.
+/// Where a value was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadMark(pub u64);
+pub enum Level {
+    /// In this process.
+    Near,
+    Redis,
+}
+
+#[derive(Clone)]
+pub struct Found {
+    pub entry: Entry,
+    pub level: Level,
+    /// It ends soon, and of those who ask this one is to load it anew.
+    pub is_aging: bool,
+}
+
+/// The place of one who loads a key. Dropping it, done or not, lets the next one in.
+pub struct Load {
+    /// How often the key was invalidated or written here when the load began.
+    mark: u64,
+    _turn: loads::Turn,
+    /// The same place among all servers; none where there is no one to share with.
+    lease: Option<redis::lease::Lease>,
+    /// What is kept still, and ends soon.
+    pub before: Option<Entry>,
+}
+
+/// What comes of asking for a key.
+pub enum Begun {
+    Found(Found),
+    Load(Load),
+}
 
 /// How values of one type leave this process and come back; a backend that keeps them here has no need of it.
 #[derive(Clone, Copy)]
 pub struct Codec {
     pub schema: u16,
+    /// Whether it is a value of this type.
+    pub is: fn(&(dyn Any + Send + Sync)) -> bool,
     /// None for a value of another type, or one that cannot be written as JSON.
     pub encode: fn(&(dyn Any + Send + Sync)) -> Option<Vec<u8>>,
     /// None for what is no such value.
@@ -129,9 +168,17 @@ impl Codec {
     pub fn of<T: Cached>() -> Self {
         Self {
             schema: T::SCHEMA,
+            is: |value| value.is::<T>(),
             encode: |value| serde_json::to_vec(value.downcast_ref::<T>()?).ok(),
             decode: |bytes| Some(Arc::new(serde_json::from_slice::<T>(bytes).ok()?)),
         }
+    }
+}
+
+impl Codec {
+    /// Whether `entry` is one of this type; what another schema left under its name is not.
+    fn fits(&self, entry: &Entry) -> bool {
+        entry.value.as_deref().is_none_or(self.is)
     }
 }
 
@@ -149,25 +196,37 @@ impl<T: Cached> Key<T> {
     }
 }
 
+/// How far an invalidation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// This process alone: of a change that all servers share the news of, see [`Cache::told`].
+    Here,
+    Everywhere,
+}
+
 /// What a backend does. Callers use [`Cache`].
 #[async_trait]
 pub trait CacheBackend: Send + Sync + 'static {
     /// What is kept in this process, without waiting for anything: the way of a hit.
-    fn near(&self, family: Family, name: &str) -> Option<Entry>;
-    async fn get(&self, slot: Slot<'_>) -> Result<Option<Entry>, Fault>;
-    /// Waits until no other task of this process loads the key, then says that this one does; the guard ends it.
-    async fn begin_load(&self, slot: Slot<'_>) -> Result<(LoadGuard, LoadMark), Fault>;
-    /// Keeps what a load found. False when the key was invalidated or written since `mark`, or a newer version is kept.
-    async fn put(&self, slot: Slot<'_>, mark: LoadMark, entry: Entry) -> Result<bool, Fault>;
+    fn near(&self, name: &str) -> Option<Found>;
+    /// What is kept for all servers, or in this process where there is nobody else; without a load.
+    async fn get(&self, slot: Slot<'_>) -> Result<Option<Found>, Fault>;
+    /// Waits until nobody else loads the key, on any server, and says what is kept by then, or that this one loads it.
+    async fn begin(&self, slot: Slot<'_>) -> Result<Begun, Fault>;
+    /// The same for a value that is kept still: none, without waiting, when somebody else loads it already.
+    async fn begin_ahead(&self, slot: Slot<'_>) -> Result<Option<Begun>, Fault>;
+    /// Keeps what a load found. False when the key was invalidated or written since it began, or a newer version is kept.
+    async fn put(&self, slot: Slot<'_>, load: Load, entry: Entry) -> Result<bool, Fault>;
     /// Keeps what was just written to the store; loads under way are not kept. False when a newer version is kept.
     async fn write(&self, slot: Slot<'_>, entry: Entry) -> Result<bool, Fault>;
-    async fn invalidate(&self, family: Family, name: &str) -> Result<(), Fault>;
-    /// Values kept now, as far as is known.
+    async fn invalidate(&self, name: &str, reach: Reach) -> Result<(), Fault>;
+    /// See [`Cache::told`].
+    async fn told(&self, here: i64) -> Result<i64, Fault>;
+    /// See [`Cache::heard`].
+    async fn heard(&self, to: i64) -> Result<(), Fault>;
+    /// Values kept in this process now, as far as is known.
     fn len(&self) -> u64;
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
-
-/// Holds a key's load; dropping it, done or not, lets the next task in.
-pub struct LoadGuard(pub Box<dyn Any + Send>);

@@ -1,7 +1,7 @@
 //! What every backend of the cache promises, through [`Cache`] as callers use it.
 
 use super::Bench;
-use crate::cache::{Cache, CacheBackend, Cached, Key};
+use crate::cache::{Cache, CacheBackend, Cached, Key, Reach};
 use crate::keys;
 use aim_domain::CharacterId;
 use serde::{Deserialize, Serialize};
@@ -35,8 +35,8 @@ type Open = Bench<dyn CacheBackend>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sheet {
-    name: String,
-    version: i64,
+    pub(crate) name: String,
+    pub(crate) version: i64,
 }
 
 impl Cached for Sheet {
@@ -114,7 +114,7 @@ pub async fn what_the_store_does_not_have_is_kept_too(bench: Open) {
     let Ok(found) = cache.get_or_load(&key(), async { Ok::<_, Infallible>(None) }).await;
     assert_eq!(found, None);
     assert_eq!(ask(&cache, 1).await, None, "it is known not to be there");
-    cache.invalidate(&key()).await;
+    cache.invalidate(&key(), Reach::Everywhere).await;
     assert_eq!(ask(&cache, 1).await, Some(1));
 }
 
@@ -142,7 +142,7 @@ pub async fn a_key_is_loaded_once_at_a_time_however_many_ask(bench: Open) {
 pub async fn an_invalidated_value_is_loaded_anew(bench: Open) {
     let cache = cache(&bench);
     ask(&cache, 1).await;
-    cache.invalidate(&key()).await;
+    cache.invalidate(&key(), Reach::Everywhere).await;
     assert_eq!(kept(&cache).await, None);
     assert_eq!(ask(&cache, 2).await, Some(2));
 }
@@ -150,7 +150,7 @@ pub async fn an_invalidated_value_is_loaded_anew(bench: Open) {
 pub async fn a_load_that_an_invalidation_overtakes_is_answered_and_not_kept(bench: Open) {
     let cache = cache(&bench);
     let (task, go) = held_load(&cache, 1).await;
-    cache.invalidate(&key()).await;
+    cache.invalidate(&key(), Reach::Everywhere).await;
     go.send(()).unwrap();
     assert_eq!(task.await.unwrap(), Some(1));
     assert_eq!(kept(&cache).await, None);

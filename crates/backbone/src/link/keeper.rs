@@ -138,7 +138,9 @@ async fn probe(inner: &Arc<Inner>, passage: Passage) -> Result<bool, Failure> {
     let Some(wires) = inner.wires.lock().clone() else { return Err(Failure::Lost) };
     if passage == Passage::Open {
         let get = redis::cmd("HGET").arg(inner.epoch_key()).arg("epoch").to_owned();
-        match ask::<Option<u64>>(wires.primary, &get).await? {
+        // A Cluster may have failed over under an open connection.
+        let may_be_another = matches!(wires.primary, Wire::Cluster(_));
+        match ask::<Option<u64>>(wires.primary, &get).await?.filter(|_| !may_be_another) {
             Some(epoch) => inner.epoch.store(epoch, Ordering::Release),
             None if learn_epoch(inner).await => {}
             None => return Err(Failure::Timeout),

@@ -236,6 +236,12 @@ impl Client {
         self.link.inner.dialer.database()
     }
 
+    /// Whether [`Need::LaggingRead`] goes to replicas that each have everything, with a lag.
+    pub fn reads_from_replicas(&self) -> bool {
+        let inner = &self.link.inner;
+        inner.settings.read_from_replicas && inner.dialer.has_replicas() && !inner.dialer.is_cluster()
+    }
+
     pub async fn query<T: FromRedisValue>(&self, need: Need, cmd: &Cmd) -> Result<T, Fault> {
         let call = self.call(need, async |mut wire: Wire| wire.req_packed_command(cmd).await);
         self.parsed(call.await?)
@@ -291,14 +297,15 @@ impl Client {
     {
         let inner = &self.link.inner;
         let budget = budget::left();
-        if budget.is_zero() || !inner.breaker.lock().admits(need) {
-            self.counters.refused.increment(1);
-            return Err(self.fault("not asked: Redis is away"));
-        }
+        // Before the breaker is asked: over a new connection nothing passes until its epoch is known.
         let Some(wires) = inner.wires.lock().clone() else {
             self.counters.refused.increment(1);
             return Err(self.fault("not asked: there is no connection"));
         };
+        if budget.is_zero() || !inner.breaker.lock().admits(need) {
+            self.counters.refused.increment(1);
+            return Err(self.fault("not asked: Redis is away"));
+        }
         let wire = if need == Need::LaggingRead { wires.lagging } else { wires.primary };
         let began = Instant::now();
         let answer = tokio::time::timeout(budget, ask(wire)).await;

@@ -1,9 +1,10 @@
-//! What the platform promises, over a real database, the backbone of one process and a model behind HTTP.
+//! What the platform promises, over a real database, the backbone of one process or of several, and a model behind HTTP.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
 mod answering;
+mod caching;
 mod faults;
 mod fleet;
 mod stopping;

@@ -3,6 +3,8 @@
 use aim_ai::provider::Remote;
 use aim_ai::{LanguageModel, Provider, ProviderSettings};
 use aim_backbone::bus::{Origin, RoomNote, Sink, UserNote};
+use aim_backbone::cache::{Cache, redis::RedisCache};
+use aim_backbone::link::{Link, Settings as LinkSettings};
 use aim_backbone::queue::Worker;
 use aim_backbone::{Backbone, turns};
 use aim_domain::{
@@ -42,6 +44,14 @@ pub fn settings() -> Settings {
     }
 }
 
+fn backbone_settings(settings: &Settings) -> aim_backbone::Settings {
+    aim_backbone::Settings {
+        short_cache: false,
+        cache_capacity: 10_000,
+        turns: turns::Settings { replies_per_character: settings.replies_per_character, ..Default::default() },
+    }
+}
+
 impl World {
     pub async fn new() -> Self {
         Self::with(Behaviour::default()).await
@@ -76,12 +86,32 @@ impl World {
     }
 
     pub async fn made_of(&self, store: Arc<dyn Store>, model: Arc<dyn LanguageModel>, settings: Settings) -> Server {
-        let backbone = aim_backbone::Settings {
-            short_cache: false,
-            cache_capacity: 10_000,
-            turns: turns::Settings { replies_per_character: settings.replies_per_character, ..Default::default() },
+        let backbone = Backbone::local(&backbone_settings(&settings), &self.ambient);
+        self.started(store, model, backbone, settings).await
+    }
+
+    /// A server that shares its cache with others, and follows the feed.
+    pub async fn sharing(&self, redis: &str) -> Server {
+        let link = Link::open("cache", LinkSettings { url: redis.into(), prefix: "aim:".into(), ..Default::default() });
+        let link = link.unwrap();
+        assert!(link.ready(PATIENCE).await);
+        let cache = RedisCache::new(link.client("cache"), &backbone_settings(&settings()), &self.ambient);
+        let backbone = Backbone {
+            cache: Cache::new(Arc::new(cache)),
+            ..Backbone::local(&backbone_settings(&settings()), &self.ambient)
         };
-        let backbone = Backbone::local(&backbone, &self.ambient);
+        let mut server = self.started(self.store(), Arc::new(self.remote()), backbone, settings()).await;
+        server.follow_changes().await;
+        server
+    }
+
+    async fn started(
+        &self,
+        store: Arc<dyn Store>,
+        model: Arc<dyn LanguageModel>,
+        backbone: Backbone,
+        settings: Settings,
+    ) -> Server {
         let platform = Platform::new(store, backbone, model, self.ambient.clone(), settings);
         platform.take_lease().await.unwrap();
         let heard = Arc::new(Heard::default());

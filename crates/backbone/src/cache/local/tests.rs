@@ -1,10 +1,11 @@
 //! What the local cache does beside the promises: time to live, its bound, and the facade over a backend that fails.
 
 use super::*;
-use crate::cache::{Cache, CacheBackend};
+use crate::cache::Cache;
 use crate::conformance::cache::{Sheet, key, sheet};
-use aim_domain::{ManualClock, SeededRandom};
+use aim_domain::{ManualClock, SeededRandom, Timestamp};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 fn settings(short_cache: bool) -> Settings {
     Settings { short_cache, cache_capacity: 100, turns: crate::turns::Settings::default() }
@@ -50,7 +51,7 @@ async fn a_load_leaves_no_trace_in_the_line_of_loads() {
     let _ = second.await;
     waits.abort();
     let _ = waits.await;
-    assert!(backend.loads.0.each().all(|loads| loads.is_empty()));
+    assert!(backend.loads.is_empty());
 }
 
 #[tokio::test]
@@ -60,7 +61,7 @@ async fn it_keeps_no_more_than_its_capacity() {
         let key = crate::keys::character(&aim_domain::CharacterId::trusted(format!("c{n}")));
         cache.write(&key, sheet(1)).await;
     }
-    backend.kept.run_pending_tasks();
+    backend.near.settle();
     assert!(cache.len() <= 100, "{}", cache.len());
 }
 
@@ -69,27 +70,40 @@ struct Broken;
 
 #[async_trait]
 impl CacheBackend for Broken {
-    fn near(&self, _: Family, _: &str) -> Option<Entry> {
+    fn near(&self, _: &str) -> Option<Found> {
         None
     }
-    async fn get(&self, _: Slot<'_>) -> Result<Option<Entry>, Fault> {
-        Err(Fault::new("cache", "it is away"))
+    async fn get(&self, _: Slot<'_>) -> Result<Option<Found>, Fault> {
+        Err(away())
     }
-    async fn begin_load(&self, _: Slot<'_>) -> Result<(LoadGuard, LoadMark), Fault> {
-        Err(Fault::new("cache", "it is away"))
+    async fn begin(&self, _: Slot<'_>) -> Result<Begun, Fault> {
+        Err(away())
     }
-    async fn put(&self, _: Slot<'_>, _: LoadMark, _: Entry) -> Result<bool, Fault> {
-        Err(Fault::new("cache", "it is away"))
+    async fn begin_ahead(&self, _: Slot<'_>) -> Result<Option<Begun>, Fault> {
+        Err(away())
+    }
+    async fn put(&self, _: Slot<'_>, _: Load, _: Entry) -> Result<bool, Fault> {
+        Err(away())
     }
     async fn write(&self, _: Slot<'_>, _: Entry) -> Result<bool, Fault> {
-        Err(Fault::new("cache", "it is away"))
+        Err(away())
     }
-    async fn invalidate(&self, _: Family, _: &str) -> Result<(), Fault> {
-        Err(Fault::new("cache", "it is away"))
+    async fn invalidate(&self, _: &str, _: Reach) -> Result<(), Fault> {
+        Err(away())
+    }
+    async fn told(&self, _: i64) -> Result<i64, Fault> {
+        Err(away())
+    }
+    async fn heard(&self, _: i64) -> Result<(), Fault> {
+        Err(away())
     }
     fn len(&self) -> u64 {
         0
     }
+}
+
+fn away() -> Fault {
+    Fault::new("cache", "it is away")
 }
 
 #[tokio::test]
@@ -100,6 +114,58 @@ async fn where_the_backend_fails_the_load_answers() {
         assert_eq!(found.as_deref(), Some(&sheet(version)));
     }
     cache.write(&key(), sheet(1)).await;
-    cache.invalidate(&key()).await;
+    cache.invalidate(&key(), Reach::Everywhere).await;
     assert!(cache.peek(&key()).await.is_none());
+    assert_eq!(cache.told(1).await, None);
+}
+
+#[tokio::test]
+async fn one_of_those_who_ask_in_the_last_tenth_loads_anew_and_the_others_have_the_old_value() {
+    let (cache, _, clock) = open(false);
+    cache.write(&key(), sheet(1)).await;
+    let ttl = Family::Character.ttl();
+    clock.advance(ttl - ttl / 10 - Duration::from_millis(1));
+    let unasked = async { panic!("it is not due yet") };
+    let Ok::<_, Infallible>(found) = cache.get_or_load(&key(), unasked).await;
+    assert_eq!(found.as_deref(), Some(&sheet(1)));
+
+    clock.advance(Duration::from_millis(1));
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let (go, may_go) = tokio::sync::oneshot::channel();
+    let loads = tokio::spawn({
+        let cache = cache.clone();
+        async move {
+            let load = async {
+                begun.send(()).unwrap();
+                may_go.await.unwrap();
+                Ok::<_, Infallible>(Some(sheet(2)))
+            };
+            let Ok(found) = cache.get_or_load(&key(), load).await;
+            assert_eq!(found.as_deref(), Some(&sheet(2)));
+        }
+    });
+    has_begun.await.unwrap();
+    for _ in 0..10 {
+        let unasked = async { panic!("somebody loads it") };
+        let Ok::<_, Infallible>(found) = cache.get_or_load(&key(), unasked).await;
+        assert_eq!(found.as_deref(), Some(&sheet(1)));
+        clock.advance(Duration::from_secs(1));
+    }
+    go.send(()).unwrap();
+    loads.await.unwrap();
+    clock.advance(ttl / 2);
+    assert_eq!(cache.peek(&key()).await.as_deref(), Some(&sheet(2)), "it has its whole time again");
+}
+
+#[tokio::test]
+async fn a_value_that_could_not_be_loaded_ahead_of_its_end_is_the_answer_until_then() {
+    let (cache, _, clock) = open(false);
+    cache.write(&key(), sheet(1)).await;
+    let ttl = Family::Character.ttl();
+    clock.advance(ttl - ttl / 20);
+    let fails = async { Err::<Option<Sheet>, _>("the store is away") };
+    assert_eq!(cache.get_or_load(&key(), fails).await.unwrap().as_deref(), Some(&sheet(1)));
+    clock.advance(ttl / 20);
+    let fails = async { Err::<Option<Sheet>, _>("the store is away") };
+    assert!(cache.get_or_load(&key(), fails).await.is_err());
 }

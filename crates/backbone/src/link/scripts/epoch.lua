@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Which epoch Redis is in: it lasts as long as one process serves without a failover.
 -- KEYS[1]  the epoch: hash of `of` (whose it is) and `epoch`
 -- ARGV[1]  who serves now

@@ -1,0 +1,164 @@
+//! Two servers that share a cache: what changes is known to both within a second, whoever died on the way, and whether
+//! or not Redis is there.
+
+use crate::world::{Person, Server, World, code, within_a_second};
+use aim_domain::{Code, Role, Tier, Username, Visibility};
+use aim_store::{AccountChange, CreateUser, NewUser, SaveCharacter};
+use aim_testkit::{ChaosProxy, RedisServer};
+use futures::future::join_all;
+
+/// Two servers, each with a network of its own to one Redis.
+struct Pair {
+    world: World,
+    redis: RedisServer,
+    proxies: Vec<ChaosProxy>,
+    servers: Vec<Server>,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let (world, redis) = (World::new().await, RedisServer::start().await.unwrap());
+        let (mut proxies, mut servers) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            let proxy = ChaosProxy::before(redis.address()).await.unwrap();
+            servers.push(world.sharing(&proxy.url()).await);
+            proxies.push(proxy);
+        }
+        Self { world, redis, proxies, servers }
+    }
+
+    async fn display_names(&self, ann: &Person) -> Vec<String> {
+        let id = ann.who.user_id();
+        let names = self.servers.iter().map(async |server| server.platform.profile(id).await.unwrap());
+        join_all(names).await.into_iter().map(|profile| profile.display_name.clone()).collect()
+    }
+
+    /// A commit whose writer died before it told anyone.
+    async fn renamed(&self, ann: &Person, name: &str) {
+        let change = AccountChange { display_name: Some(name.into()), ..Default::default() };
+        self.world.store().change_user(ann.who.user_id(), change).await.unwrap().unwrap();
+    }
+
+    async fn is_in_redis(&self, key: &str) -> bool {
+        self.redis.command(&["EXISTS", key]).await.unwrap().number() == Some(1)
+    }
+}
+
+#[tokio::test]
+async fn a_profile_is_loaded_once_for_all_and_its_change_is_known_to_all() {
+    let pair = Pair::new().await;
+    let ann = pair.servers[0].person("ann").await;
+    let key = format!("aim:user:profile:{}", ann.who.user_id());
+    // Until the feed has told of her account.
+    within_a_second("it is shared", async || {
+        pair.display_names(&ann).await;
+        pair.is_in_redis(&key).await
+    })
+    .await;
+    assert_eq!(pair.display_names(&ann).await, ["ANN", "ANN"]);
+    pair.renamed(&ann, "Annie").await;
+    within_a_second("the change", async || pair.display_names(&ann).await == ["Annie", "Annie"]).await;
+    let patch = aim_platform::ProfilePatch { display_name: Some("Anna".into()), ..Default::default() };
+    pair.servers[1].platform.update_profile(&ann.who, patch).await.unwrap();
+    assert_eq!(pair.display_names(&ann).await[1], "Anna", "whoever makes a change sees it at once");
+    within_a_second("the change", async || pair.display_names(&ann).await == ["Anna", "Anna"]).await;
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_could_tell_is_known_to_all_once_redis_is_back() {
+    let pair = Pair::new().await;
+    let ann = pair.servers[0].person("ann").await;
+    let key = format!("aim:user:profile:{}", ann.who.user_id());
+    within_a_second("it is shared", async || {
+        pair.display_names(&ann).await;
+        pair.is_in_redis(&key).await
+    })
+    .await;
+    for proxy in &pair.proxies {
+        proxy.cut().await;
+    }
+    pair.renamed(&ann, "Annie").await;
+    within_a_second("the change", async || pair.display_names(&ann).await == ["Annie", "Annie"]).await;
+    assert!(pair.is_in_redis(&key).await, "what is stale lies there");
+    for proxy in &pair.proxies {
+        proxy.heal().await;
+    }
+    // One that was not there when it changed: all it can know is what Redis says.
+    let newcomer = pair.world.sharing(&pair.redis.url()).await;
+    for _ in 0..40 {
+        let seen = newcomer.platform.profile(ann.who.user_id()).await.unwrap();
+        assert_eq!(seen.display_name, "Annie");
+        assert_eq!(pair.display_names(&ann).await, ["Annie", "Annie"]);
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_was_free_is_known_to_be_taken_and_a_freed_one_to_be_free() {
+    let pair = Pair::new().await;
+    let owner = async |server: &Server| server.platform.profile_by_username("zoe").await;
+    for server in &pair.servers {
+        assert_eq!(code(owner(server).await), Code::NotFound);
+    }
+    let zoe = NewUser {
+        id: pair.world.ambient.id(),
+        email: "zoe@example.test".into(),
+        username: Username::parse("zoe").unwrap(),
+        display_name: "Zoe".into(),
+        password_hash: None,
+        tier: Tier::Free,
+        role: Role::User,
+    };
+    let CreateUser::Created(zoe) = pair.world.store().create_user(zoe).await.unwrap() else { panic!("it is free") };
+    within_a_second("she is found", async || {
+        join_all(pair.servers.iter().map(owner)).await.iter().all(|found| found.is_ok())
+    })
+    .await;
+    assert!(pair.world.store().delete_user(&zoe.id).await.unwrap());
+    within_a_second("she is not", async || {
+        join_all(pair.servers.iter().map(owner)).await.iter().all(|found| found.is_err())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_changed_character_and_a_removed_one_are_known_to_all() {
+    let pair = Pair::new().await;
+    let (ann, mara) = (pair.servers[0].person("ann").await, pair.servers[0].character("Mara").await);
+    let names = async || {
+        let seen = pair.servers.iter().map(async |server| server.platform.character(&ann.who, &mara.id).await);
+        let seen = join_all(seen).await.into_iter();
+        seen.map(|seen| seen.ok().map(|character| character.name.clone())).collect::<Vec<_>>()
+    };
+    let both = |name: &str| vec![Some(name.to_owned()); 2];
+    assert_eq!(names().await, both("Mara"));
+    let mut changed = mara.clone();
+    (changed.name, changed.revision, changed.visibility) = ("Mara II".into(), mara.revision + 1, Visibility::Public);
+    let saved = pair.world.store().update_character(changed).await.unwrap();
+    assert!(matches!(saved, SaveCharacter::Saved(_)));
+    within_a_second("the change", async || names().await == both("Mara II")).await;
+    assert!(pair.world.store().delete_character(&mara.id).await.unwrap());
+    within_a_second("it is gone", async || names().await == [None, None]).await;
+}
+
+#[tokio::test]
+async fn a_pair_finds_its_conversation_and_begins_another_when_that_is_gone() {
+    let pair = Pair::new().await;
+    let (ann, mara) = (pair.servers[0].person("ann").await, pair.servers[0].character("Mara").await);
+    let open = async |server: &Server| {
+        let (item, is_new) = server.platform.open_conversation(&ann.who, &mara.id).await.unwrap();
+        (item.conversation.id, is_new)
+    };
+    let (first, is_new) = open(&pair.servers[0]).await;
+    assert!(is_new);
+    for server in &pair.servers {
+        assert_eq!(open(server).await, (first.clone(), false));
+    }
+    let window = format!("aim:conversation:context:{first}");
+    pair.redis.command(&["SET", &window, "what was said"]).await.unwrap();
+    assert!(pair.world.store().delete_conversation(&first, ann.who.user_id()).await.unwrap());
+    let (second, is_new) = open(&pair.servers[1]).await;
+    assert!(is_new && second != first);
+    assert_eq!(open(&pair.servers[0]).await, (second, false));
+    within_a_second("what was said is kept nowhere", async || !pair.is_in_redis(&window).await).await;
+}
