@@ -65,9 +65,28 @@ pub struct Settings {
 }
 
 impl Backbone {
-    /// Over Redis, and in this process while Redis is away.
+    /// Over Redis, and in this process while Redis is away. Needs a runtime.
     pub fn over_redis(settings: &Settings, ambient: &Ambient, links: link::Links) -> Self {
-        Self { links: Some(links), ..Self::local(settings, ambient) }
+        let fleet = Fleet::default();
+        let limits = limits::redis::RedisLimits::new(links.main.client("limits"));
+        let windows = limits::local::LocalLimits::new(ambient);
+        let queue = queue::redis::RedisQueue::new(links.queue.client("queue"), &links.queue_prefix, ambient);
+        let jobs = queue::local::LocalQueue::new(ambient);
+        let turns = turns::redis::RedisTurns::new(links.main.client("turns"), settings.turns);
+        let lines = turns::local::LocalTurns::new(settings.turns, ambient);
+        let cache = cache::redis::RedisCache::new(links.cache.client("cache"), settings, ambient);
+        let bus = bus::redis::RedisBus::new(links.bus.client("bus"), ambient);
+        Self {
+            cache: cache::Cache::new(Arc::new(cache)),
+            usage: Arc::new(usage::redis::RedisUsage::new(links.main.client("usage"), ambient)),
+            limits: Arc::new(limits::pair::LimitsPair::new(limits, windows, fleet.clone())),
+            queue: Arc::new(queue::pair::QueuePair::new(Arc::new(queue), Arc::new(jobs))),
+            bus: Arc::new(bus::pair::BusPair::new(bus)),
+            turns: Arc::new(turns::pair::TurnsPair::new(turns, lines, settings.turns.lease)),
+            sessions: Arc::new(sessions::redis::RedisSessions::new(links.main.client("sessions"), &fleet, ambient)),
+            fleet,
+            links: Some(links),
+        }
     }
 
     /// Whether lines and jobs are shared with other servers right now.
