@@ -4,7 +4,7 @@
 
 use aim_backbone::cache::redis::RedisCache;
 use aim_backbone::cache::{Cache, Cached, Key, Reach};
-use aim_backbone::link::{Link, Settings as LinkSettings};
+use aim_backbone::link::{Link, Settings as LinkSettings, with_budget};
 use aim_backbone::{Settings, keys, turns};
 use aim_domain::{Ambient, CharacterId};
 use aim_testkit::RedisServer;
@@ -75,6 +75,11 @@ fn unasked() -> Sheet {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    // However long a machine takes that does other things too: what is asked is what it costs.
+    with_budget(Duration::from_secs(3_600), costs()).await;
+}
+
+async fn costs() {
     let redis = RedisServer::start().await.unwrap();
     // The second keeps nothing near, so that Redis answers each time.
     let (near, far) = (cache(&redis, 100_000).await, cache(&redis, 0).await);
@@ -90,19 +95,27 @@ async fn main() {
         stream::iter(keys.iter().enumerate())
             .for_each_concurrent(SIDE_BY_SIDE, |(n, key)| get(&near, key, move || Sheet(text(length, n))))
             .await;
-        let start = Instant::now();
-        for n in 0..100 * MANY {
-            get(&near, &keys[n % MANY], unasked).await;
+        // The quickest of many rounds: a machine that does other things too slows some of them.
+        let mut quickest = Duration::MAX;
+        for _ in 0..100 {
+            let start = Instant::now();
+            for key in &keys {
+                get(&near, key, unasked).await;
+            }
+            quickest = quickest.min(start.elapsed());
         }
-        report("  near hit", 100 * MANY, start.elapsed());
+        report("  near hit", MANY, quickest);
         let start = Instant::now();
         for key in some {
             get(&far, key, unasked).await;
         }
         report("  hit in Redis, one at a time", some.len(), start.elapsed());
+        redis.command(&["CONFIG", "RESETSTAT"]).await.unwrap();
         let start = Instant::now();
         stream::iter(&keys).for_each_concurrent(SIDE_BY_SIDE, |key| get(&far, key, unasked)).await;
         report("  hit in Redis, 64 at a time", MANY, start.elapsed());
+        let spent = redis.info("cmdstat_evalsha").await.unwrap();
+        println!("  in Redis: {spent}");
         let start = Instant::now();
         for key in some {
             near.invalidate(key, Reach::Everywhere).await;
@@ -111,7 +124,4 @@ async fn main() {
     }
     let memory = redis.info("used_memory_dataset").await.unwrap();
     println!("Redis holds {} values in {memory} bytes", SIZES.len() * MANY * 9 / 10);
-    for command in ["evalsha", "del"] {
-        println!("in Redis, {command}: {}", redis.info(&format!("cmdstat_{command}")).await.unwrap());
-    }
 }
