@@ -25,7 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const WAITING: usize = 16_384;
 const WAITING_BYTES: usize = 32 << 20;
 /// What goes out in one piece.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 1_024;
 const BYTES_AT_ONCE: usize = 1 << 20;
 /// Between two tries to make good what is in doubt, and the channels of one try.
 const MENDING: Duration = Duration::from_millis(500);

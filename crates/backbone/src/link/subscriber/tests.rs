@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 mod cluster;
+mod sentinel;
 
 /// Recovery is promised within this.
 const RECOVERY: Duration = Duration::from_secs(5);
