@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 export AIM_BIN=$target/debug/aim
+export AIM_QUEUE_PEER=$target/debug/examples/queue_peer
 export AIM_AI__LOCAL__MODEL_PATH=$PWD/models/demo.gguf
 
 # One PostgreSQL for the workspace's tests, each with a database of its own. It ends when its standard input does.
@@ -23,7 +24,7 @@ read -r AIM_TEST_POSTGRES_URL <&"${postgres[0]}" || {
 export AIM_TEST_POSTGRES_URL
 
 # Tests and binary in one build: built apart, Cargo resolves their features differently and compiles much of it twice.
-build() { cargo build --workspace --locked --features local-model --bins --tests; }
+build() { cargo build --workspace --locked --features local-model --bins --tests --example queue_peer; }
 
 workspace_tests() {
   if cargo nextest --version >/dev/null 2>&1; then
@@ -45,10 +46,11 @@ step "servers and a network for the tests" node_tests tests/lib
 step "workspace: build" build
 if ((step_code == 0)); then
   step "workspace: tests" workspace_tests
+  step "interop: Node's BullMQ and our queues" node_tests tests/interop
   step "contract: the official client and the server" node_tests tests/contract
   step "browser: Chromium and the server" node_tests tests/browser
 else
-  for suite in "workspace: tests" "contract: the official client and the server" "browser: Chromium and the server"; do
+  for suite in "workspace: tests" "interop: Node's BullMQ and our queues" "contract: the official client and the server" "browser: Chromium and the server"; do
     left_out "$suite" "the build failed"
   done
 fi

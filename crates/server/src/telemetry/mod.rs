@@ -24,8 +24,9 @@ pub fn start_logs(config: &Config) -> Result<(), String> {
     let (name, filter) = match &chosen {
         Some(filter) => ("RUST_LOG", filter.as_str()),
         None if !config.telemetry.log.is_empty() => ("AIM_TELEMETRY__LOG", config.telemetry.log.as_str()),
-        None if config.is_development() => ("", "info,aim_server::http=debug"),
-        None => ("", "info"),
+        // BullMQ's crate would warn once a second while Redis is away.
+        None if config.is_development() => ("", "info,bullmq=error,aim_server::http=debug"),
+        None => ("", "info,bullmq=error"),
     };
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("{name}: {filter:?} is no log filter: {error}"))?;
     // It logs what providers answer, which may repeat what somebody wrote.
