@@ -73,7 +73,7 @@ test('paused from outside, nothing is answered, and states say so; resumed, ever
     assert.equal(counts.active, 0, JSON.stringify(counts));
     for (const { one, conversation } of talks) {
       const { state, pending } = await stateOf(one, conversation);
-      assert.deepEqual({ state, pending }, { state: 'processing', pending: 2 });
+      assert.deepEqual({ state, pending }, { state: 'queued', pending: 2 });
     }
     await sleep(200);
   }
