@@ -705,7 +705,10 @@ export interface components {
       ai: components['schemas']['Check'];
       database: components['schemas']['Check'];
       queues: components['schemas']['Check'];
-      /** @description `connectivity`, `performance`, `memory`. */
+      /**
+       * @description `connectivity`, `performance`, `memory`, `replication`; of a Redis that serves one use alone with its name before
+       *     it, as `cache.memory`.
+       */
       redis: {
         [key: string]: components['schemas']['Check'];
       };
