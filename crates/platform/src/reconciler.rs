@@ -3,8 +3,9 @@
 //! Due rows are compared with the lines, granted turns with their jobs; what is missing is added. Work that is under way
 //! is not touched, and work that is added twice loses its second claim.
 //!
-//! While the servers share their lines through Redis, one of them does this for all: the oldest that lives. A server
-//! that is alone, or cut off from Redis, does it for itself, if it answers messages.
+//! While the servers share their lines through Redis, one of them does this for all: the oldest that lives. The others
+//! look now and then as well, since the oldest may be cut off from Redis and know nothing of it. A server that is alone,
+//! or cut off from Redis, does it for itself, if it answers messages.
 
 use crate::Platform;
 use crate::faults::hint;
@@ -23,6 +24,8 @@ const SIDE_BY_SIDE: usize = 100;
 const QUIET: Duration = Duration::from_secs(2);
 /// Rounds between two sweeps of what is over in the store.
 const SWEEP_EVERY: u32 = 600;
+/// Rounds between two looks of a server that does not lead.
+const LOOK_EVERY: u32 = 5;
 /// Changes and ended leases are kept this long.
 const KEEP: Duration = Duration::from_secs(3600);
 
@@ -39,7 +42,7 @@ impl Platform {
             }
             let moved = hint("take back turns", self.backbone.turns.expire().await);
             self.follow(moved).await;
-            if self.reconciles(works).await {
+            if self.reconciles(works, round).await {
                 if let Err(error) = self.add_missing(&mut after).await {
                     tracing::warn!(%error, "due work was not looked for");
                 }
@@ -54,9 +57,12 @@ impl Platform {
         }
     }
 
-    async fn reconciles(&self, works: bool) -> bool {
+    async fn reconciles(&self, works: bool, round: u32) -> bool {
         if !self.backbone.is_shared() {
             return works;
+        }
+        if round.is_multiple_of(LOOK_EVERY) {
+            return true;
         }
         // Where the store does not answer there is nothing to compare with.
         self.store.leads(&self.incarnation()).await.unwrap_or(false)
