@@ -116,7 +116,9 @@ async fn step(connection: &mut PgConnection, migrations: &[&'static str]) -> Res
 }
 
 async fn done(connection: &mut PgConnection) -> Result<usize, Fault> {
-    let there = sqlx::query("SELECT to_regclass('aim_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    // A look at the catalogue itself: within a transaction `to_regclass` may answer from before the lock.
+    let look = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'aim_migrations' AND pg_table_is_visible(oid))";
+    let there = sqlx::query(look).fetch_one(&mut *connection).await?;
     if !there.try_get::<bool, _>(0)? {
         return Ok(0);
     }

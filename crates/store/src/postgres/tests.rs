@@ -24,3 +24,13 @@ mod conformance {
     use aim_testkit::Database;
     crate::store_conformance!(Database::fresh().await.unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_database_opened_by_many_at_once_is_migrated_once() {
+    let database = Database::fresh().await.unwrap();
+    let url = database.url();
+    let opening = (0..8).map(|_| PostgresStore::open(&url, options(), Ambient::system()));
+    for store in futures::future::join_all(opening).await {
+        store.unwrap().ping().await.unwrap();
+    }
+}
