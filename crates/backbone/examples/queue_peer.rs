@@ -3,7 +3,7 @@
 //! one a line, each answered by a line: `{"do": "add", "queue": "email", "id": "m-1", "data": {}}`. A run is told by a line
 //! `{"ran": …}` when it begins; what it does stands in the job's data: `{"fail": "retry" | "final"}`, `{"hang": true}`,
 //! `{"takes": MILLISECONDS}`.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "who drives it sees what went wrong")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::print_stdout, reason = "who drives it sees what went wrong")]
 
 use aim_backbone::link::{Link, Settings};
 use aim_backbone::queue::redis::RedisQueue;
