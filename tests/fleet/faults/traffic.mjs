@@ -137,7 +137,8 @@ export class Traffic {
       while (socket.io.connected) {
         const answer = await socket.join(talk.conversation, talk.lastHeard).catch(() => undefined);
         if (answer) {
-          talk.heard.push(...answer.messages.map(({ seq }) => seq));
+          // What came as an event while this was asked for is told again, as it was asked for.
+          talk.heard.push(...answer.messages.map(({ seq }) => seq).filter((seq) => !talk.heard.includes(seq)));
           return;
         }
         await sleep(100);
