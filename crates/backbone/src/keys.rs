@@ -83,11 +83,21 @@ impl Names {
     }
 
     pub fn usage(&self, user: &UserId, character: &CharacterId) -> String {
-        format!("{}user:usage:{}:{character}", self.prefix, self.tagged(user.as_str()))
+        format!("{}{character}", self.usage_prefix(user))
     }
 
     pub fn usages(&self, user: &UserId) -> String {
         format!("{}user:usages:{}", self.prefix, self.tagged(user.as_str()))
+    }
+
+    /// That the set of [`Self::usages`] is whole.
+    pub fn usages_whole(&self, user: &UserId) -> String {
+        format!("{}:whole", self.usages(user))
+    }
+
+    /// What the names of all of a user's usage copies begin with; a character's id follows.
+    pub fn usage_prefix(&self, user: &UserId) -> String {
+        format!("{}user:usage:{}:", self.prefix, self.tagged(user.as_str()))
     }
 
     pub fn session(&self, token: &TokenHash) -> String {

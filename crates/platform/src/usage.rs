@@ -3,7 +3,7 @@
 use crate::Platform;
 use crate::faults::{OrRefuse, hint};
 use aim_domain::usage::usage_limit;
-use aim_domain::{CharacterId, Kind, Member, Refusal, Tier, Usage, UsageCount};
+use aim_domain::{CharacterId, Kind, Member, Refusal, Tier, Usage, UsageCount, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -26,13 +26,26 @@ pub struct UsageReport {
 
 impl Platform {
     pub async fn usage(&self, who: &Member) -> Result<UsageReport, Refusal> {
-        let rows = self.store.usages(who.user_id()).await.or_refuse()?;
+        let rows = self.usage_rows(who.user_id()).await?;
         let limit = |kind| usage_limit(who.tier, kind, self.settings.usage_multiplier);
         Ok(UsageReport {
             tier: who.tier,
             limits: UsageLimits { text: limit(Kind::Text), audio: limit(Kind::Audio), image: limit(Kind::Image) },
             characters: rows.into_iter().map(|(id, row)| (id.to_string(), self.usage_view(who, row))).collect(),
         })
+    }
+
+    async fn usage_rows(&self, user: &UserId) -> Result<Vec<(CharacterId, UsageCount)>, Refusal> {
+        let copies = &self.backbone.usage;
+        if let Some(rows) = hint("usage copies", copies.all_of(user).await) {
+            return Ok(rows);
+        }
+        let mark = copies.begin_load(user).await;
+        let rows = self.store.usages(user).await.or_refuse()?;
+        if let Ok(mark) = mark {
+            hint("keep usage copies", copies.keep_all(mark, user, &rows).await);
+        }
+        Ok(rows)
     }
 
     pub async fn usage_of(&self, who: &Member, character: &CharacterId) -> Result<Usage, Refusal> {

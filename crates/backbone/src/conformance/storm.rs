@@ -4,7 +4,8 @@
 use crate::Fault;
 use crate::limits::{Ask, Limits, Verdict};
 use crate::link::{Link, Passage, Settings, with_budget};
-use aim_domain::Rule;
+use crate::usage::{LoadMark, Usage};
+use aim_domain::{CharacterId, Rule, UsageCount, UserId};
 use aim_testkit::{ChaosProxy, RedisServer};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -127,5 +128,32 @@ impl<T: Limits + ?Sized> Limits for Patient<T> {
 
     async fn clear(&self, rule: Rule, subject: &str) -> Result<(), Fault> {
         with_budget(PATIENCE, self.0.clear(rule, subject)).await
+    }
+}
+
+#[async_trait]
+impl<T: Usage + ?Sized> Usage for Patient<T> {
+    async fn of(&self, user: &UserId, character: &CharacterId) -> Result<Option<UsageCount>, Fault> {
+        with_budget(PATIENCE, self.0.of(user, character)).await
+    }
+
+    async fn keep(&self, user: &UserId, character: &CharacterId, row: UsageCount) -> Result<(), Fault> {
+        with_budget(PATIENCE, self.0.keep(user, character, row)).await
+    }
+
+    async fn all_of(&self, user: &UserId) -> Result<Option<Vec<(CharacterId, UsageCount)>>, Fault> {
+        with_budget(PATIENCE, self.0.all_of(user)).await
+    }
+
+    async fn begin_load(&self, user: &UserId) -> Result<LoadMark, Fault> {
+        with_budget(PATIENCE, self.0.begin_load(user)).await
+    }
+
+    async fn keep_all(&self, mark: LoadMark, user: &UserId, rows: &[(CharacterId, UsageCount)]) -> Result<(), Fault> {
+        with_budget(PATIENCE, self.0.keep_all(mark, user, rows)).await
+    }
+
+    async fn forget(&self, user: &UserId) -> Result<(), Fault> {
+        with_budget(PATIENCE, self.0.forget(user)).await
     }
 }

@@ -1,9 +1,10 @@
 //! Usage copies that a fleet shares: what one server counted, all show at once.
 //!
-//! A copy that Redis did not take is one that it has too old: its key waits to be deleted, and until then nothing is read.
+//! A row that Redis did not take waits here to be delivered, and until then nothing is read from it: what it has is too
+//! old. It is delivered, rather than the old copy deleted, so that an older one that is still under way comes too late.
 //! Where Redis cannot say, the store does.
 
-use super::Usage;
+use super::{LoadMark, Usage, WHOLE};
 use crate::Fault;
 use crate::keys::Names;
 use crate::link::{Client, Need, Script};
@@ -12,19 +13,24 @@ use aim_domain::usage::USAGE_WINDOW;
 use aim_domain::{Ambient, CharacterId, Timestamp, UsageCount, UserId};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 static KEEP: Script = Script::new(include_str!("scripts/keep.lua"));
+static ALL: Script = Script::new(include_str!("scripts/all.lua"));
 
-/// Copies that may wait to be deleted; with more, all of Redis's are disbelieved.
+type Rows = [(CharacterId, UsageCount)];
+
+/// Rows that are kept as all of a user's in one go; somebody with more has them read from the store.
+const MOST: usize = 500;
+/// Rows that may wait for Redis; with more, all of its copies are disbelieved.
 const UNDELIVERED: usize = 10_000;
-/// Between two tries to delete them.
+/// Between two tries to deliver them.
 const PACE: Duration = Duration::from_millis(500);
-/// Copies deleted in one round trip.
+/// Rows delivered, or copies deleted, in one round trip.
 const SIDE_BY_SIDE: usize = 100;
 
 pub struct RedisUsage {
@@ -41,17 +47,31 @@ struct Shared {
     waiting: Notify,
 }
 
-/// Keys of copies that are older than they should be.
-#[derive(Default)]
+/// What Redis did not hear.
+#[derive(Clone, Default)]
 struct Undelivered {
-    keys: HashSet<String>,
+    /// The newest of each.
+    rows: HashMap<(UserId, CharacterId), UsageCount>,
+    /// Those to forget, before any row is delivered.
     users: HashSet<UserId>,
     everything: bool,
 }
 
 impl Undelivered {
     fn is_empty(&self) -> bool {
-        !self.everything && self.keys.is_empty() && self.users.is_empty()
+        !self.everything && self.rows.is_empty() && self.users.is_empty()
+    }
+
+    fn keep(&mut self, user: &UserId, character: &CharacterId, row: UsageCount) {
+        let newest = self.rows.entry((user.clone(), character.clone())).or_insert(row);
+        if newest.version < row.version {
+            *newest = row;
+        }
+    }
+
+    fn forget(&mut self, user: &UserId) {
+        self.rows.retain(|(of, _), _| of != user);
+        self.users.insert(user.clone());
     }
 }
 
@@ -74,7 +94,7 @@ impl RedisUsage {
         self.fallback.note(fault);
         let mut undelivered = self.shared.undelivered.lock();
         note(&mut undelivered);
-        if undelivered.keys.len() + undelivered.users.len() > UNDELIVERED {
+        if undelivered.rows.len() + undelivered.users.len() > UNDELIVERED {
             *undelivered = Undelivered { everything: true, ..Undelivered::default() };
         }
         self.shared.waiting.notify_one();
@@ -94,16 +114,42 @@ impl Usage for RedisUsage {
     }
 
     async fn keep(&self, user: &UserId, character: &CharacterId, row: UsageCount) -> Result<(), Fault> {
-        if let Err(fault) = self.shared.write(user, character, row).await {
-            let key = self.shared.names.usage(user, character);
-            self.missed(&fault, |undelivered| undelivered.keys.extend([key]));
+        if let Err(fault) = self.shared.write(user, &[(character.clone(), row)], false).await {
+            self.missed(&fault, |undelivered| undelivered.keep(user, character, row));
+        }
+        Ok(())
+    }
+
+    async fn all_of(&self, user: &UserId) -> Result<Option<Vec<(CharacterId, UsageCount)>>, Fault> {
+        match self.shared.read_all(user).await {
+            Ok(rows) => Ok(rows),
+            Err(fault) => {
+                self.fallback.note(&fault);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Redis evicts nothing that it was told in between: it needs no mark.
+    async fn begin_load(&self, _user: &UserId) -> Result<LoadMark, Fault> {
+        Ok(LoadMark(0))
+    }
+
+    async fn keep_all(&self, _mark: LoadMark, user: &UserId, rows: &Rows) -> Result<(), Fault> {
+        let mut rows = rows.to_vec();
+        rows.retain(|row| self.shared.is_used(row));
+        if rows.len() > MOST {
+            return Ok(());
+        }
+        if let Err(fault) = self.shared.write(user, &rows, true).await {
+            self.fallback.note(&fault);
         }
         Ok(())
     }
 
     async fn forget(&self, user: &UserId) -> Result<(), Fault> {
         if let Err(fault) = self.shared.forget(user).await {
-            self.missed(&fault, |undelivered| undelivered.users.extend([user.clone()]));
+            self.missed(&fault, |undelivered| undelivered.forget(user));
         }
         Ok(())
     }
@@ -118,39 +164,55 @@ impl Shared {
         let mut get = redis::cmd("HMGET");
         get.arg(self.names.usage(user, character)).arg(&["text", "audio", "image", "since", "version", "epoch"]);
         let fields: Vec<Option<String>> = self.client.query(Need::Read, &get).await?;
-        let [Some(text), Some(audio), Some(image), Some(since), Some(version), Some(kept_in)] = fields.as_slice()
-        else {
-            return Ok(None);
-        };
-        // A copy that somebody wrote by hand, or that is of an older Redis, counts as none.
-        let number = |text: &String| text.parse().ok();
-        let row = || {
-            Some(UsageCount {
-                text: number(text)?,
-                audio: number(audio)?,
-                image: number(image)?,
-                since: if since.is_empty() { None } else { Some(Timestamp(since.parse().ok()?)) },
-                version: version.parse().ok()?,
-            })
-        };
-        let now = self.ambient.now();
-        let counts = |row: &UsageCount| row.since.is_none_or(|since| now < since.plus(USAGE_WINDOW));
-        Ok(row().filter(|row| kept_in.parse() == Ok(epoch) && counts(row)))
+        let Some((Some(kept_in), fields)) = fields.split_last() else { return Ok(None) };
+        Ok(row(fields).filter(|row| kept_in.parse() == Ok(epoch) && self.counts(row)))
     }
 
-    async fn write(&self, user: &UserId, character: &CharacterId, row: UsageCount) -> Result<(), Fault> {
+    async fn read_all(&self, user: &UserId) -> Result<Option<Vec<(CharacterId, UsageCount)>>, Fault> {
+        let epoch = self.client.link().epoch();
+        if epoch == 0 || !self.undelivered.lock().is_empty() {
+            return Ok(None);
+        }
+        let call = ALL.call(&[self.names.usages(user), self.names.usages_whole(user)]);
+        let call = call.arg(epoch).arg(self.names.usage_prefix(user));
+        let found: Option<Vec<Vec<Option<String>>>> = self.client.script(Need::Read, &call).await?;
+        let rows = found.and_then(|found| {
+            let row = |fields: &Vec<Option<String>>| match fields.split_last() {
+                Some((Some(character), fields)) => Some((CharacterId::parse(character).ok()?, row(fields)?)),
+                _ => None,
+            };
+            found.iter().map(row).collect::<Option<Vec<_>>>()
+        });
+        Ok(rows.map(|rows| rows.into_iter().filter(|row| self.is_used(row)).collect()))
+    }
+
+    fn is_used(&self, (_, row): &(CharacterId, UsageCount)) -> bool {
+        row.since.is_some() && self.counts(row)
+    }
+
+    fn counts(&self, row: &UsageCount) -> bool {
+        let now = self.ambient.now();
+        row.since.is_none_or(|since| now < since.plus(USAGE_WINDOW))
+    }
+
+    /// `all`: the user has no others.
+    async fn write(&self, user: &UserId, rows: &Rows, all: bool) -> Result<(), Fault> {
         let millis = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
         let now = self.ambient.now();
-        let left = row.since.map_or(USAGE_WINDOW, |since| since.plus(USAGE_WINDOW).since(now));
-        let call = KEEP
-            .call(&[self.names.usage(user, character), self.names.usages(user)])
-            .arg(character.as_str())
-            .arg(millis(left).max(1))
-            .arg(millis(USAGE_WINDOW))
-            .arg(&[row.text, row.audio, row.image])
-            .arg(row.since.map_or_else(String::new, |since| since.0.to_string()))
-            .arg(row.version)
-            .arg(self.client.link().epoch());
+        let mut keys = vec![self.names.usages(user), self.names.usages_whole(user)];
+        keys.extend(rows.iter().map(|(character, _)| self.names.usage(user, character)));
+        let prefix = if all { self.names.usage_prefix(user) } else { String::new() };
+        let mut call =
+            KEEP.call(&keys).arg(self.client.link().epoch()).arg(millis(USAGE_WINDOW)).arg(millis(WHOLE)).arg(prefix);
+        for (character, row) in rows {
+            let left = row.since.map_or(USAGE_WINDOW, |since| since.plus(USAGE_WINDOW).since(now));
+            call = call
+                .arg(character.as_str())
+                .arg(millis(left).max(1))
+                .arg(&[row.text, row.audio, row.image])
+                .arg(row.since.map_or_else(String::new, |since| since.0.to_string()))
+                .arg(row.version);
+        }
         self.client.script::<u64>(Need::Write, &call).await.map(|_| ())
     }
 
@@ -158,7 +220,7 @@ impl Shared {
         let set = self.names.usages(user);
         let characters: Vec<String> = self.client.query(Need::Read, redis::cmd("SMEMBERS").arg(&set)).await?;
         let keys = characters.into_iter().map(|id| self.names.usage(user, &CharacterId::trusted(id)));
-        let keys: Vec<String> = keys.chain([set]).collect();
+        let keys: Vec<String> = keys.chain([set, self.names.usages_whole(user)]).collect();
         self.delete(&keys).await
     }
 
@@ -181,7 +243,7 @@ impl Shared {
                 while !self.undelivered.lock().is_empty() {
                     tokio::time::sleep(PACE).await;
                     if let Err(fault) = self.deliver_once().await {
-                        tracing::debug!(%fault, "old usage copies wait for Redis");
+                        tracing::debug!(%fault, "usage rows wait for Redis");
                     }
                 }
             }
@@ -193,24 +255,38 @@ impl Shared {
     }
 
     async fn deliver_once(&self) -> Result<(), Fault> {
-        let (everything, keys, users) = {
-            let waiting = self.undelivered.lock();
-            (waiting.everything, waiting.keys.clone(), waiting.users.clone())
-        };
-        if everything {
+        let waiting = self.undelivered.lock().clone();
+        if waiting.everything {
             self.client.link().begin_epoch().await?;
         }
-        let named: Vec<String> = keys.iter().cloned().collect();
-        self.delete(&named).await?;
-        for user in &users {
+        for user in &waiting.users {
             self.forget(user).await?;
         }
-        let mut waiting = self.undelivered.lock();
-        waiting.everything &= !everything;
-        waiting.keys.retain(|key| !keys.contains(key));
-        waiting.users.retain(|user| !users.contains(user));
+        let rows: Vec<_> = waiting.rows.iter().collect();
+        for some in rows.chunks(SIDE_BY_SIDE) {
+            let rows = some
+                .iter()
+                .map(async |((user, character), row)| self.write(user, &[(character.clone(), **row)], false).await);
+            futures::future::try_join_all(rows).await?;
+        }
+        let mut still = self.undelivered.lock();
+        still.everything &= !waiting.everything;
+        still.users.retain(|user| !waiting.users.contains(user));
+        still.rows.retain(|of, row| waiting.rows.get(of) != Some(row));
         Ok(())
     }
+}
+
+/// From text, audio, image, since and version. What somebody wrote by hand, or is of an older release, is none.
+fn row(fields: &[Option<String>]) -> Option<UsageCount> {
+    let [Some(text), Some(audio), Some(image), Some(since), Some(version)] = fields else { return None };
+    Some(UsageCount {
+        text: text.parse().ok()?,
+        audio: audio.parse().ok()?,
+        image: image.parse().ok()?,
+        since: if since.is_empty() { None } else { Some(Timestamp(since.parse().ok()?)) },
+        version: version.parse().ok()?,
+    })
 }
 
 #[cfg(test)]

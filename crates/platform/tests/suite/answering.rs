@@ -195,3 +195,21 @@ async fn a_day_has_so_many_tokens_and_no_more() {
     server.platform.retry(&ann.who, &talk, &second.id).await.unwrap();
     server.until(&ann, &second, ReplyState::Done).await;
 }
+
+#[tokio::test]
+async fn usage_is_told_the_same_from_copies_as_from_the_store() {
+    let world = World::new().await;
+    let (server, fresh) = (world.idle(settings()).await, world.idle(settings()).await);
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let talk = server.talk(&ann, &mara).await;
+    assert!(server.platform.usage(&ann.who).await.unwrap().characters.is_empty());
+    for sent in 1..=2 {
+        server.send(&ann, &talk, "Hello?").await;
+        let report = server.platform.usage(&ann.who).await.unwrap();
+        assert_eq!(report.characters[mara.id.as_str()].text.used, sent);
+    }
+    let report = server.platform.usage(&ann.who).await.unwrap();
+    assert_eq!(report, fresh.platform.usage(&ann.who).await.unwrap());
+    world.clock.advance(aim_domain::usage::USAGE_WINDOW);
+    assert!(server.platform.usage(&ann.who).await.unwrap().characters.is_empty());
+}
