@@ -1,7 +1,7 @@
 //! What a backend has to know of the other servers, as the platform last heard it from the store.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Cheap to clone: clones share what is known.
 #[derive(Clone, Default)]
@@ -11,6 +11,7 @@ pub struct Fleet(Arc<Known>);
 struct Known {
     servers: AtomicU64,
     position: AtomicI64,
+    since: OnceLock<i64>,
 }
 
 impl Fleet {
@@ -28,7 +29,14 @@ impl Fleet {
         self.0.position.load(Ordering::Acquire)
     }
 
+    /// The cursor from which this server has followed the change feed: of changes before it, it knows nothing. None before
+    /// it begins.
+    pub fn since(&self) -> Option<i64> {
+        self.0.since.get().copied()
+    }
+
     pub fn advance(&self, cursor: i64) {
+        self.0.since.get_or_init(|| cursor);
         self.0.position.fetch_max(cursor, Ordering::AcqRel);
     }
 }

@@ -1,8 +1,8 @@
 //! Who a token belongs to, by the token's hash.
 //!
 //! In an outage: sessions are read from the store and kept in this process; revocation travels by the store's change
-//! feed. On recovery what was revoked stays revoked: a load that began before a revocation is not kept, and what Redis did
-//! not hear is delivered before anything is read from it.
+//! feed. On recovery what was revoked stays revoked: a load that began before a revocation is not kept, and a copy that was
+//! read from the store before it is not believed, whoever has heard of it.
 
 pub mod local;
 pub mod redis;

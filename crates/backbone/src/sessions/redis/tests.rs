@@ -9,11 +9,9 @@ use aim_testkit::redis::RedisServer;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// One that follows the feed from its beginning.
 async fn server(url: String) -> (RedisSessions, Fleet) {
-    let link = Link::open("main", Settings { url, prefix: "aim:".into(), ..Settings::default() }).unwrap();
-    assert!(link.ready(PATIENCE).await);
-    let fleet = Fleet::default();
-    (RedisSessions::new(link.client("sessions"), &fleet, &Ambient::system()), fleet)
+    started_at(0, url).await
 }
 
 fn member(user: &str, token: &str, tier: Tier) -> Arc<Member> {
@@ -42,17 +40,7 @@ impl RedisSessions {
 
     /// Whether Redis has it, whatever is near.
     async fn redis_has(&self, token: &str) -> bool {
-        self.shared.read(&TokenHash::of(token)).await.unwrap().is_some()
-    }
-
-    async fn delivered(&self) {
-        tokio::time::timeout(PATIENCE, async {
-            while !self.shared.undelivered.lock().is_empty() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await
-        .expect("it is delivered once Redis is back");
+        self.read(&TokenHash::of(token)).await.unwrap().is_some()
     }
 }
 
@@ -138,23 +126,125 @@ async fn a_revoked_session_is_not_written_by_who_read_it_before() {
     assert!(!late.has("t1").await);
 }
 
-#[tokio::test]
-async fn what_was_revoked_while_redis_was_away_is_revoked_there_too() {
-    let redis = RedisServer::start().await.unwrap();
+/// One that was started when the feed stood at `position`.
+async fn started_at(position: i64, url: String) -> (RedisSessions, Fleet) {
+    let link = Link::open("main", Settings { url, prefix: "aim:".into(), ..Settings::default() }).unwrap();
+    assert!(link.ready(PATIENCE).await);
+    let fleet = Fleet::default();
+    fleet.advance(position);
+    (RedisSessions::new(link.client("sessions"), &fleet, &Ambient::system()), fleet)
+}
+
+/// Three sessions of two users, of which one session and all of one user's are dropped while Redis is away: changes 1 and 2
+/// of the feed. Redis holds all three still.
+async fn dropped_while_redis_is_away(redis: &RedisServer) -> (ChaosProxy, RedisSessions, Fleet) {
     let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-    let (sessions, _) = server(proxy.url()).await;
-    for token in ["t1", "t2", "t3"] {
-        assert!(sessions.load(&member(if token == "t3" { "u3" } else { "u1" }, token, Tier::Free)).await);
+    let (sessions, fleet) = server(proxy.url()).await;
+    for (user, token) in [("u1", "t1"), ("u1", "t2"), ("u3", "t3")] {
+        assert!(sessions.load(&member(user, token, Tier::Free)).await);
     }
     proxy.cut().await;
     sessions.drop_session(&TokenHash::of("t1")).await.unwrap();
+    fleet.advance(1);
     sessions.drop_user(&UserId::trusted("u3")).await.unwrap();
+    fleet.advance(2);
+    for token in ["t1", "t2", "t3"] {
+        assert_eq!(held(redis, token).await, 1, "{token}");
+    }
+    (proxy, sessions, fleet)
+}
+
+async fn held(redis: &RedisServer, token: &str) -> i64 {
+    let key = format!("aim:session:{}", TokenHash::of(token).as_str());
+    redis.command(&["EXISTS", &key]).await.unwrap().number().unwrap()
+}
+
+async fn connected(sessions: &RedisSessions) {
+    let open = async || sessions.client.link().passage() == Passage::Open;
+    crate::conformance::eventually("Redis is back", open).await;
+}
+
+#[tokio::test]
+async fn what_was_revoked_while_redis_was_away_stays_revoked_when_it_is_back() {
+    let redis = RedisServer::start().await.unwrap();
+    let (proxy, sessions, _) = dropped_while_redis_is_away(&redis).await;
     assert!(!sessions.has("t1").await && sessions.has("t2").await && !sessions.has("t3").await);
     proxy.heal().await;
-    sessions.delivered().await;
-    let (fresh, _) = server(redis.url()).await;
-    assert!(!fresh.has("t1").await, "a server that starts later does not find it either");
-    assert!(fresh.has("t2").await && !fresh.has("t3").await);
+    connected(&sessions).await;
+    assert!(!sessions.has("t1").await && sessions.has("t2").await && !sessions.has("t3").await);
+    // Another one that heard of the changes by the feed alone, and is connected all the while.
+    let (other, fleet) = server(redis.url()).await;
+    other.near.drop_session(&TokenHash::of("t1")).await.unwrap();
+    fleet.advance(1);
+    other.near.drop_user(&UserId::trusted("u3")).await.unwrap();
+    fleet.advance(2);
+    assert!(!other.has("t1").await && other.has("t2").await && !other.has("t3").await);
+    assert!(other.load(&member("u3", "t3", Tier::Premium)).await);
+    assert_eq!(sessions.get(&TokenHash::of("t3")).await.unwrap().unwrap().tier, Tier::Premium);
+}
+
+#[tokio::test]
+async fn what_was_revoked_stays_revoked_though_nobody_lives_who_knew() {
+    let redis = RedisServer::start().await.unwrap();
+    let gone = dropped_while_redis_is_away(&redis).await;
+    drop(gone);
+    let ((one, _), (other, _)) = (started_at(2, redis.url()).await, started_at(2, redis.url()).await);
+    for token in ["t1", "t2", "t3"] {
+        assert_eq!(held(&redis, token).await, 1, "it is the same Redis, with what it held");
+        assert!(!one.has(token).await, "{token}");
+    }
+    assert!(one.load(&member("u1", "t2", Tier::Free)).await);
+    assert!(other.has("t2").await, "what was read since is shared");
+    assert!(!other.has("t1").await && !other.has("t3").await);
+}
+
+#[tokio::test]
+async fn the_snapshot_of_a_redis_that_did_not_hear_of_a_revocation_brings_nothing_back() {
+    let redis = RedisServer::start().await.unwrap();
+    let (proxy, sessions, _) = dropped_while_redis_is_away(&redis).await;
+    redis.command(&["SAVE"]).await.unwrap();
+    redis.kill();
+    redis.restart().await.unwrap();
+    proxy.heal().await;
+    assert_eq!(held(&redis, "t1").await, 1, "the snapshot holds it");
+    connected(&sessions).await;
+    let (fresh, _) = started_at(2, redis.url()).await;
+    for server in [&sessions, &fresh] {
+        assert!(!server.has("t1").await && !server.has("t3").await);
+    }
+    // Not even where Redis looks like the one it was.
+    let epoch = fresh.client.link().epoch();
+    for (before, user, token) in [(0, "u1", "t1"), (1, "u3", "t3")] {
+        let member = member(user, token, Tier::Free);
+        let copy = format!("{epoch} {before} {}", serde_json::to_string(&member).unwrap());
+        let key = format!("aim:session:{}", TokenHash::of(token).as_str());
+        redis.command(&["SET", &key, &copy]).await.unwrap();
+        for server in [&sessions, &fresh] {
+            assert!(!server.has(token).await, "{token}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_a_slow_server_writes_is_not_believed_by_one_that_was_started_since() {
+    let redis = RedisServer::start().await.unwrap();
+    let ((slow, fleet), (started, _)) = (server(redis.url()).await, started_at(1, redis.url()).await);
+    // Read before the tier changed, and written after: it has not heard yet.
+    assert!(slow.load(&member("u1", "t1", Tier::Free)).await);
+    assert!(started.redis_has("t1").await && !started.has("t1").await);
+    slow.drop_user(&UserId::trusted("u1")).await.unwrap();
+    fleet.advance(1);
+    assert!(!started.redis_has("t1").await, "once it hears it takes its own copy back");
+}
+
+#[tokio::test]
+async fn nothing_is_believed_before_the_feed_is_followed() {
+    let redis = RedisServer::start().await.unwrap();
+    let (one, _) = server(redis.url()).await;
+    assert!(one.load(&member("u1", "t1", Tier::Free)).await);
+    let starting = RedisSessions::new(one.client.clone(), &Fleet::default(), &Ambient::system());
+    assert!(!starting.has("t1").await);
+    assert!(starting.load(&member("u1", "t1", Tier::Free)).await && starting.has("t1").await, "it has its own");
 }
 
 #[tokio::test]
@@ -174,7 +264,7 @@ async fn an_old_snapshot_brings_no_session_back() {
     let (fresh, _) = server(redis.url()).await;
     assert!(!fresh.has("t1").await, "nothing that was kept before a restart is believed");
     tokio::time::timeout(PATIENCE, async {
-        while sessions.shared.client.link().passage() != Passage::Open {
+        while sessions.client.link().passage() != Passage::Open {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
