@@ -4,7 +4,7 @@
 //! one for all suites), each with a fresh [`Database`]; without it a process makes its own. A test that ends, stops or breaks the
 //! server starts a [`PostgresServer`] for itself.
 
-use crate::Port;
+use crate::{Certificates, Port};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -46,6 +46,15 @@ impl PostgresServer {
 
     /// With settings of `postgresql.conf`: `("fsync", "off")` for one that does not wait for the disk.
     pub async fn start_with(settings: &[(&str, &str)]) -> io::Result<Self> {
+        Self::prepared(settings, None).await
+    }
+
+    /// One that also speaks TLS, and lets the user `client.test` in by its certificate alone.
+    pub async fn start_with_tls(certificates: &Certificates) -> io::Result<Self> {
+        Self::prepared(&[("ssl", "on")], Some(certificates)).await
+    }
+
+    async fn prepared(settings: &[(&str, &str)], certificates: Option<&Certificates>) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("aim-postgres-").tempdir()?;
         if let Some((user, group)) = account()? {
             chown(folder.path(), Some(user), Some(group))?;
@@ -57,6 +66,9 @@ impl PostgresServer {
         let made = init.arg("--pgdata").arg(server.data()).output().map_err(missing)?;
         if !made.status.success() {
             return Err(io::Error::other(format!("initdb: {}", String::from_utf8_lossy(&made.stderr))));
+        }
+        if let Some(certificates) = certificates {
+            server.place(certificates)?;
         }
         let mut tries = 0;
         loop {
@@ -161,6 +173,24 @@ impl PostgresServer {
             }
         }
         Ok(())
+    }
+
+    /// Copies of its own, since it takes no key that others may read.
+    fn place(&mut self, certificates: &Certificates) -> io::Result<()> {
+        let Certificates { ca_file, server_cert, server_key, .. } = certificates;
+        for (setting, from) in [("ssl_ca_file", ca_file), ("ssl_cert_file", server_cert), ("ssl_key_file", server_key)]
+        {
+            let to = self.folder().join(setting);
+            fs::copy(from, &to)?;
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600))?;
+            if let Some((user, group)) = account()? {
+                chown(&to, Some(user), Some(group))?;
+            }
+            self.settings.push((setting.to_owned(), to.display().to_string()));
+        }
+        let rules = self.data().join("pg_hba.conf");
+        let others = fs::read_to_string(&rules)?;
+        fs::write(&rules, format!("hostssl all client.test 127.0.0.1/32 cert\n{others}"))
     }
 
     fn data(&self) -> PathBuf {
