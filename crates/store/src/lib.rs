@@ -65,6 +65,7 @@ pub trait Store: Send + Sync + 'static {
 
     // Sessions
 
+    /// The same one again changes nothing.
     async fn create_session(&self, session: NewSession) -> Result<()>;
     /// The session with its user as it is now; none when it is over, revoked or unknown.
     async fn member(&self, token: &TokenHash) -> Result<Option<Member>>;

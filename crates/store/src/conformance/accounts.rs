@@ -2,7 +2,7 @@
 
 use super::World;
 use super::world::MONTH;
-use crate::{AccountChange, Change, CreateUser};
+use crate::{AccountChange, Change, CreateUser, NewSession};
 use aim_domain::{Role, Tier, TokenHash, Username, Visibility};
 use std::time::Duration;
 
@@ -87,6 +87,14 @@ pub async fn a_session_ends_with_its_time_and_lives_on_when_used(world: World) {
     assert!(store.sessions(&user.id).await.unwrap().is_empty());
     store.touch_session(&hash, MONTH).await.unwrap();
     assert!(store.member(&hash).await.unwrap().is_none(), "a use does not bring an ended session back");
+}
+
+pub async fn a_session_that_is_made_again_changes_nothing(world: World) {
+    let store = &world.store;
+    let session = world.session(&world.user("tess").await, "secret").await;
+    let again = NewSession { device: "another".into(), ..session.clone() };
+    store.create_session(again).await.unwrap();
+    assert_eq!(store.sessions(&session.user_id).await.unwrap(), [session]);
 }
 
 pub async fn a_revoked_session_has_no_member(world: World) {

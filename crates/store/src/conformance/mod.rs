@@ -25,6 +25,7 @@ macro_rules! store_conformance {
                 emails_and_usernames_are_unique_without_case,
                 a_change_of_a_user_keeps_what_is_not_given,
                 a_session_ends_with_its_time_and_lives_on_when_used,
+                a_session_that_is_made_again_changes_nothing,
                 a_revoked_session_has_no_member,
                 all_sessions_but_one_are_revoked,
                 a_member_is_its_user_as_it_is_now,

@@ -99,13 +99,7 @@ async fn step(connection: &mut PgConnection, migrations: &[&'static str]) -> Res
         )));
     }
     let Some(migration) = migrations.get(done) else { return Ok(false) };
-    sqlx::raw_sql(
-        "SET LOCAL lock_timeout = '5s';
-         CREATE TABLE IF NOT EXISTS aim_migrations (version integer PRIMARY KEY, done_at timestamptz NOT NULL)",
-    )
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+    change(&mut transaction, migration).await.map_err(of_rights)?;
     sqlx::query("INSERT INTO aim_migrations VALUES ($1, now())")
         .bind(i32::try_from(done + 1).unwrap_or(i32::MAX))
         .execute(&mut *transaction)
@@ -113,6 +107,27 @@ async fn step(connection: &mut PgConnection, migrations: &[&'static str]) -> Res
     transaction.commit().await?;
     tracing::info!(version = done + 1, "the database was migrated");
     Ok(true)
+}
+
+async fn change(connection: &mut PgConnection, migration: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(
+        "SET LOCAL lock_timeout = '5s';
+         CREATE TABLE IF NOT EXISTS aim_migrations (version integer PRIMARY KEY, done_at timestamptz NOT NULL)",
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::raw_sql(migration).execute(connection).await.map(drop)
+}
+
+/// "insufficient privilege" says what is missing; this says what to do about it.
+fn of_rights(error: sqlx::Error) -> Fault {
+    match error.as_database_error().filter(|told| told.code().as_deref() == Some("42501")) {
+        Some(told) => Fault::Failed(format!(
+            "this role may not change the database's schema, which is not in this version's form ({}): run `aim migrate` as its owner",
+            told.message()
+        )),
+        None => Fault::from(error),
+    }
 }
 
 async fn done(connection: &mut PgConnection) -> Result<usize, Fault> {

@@ -48,11 +48,18 @@ impl Postgres {
     }
 
     pub async fn begin(&self) -> Tried<Db> {
-        let mut db = self.take().await?;
-        // Set first: a future that is dropped here may have begun it.
-        db.lent.in_transaction = true;
-        db.lent.say("BEGIN").await?;
-        Ok(db)
+        let mut tries = 1;
+        loop {
+            let mut db = self.take().await?;
+            // Set first: a future that is dropped here may have begun it.
+            db.lent.in_transaction = true;
+            match db.lent.say("BEGIN").await {
+                Ok(()) => return Ok(db),
+                // Nothing was asked yet.
+                Err(Fault::Lost(_)) if tries < CONNECTIONS => tries += 1,
+                Err(fault) => return Err(fault),
+            }
+        }
     }
 
     /// Carries out a command, again where that helps.

@@ -56,10 +56,11 @@ fn of_state(state: &str, message: &str) -> Fault {
     match state {
         // Serialization failure, deadlock.
         "40001" | "40P01" => Fault::Conflict(text),
-        // The server stops or has crashed, or this connection was ended.
-        "57P01" | "57P02" | "57P05" | "25P03" => Fault::Lost(text),
-        // Cancelled by a time-out of a statement or a lock; a standby, which takes no writes; the server starts.
-        "57014" | "55P03" | "25006" | "57P03" => Fault::Unavailable(text),
+        // The server stops or has crashed, or this connection was ended; or it is a standby, and the one that takes writes is
+        // elsewhere by now.
+        "57P01" | "57P02" | "57P05" | "25P03" | "25006" => Fault::Lost(text),
+        // Cancelled by a time-out of a statement or a lock; the server starts.
+        "57014" | "55P03" | "57P03" => Fault::Unavailable(text),
         _ if state.starts_with("08") => Fault::Lost(text),
         // No memory, no disk, no connection left; an error of the system beneath.
         _ if state.starts_with("53") || state.starts_with("58") => Fault::Unavailable(text),
@@ -73,11 +74,20 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_told_from_what_will_not() {
-        for (state, unavailable) in
-            [("57P01", true), ("57P03", true), ("53300", true), ("40P01", true), ("08006", true), ("23505", false)]
-        {
+        for (state, unavailable) in [
+            ("57P01", true),
+            ("57P03", true),
+            ("25006", true),
+            ("53300", true),
+            ("40P01", true),
+            ("08006", true),
+            ("23505", false),
+        ] {
             let error = StoreError::from(of_state(state, "something"));
             assert_eq!(matches!(error, StoreError::Unavailable(_)), unavailable, "{state}");
+        }
+        for (state, lost) in [("57P01", true), ("25006", true), ("57014", false)] {
+            assert_eq!(matches!(of_state(state, "something"), Fault::Lost(_)), lost, "{state}");
         }
     }
 }

@@ -6,7 +6,7 @@
 //! usage row. Leases and windows are judged by the database's clock, so servers need not agree on the time.
 //!
 //! A command that was rolled back for another's sake is tried again here. One whose connection was lost is tried again where
-//! that is safe: a send is known by its message, a claim by its call, a reply by its id, so none is done twice.
+//! that is safe: a send is known by its message, a claim by its call, a reply and a session by its id, so none is done twice.
 //!
 //! A pooler before the database must keep a session's settings and statements (PgBouncer: session pooling). A NUL, which
 //! PostgreSQL's text cannot hold, is stored and answered as U+FFFD.
@@ -177,7 +177,7 @@ impl Store for PostgresStore {
     }
 
     async fn create_session(&self, session: NewSession) -> Result<()> {
-        once!(self, sessions::create, &session)
+        again!(self, sessions::create, &session)
     }
 
     async fn member(&self, token: &TokenHash) -> Result<Option<Member>> {

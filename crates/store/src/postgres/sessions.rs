@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub(super) async fn create(pg: &Postgres, session: &Session) -> Tried<()> {
     let insert = sql("INSERT INTO sessions (id, user_id, token_hash, device, created_at, last_used_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)")
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING")
     .bind(session.id.as_str())
     .bind(session.user_id.as_str())
     .bind(session.token_hash.as_str())

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) fn create(db: &Db, session: &Session) -> Result<()> {
     db.run(
         "INSERT INTO sessions (id, user, token_hash, device, created_at, last_used_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING",
         params![
             session.id.as_str(),
             session.user_id.as_str(),
