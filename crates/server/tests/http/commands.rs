@@ -126,6 +126,29 @@ fn the_doctor_says_what_to_do() {
     done(&aim(data.path(), &["migrate"], &[], ""));
 }
 
+#[tokio::test]
+async fn commands_work_on_postgres_and_tell_no_password() {
+    let (data, database) = (tempfile::tempdir().unwrap(), aim_testkit::Database::fresh().await.unwrap());
+    let url = database.url().replace("aim@", "aim:hunter2@");
+    let variables = [("AIM_DATABASE__URL", url.as_str()), ("AIM_HTTP__PORT", "0")];
+    let run = |arguments: &[&str], input: &str| aim(data.path(), arguments, &variables, input);
+    let told = done(&run(&["migrate"], ""));
+    assert!(told.contains("is in this version's form") && !told.contains("hunter2"), "{told}");
+    done(&run(&["user", "create", "finn", "--email", "finn@example.test", "--password-stdin"], "a long password"));
+    assert!(done(&run(&["user", "show", "finn"], "")).contains("finn@example.test"));
+    let told = text(&run(&["doctor"], "").stdout);
+    assert!(told.contains("ok     database") && told.contains("127.0.0.1"), "{told}");
+    assert!(!data.path().join("aim.db").exists());
+
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = format!("postgres://aim:hunter2@{nobody}/aim");
+    let variables = [("AIM_DATABASE__URL", gone.as_str()), ("AIM_HTTP__PORT", "0")];
+    let ill = aim(data.path(), &["doctor"], &variables, "");
+    let told = text(&ill.stdout) + &text(&ill.stderr);
+    assert!(told.contains("WRONG  database") && told.contains("AIM_DATABASE__URL"), "{told}");
+    assert!(told.contains(&nobody.to_string()) && !told.contains("hunter2"), "{told}");
+}
+
 #[test]
 fn the_document_is_printed() {
     let data = tempfile::tempdir().unwrap();
