@@ -140,6 +140,7 @@ impl CharacterDraft {
             "tags",
             "must have at most 40 characters each",
         );
+        self.tags.iter().for_each(|tag| checks.storable("tags", tag));
         if let Some(url) = &self.avatar_url {
             let ours = url.starts_with('/') && !url.starts_with("//");
             checks.require(
@@ -184,6 +185,16 @@ mod tests {
         let named = CharacterDraft { name: " Mara ".into(), tags, ..Default::default() };
         let checked = named.checked().unwrap_or_default();
         assert_eq!((checked.name.as_str(), checked.tags), ("Mara", vec!["sea".to_owned(), "storms".into()]));
+    }
+
+    #[test]
+    fn what_no_database_can_store_is_refused_by_its_field() {
+        let nul = || "a\u{0}b".to_owned();
+        let (name, description, tags) = (nul(), nul(), vec![nul()]);
+        let draft = CharacterDraft { name, description, tags, avatar_url: Some("/\u{0}".into()), ..Default::default() };
+        let errors = draft.checked().err().map(|refusal| refusal.errors).unwrap_or_default();
+        let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["name", "description", "tags", "avatarUrl"]);
     }
 
     #[test]

@@ -98,8 +98,14 @@ impl Checks {
         }
     }
 
-    /// `text` has `min` to `max` characters.
+    /// `text` has no NUL, which the text of a database cannot hold.
+    pub fn storable(&mut self, field: &str, text: &str) {
+        self.require(!text.contains('\0'), field, "must not have the character U+0000");
+    }
+
+    /// `text` has `min` to `max` characters, and can be stored.
     pub fn length(&mut self, field: &str, text: &str, min: usize, max: usize) {
+        self.storable(field, text);
         let count = text.chars().count();
         if count < min || count > max {
             let message = if min == 0 {

@@ -225,6 +225,7 @@ impl Platform {
                 "avatarUrl",
                 "must be a path of this server or start with https://",
             );
+            checks.storable("avatarUrl", url);
         }
         checks.finish()?;
         let change = AccountChange {

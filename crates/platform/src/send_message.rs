@@ -152,6 +152,7 @@ fn check(outgoing: &Outgoing) -> Result<String, Refusal> {
     match outgoing.kind {
         Kind::Text => {
             let count = text.chars().take(aim_domain::message::MAX_TEXT + 1).count();
+            checks.storable("text", text);
             checks.require(!text.trim().is_empty(), "text", "must not be empty");
             checks.require(count <= aim_domain::message::MAX_TEXT, "text", "must have at most 8000 characters");
             checks.require(outgoing.upload_id.is_none(), "uploadId", "belongs to audio and image messages");

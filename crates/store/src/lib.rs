@@ -19,6 +19,7 @@ pub mod error;
 pub mod postgres;
 pub mod reply;
 pub mod sqlite;
+mod text;
 
 pub use account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
 pub use attempt::{Attempts, CountAttempt};

@@ -77,6 +77,61 @@ async fn bad_fields_are_named() {
     app.stop().await;
 }
 
+/// Not every database can store a NUL, so that none is given one.
+#[tokio::test]
+async fn a_nul_in_a_text_is_refused_by_its_field_on_every_database() {
+    let postgres = aim_testkit::Database::fresh().await.unwrap();
+    for url in ["", &postgres.url()] {
+        let lifted = [("AIM_LIMITS__MULTIPLIER", "100000"), ("AIM_DATABASE__URL", url)];
+        let app = TestApp::with(&lifted[..if url.is_empty() { 1 } else { 2 }]).await;
+        let mara = app.person("mara").await;
+        let character = app.character(&mara, "Vale").await;
+        let conversation = format!("/api/conversations/{}", app.conversation(&mara, &character).await);
+        let messages = format!("{conversation}/messages");
+        let fine = "correct horse";
+        for (method, path, body, fields) in [
+            (
+                Method::POST,
+                "/api/auth/register",
+                json!({ "email": "a\0@b.test", "username": "a\0b", "password": "correct\0horse", "displayName": "\0" }),
+                vec!["username", "email", "password", "displayName"],
+            ),
+            (Method::POST, "/api/auth/login", json!({ "login": "ma\0ra", "password": fine }), vec!["login"]),
+            (Method::PATCH, "/api/users/me", json!({ "avatarUrl": "/a\0.webp" }), vec!["avatarUrl"]),
+            (
+                Method::POST,
+                "/api/characters",
+                json!({ "name": "a\0", "greeting": "\0", "tags": ["fine", "a\0"] }),
+                vec!["name", "greeting", "tags"],
+            ),
+            (Method::PATCH, &conversation, json!({ "title": "a\0" }), vec!["title"]),
+            (
+                Method::POST,
+                &messages,
+                json!({ "clientId": "c\0", "type": "text", "text": "a\0b" }),
+                vec!["clientId", "text"],
+            ),
+            (Method::POST, "/api/conversations", json!({ "characterId": "a\0" }), vec!["characterId"]),
+        ] {
+            let told = app.call(method, path).by(&mara).body(body).send().await.problem(422, "validation");
+            let mut told: Vec<_> =
+                told["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect();
+            told.dedup();
+            assert_eq!(told, fields, "{path} on {url:?}");
+        }
+        for path in ["/api/characters?q=%00", "/api/characters?tag=%00"] {
+            assert_eq!(app.get(path).by(&mara).send().await.expect(200).json()["items"], json!([]));
+        }
+        // Of another list, and so none.
+        for cursor in ["%00", "bmFtZTp4ADp4AA"] {
+            app.get(&format!("/api/characters?sort=name&cursor={cursor}")).by(&mara).send().await.expect(200);
+        }
+        app.get("/api/users/by-username/a%00b").by(&mara).send().await.problem(404, "not_found");
+        app.get("/api/users/a%00b").by(&mara).send().await.problem(404, "not_found");
+        app.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_body_has_bounds() {
     let app = TestApp::lifted().await;

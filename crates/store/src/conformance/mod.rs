@@ -67,6 +67,8 @@ macro_rules! store_conformance {
                 usage_starts_anew_a_day_after_the_first_use,
                 a_full_line_refuses_and_counts_nothing,
                 the_message_being_answered_does_not_wait,
+                a_users_conversations_share_what_he_may_send_to_a_character,
+                a_text_of_any_characters_is_stored_as_it_is_answered,
                 strangers_and_deleted_characters_get_no_message,
                 seq_has_no_gap_when_sends_and_replies_meet
             ];

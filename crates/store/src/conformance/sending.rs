@@ -200,6 +200,64 @@ pub async fn the_message_being_answered_does_not_wait(world: World) {
     assert_eq!(send(2).await.unwrap(), Sent::LineFull);
 }
 
+/// One's own conversation with a character, and others' to which one was added.
+pub async fn a_users_conversations_share_what_he_may_send_to_a_character(world: World) {
+    let (user, character, own) = world.pair().await;
+    let mut conversations = vec![own];
+    for name in ["ines", "ona"] {
+        let theirs = world.conversation(&world.user(name).await, &character).await;
+        world.store.add_member(&theirs.id, &theirs.owner_id, &user.id).await.unwrap();
+        conversations.push(theirs);
+    }
+    let stores = both(&world).await;
+    let sends = (0..150).map(|n| {
+        let mut send = world.message(&conversations[n % 3], &user.id, "hello");
+        send.usage_limit = Some(20);
+        stores[n % 2].send_message(send)
+    });
+    let sent: Vec<Sent> = join_all(sends).await.into_iter().map(Result::unwrap).collect();
+    let accepted = sent.iter().filter(|sent| matches!(sent, Sent::Accepted { .. })).count();
+    let full = sent.iter().filter(|sent| matches!(sent, Sent::UsageFull { .. })).count();
+    assert_eq!((accepted, full), (20, 130));
+    assert_eq!(world.store.usage(&user.id, &character.id).await.unwrap().text, 20);
+    for conversation in &conversations {
+        world.assert_seq_without_a_gap(conversation).await;
+    }
+}
+
+/// But for a NUL, which not every database can store: what people write has none, and a model's is replaced.
+pub async fn a_text_of_any_characters_is_stored_as_it_is_answered(world: World) {
+    let store = &world.store;
+    let (user, _, conversation) = world.pair().await;
+    let server = world.server().await;
+    for text in
+        ["a\u{0}b", "\u{FFFF}\u{7F}\r\n\t", "👩‍🚀 Ångström ﷽", "' \" \\ % _ $1 {1,2} NULL", &"long ".repeat(20_000)]
+    {
+        let kept = text.replace('\0', "\u{FFFD}");
+        let mut send = world.message(&conversation, &user.id, text);
+        send.client_id = format!("\u{0}{}", send.message);
+        let Sent::Accepted { message, .. } = store.send_message(send.clone()).await.unwrap() else {
+            panic!("not accepted")
+        };
+        assert_eq!(message.text, kept);
+        assert_eq!(world.stored(&conversation, &message.id).await, message);
+        assert!(matches!(store.send_message(send).await.unwrap(), Sent::Repeated { .. }));
+        let reply = world.answer(&conversation, &server, text).await;
+        assert_eq!(reply.text, kept);
+        assert_eq!(world.stored(&conversation, &reply.id).await, reply);
+    }
+    let mut character = world.new_character("Odd", None);
+    character.description = "a \u{0} b".into();
+    character.tags = vec!["x\u{0}".into()];
+    let saved = world.save(character).await;
+    assert_eq!((saved.description.as_str(), saved.tags[0].as_str()), ("a \u{FFFD} b", "x\u{FFFD}"));
+    assert_eq!(store.character(&saved.id).await.unwrap(), Some(saved));
+    assert!(store.credentials("a\u{0}b").await.unwrap().is_none());
+    assert!(store.rename_conversation(&conversation.id, &user.id, "a \u{0} b").await.unwrap());
+    let renamed = store.conversation(&conversation.id, &user.id).await.unwrap().unwrap();
+    assert_eq!(renamed.conversation.title, "a \u{FFFD} b");
+}
+
 pub async fn strangers_and_deleted_characters_get_no_message(world: World) {
     let store = &world.store;
     let (user, character, conversation) = world.pair().await;

@@ -1,8 +1,9 @@
 //! Accounts.
 
 use super::conversations;
-use super::db::{Db, Postgres, Tried, plain, sql};
+use super::db::{Db, Postgres, Tried, sql};
 use super::rows::{self, USER};
+use crate::text::plain;
 use crate::{AccountChange, Change, CreateUser, Credentials, NewUser};
 use aim_domain::{CharacterId, ConversationId, SessionId, Timestamp, TokenHash, User, UserId, Username};
 

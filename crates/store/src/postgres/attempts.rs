@@ -1,9 +1,10 @@
 //! Attempts to sign in. How they are counted stands in `aim_count_attempt` of the schema.
 
-use super::db::{Db, Postgres, Tried, plain, sql};
+use super::db::{Db, Postgres, Tried, sql};
 use super::faults::Fault;
 use super::rows::int;
 use super::sessions::millis;
+use crate::text::plain;
 use crate::{Attempts, CountAttempt};
 use std::time::Duration;
 

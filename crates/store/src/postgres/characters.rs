@@ -1,14 +1,15 @@
 //! Characters, and lists of those that someone may see.
 
-use super::db::{Db, Postgres, Tried, plain, sql};
+use super::db::{Db, Postgres, Tried, sql};
 use super::pool::Query;
 use super::rows::{self, CHARACTER, json};
 use crate::character::{Order, searched};
+use crate::text::{plain, plain_character};
 use crate::{Change, CharacterPage, CharacterQuery, SaveCharacter, Sort, cursor};
 use aim_domain::{Character, CharacterId};
 
 pub(super) async fn create(pg: &Postgres, character: &Character) -> Tried<SaveCharacter> {
-    let character = without_nul(character);
+    let character = plain_character(character.clone());
     let mut db = pg.begin().await?;
     let insert = sql("INSERT INTO characters (id, visibility, revision, updated_at, name_key, name, avatar_url, tags,
              search, description, personality, scenario, greeting, example_dialogue, system_prompt, owner_id, created_at)
@@ -46,26 +47,6 @@ fn bind<'q>(query: Query<'q>, character: &Character) -> Tried<Query<'q>> {
         .bind(character.system_prompt.clone()))
 }
 
-/// As it is stored.
-fn without_nul(character: &Character) -> Character {
-    let mut character = character.clone();
-    let texts = [
-        &mut character.name,
-        &mut character.description,
-        &mut character.personality,
-        &mut character.scenario,
-        &mut character.greeting,
-        &mut character.example_dialogue,
-        &mut character.system_prompt,
-    ];
-    for text in texts.into_iter().chain(&mut character.tags).chain(&mut character.avatar_url) {
-        if text.contains('\0') {
-            *text = plain(text).into_owned();
-        }
-    }
-    character
-}
-
 async fn store_tags(db: &mut Db, character: &Character) -> Tried<()> {
     let id = character.id.as_str();
     let tags: Vec<String> = character.tags.iter().map(|tag| tag.to_lowercase()).collect();
@@ -89,7 +70,7 @@ pub(super) async fn get(db: &mut Db, id: &CharacterId) -> Tried<Option<Character
 
 /// Its owner and the time it was made stay as they are.
 pub(super) async fn update(pg: &Postgres, character: &Character) -> Tried<SaveCharacter> {
-    let character = without_nul(character);
+    let character = plain_character(character.clone());
     let id = character.id.as_str();
     let mut db = pg.begin().await?;
     let lock = sql("SELECT revision FROM characters WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE").bind(id);

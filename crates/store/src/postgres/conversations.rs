@@ -1,8 +1,9 @@
 //! Conversations and who is in them.
 
-use super::db::{Db, Postgres, Tried, plain, sql};
+use super::db::{Db, Postgres, Tried, sql};
 use super::faults::Fault;
 use super::rows::{self, ITEM_TABLES, int, item_columns};
+use crate::text::plain;
 use crate::{Change, ConversationItem, ConversationPage, OpenConversation, cursor};
 use aim_domain::{ConversationId, UserId};
 

@@ -1,7 +1,8 @@
 //! What was used: a user's allowance with a character, and the models' tokens.
 
-use super::db::{Db, Tried, plain, sql};
+use super::db::{Db, Tried, sql};
 use super::rows::{self, USAGE, int};
+use crate::text::plain;
 use crate::{ModelTokens, TokenUse};
 use aim_domain::usage::USAGE_WINDOW;
 use aim_domain::{CharacterId, Timestamp, UsageCount, UserId};

@@ -132,8 +132,3 @@ pub(super) fn sql<'q>(text: impl Into<Cow<'static, str>>) -> Query<'q> {
         Cow::Owned(text) => sqlx::query(AssertSqlSafe(text)),
     }
 }
-
-/// A text as PostgreSQL can keep it: it has no NUL.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
-}

@@ -7,6 +7,7 @@
 
 use super::db::{Again, Postgres};
 use super::messages;
+use crate::text::plain_message;
 use crate::{Result, SendMessage, Sent, StoreError};
 use metrics::histogram;
 use parking_lot::Mutex;
@@ -52,7 +53,7 @@ impl Lanes {
     pub async fn send(&self, send: SendMessage) -> Result<Sent> {
         let room = self.0.room.clone().acquire_owned().await.map_err(closed)?;
         let (answer, answered) = oneshot::channel();
-        let work = Work { send: messages::without_nul(send), answer, _room: room };
+        let work = Work { send: plain_message(send), answer, _room: room };
         self.0.queue.lock().push_back(work);
         self.serve();
         answered.await.map_err(closed)?

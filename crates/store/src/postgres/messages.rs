@@ -1,22 +1,12 @@
 //! Messages: sending them, and reading pages of them. What a send does stands in `aim_send` of the schema.
 
-use super::db::{Db, Postgres, Tried, plain, sql};
+use super::db::{Db, Postgres, Tried, sql};
 use super::faults::Fault;
 use super::pool::Query;
 use super::rows::{self, Columns, MESSAGE, int, maybe_json};
 use crate::{MessagePage, MessageQuery, SendMessage, Sent};
 use aim_domain::usage::USAGE_WINDOW;
 use aim_domain::{Author, CharacterId, ConversationId, Message, MessageId, ReplyState, UsageCount};
-
-/// A message as PostgreSQL can keep it.
-pub(super) fn without_nul(mut send: SendMessage) -> SendMessage {
-    for text in [&mut send.text, &mut send.client_id] {
-        if text.contains('\0') {
-            *text = plain(text).into_owned();
-        }
-    }
-    send
-}
 
 const TOLD: &str =
     "s.r_outcome, s.r_at, s.r_seq, s.r_character, s.r_due, s.r_text, s.r_audio, s.r_image, s.r_since, s.r_version";

@@ -8,8 +8,7 @@
 //! A command that was rolled back for another's sake is tried again here. One whose connection was lost is tried again where
 //! that is safe: a send is known by its message, a claim by its call, a reply and a session by its id, so none is done twice.
 //!
-//! A pooler before the database must keep a session's settings and statements (PgBouncer: session pooling). A NUL, which
-//! PostgreSQL's text cannot hold, is stored and answered as U+FFFD.
+//! A pooler before the database must keep a session's settings and statements (PgBouncer: session pooling).
 
 mod accounts;
 mod attempts;

@@ -6,9 +6,10 @@
 //! committing do stands in `aim_claim` and `aim_commit` of the schema.
 
 use super::counts::add_tokens;
-use super::db::{Again, Db, Postgres, Tried, plain, sql};
+use super::db::{Again, Db, Postgres, Tried, sql};
 use super::faults::Fault;
 use super::rows::{self, Columns, MESSAGE, int, maybe_json};
+use crate::text::plain;
 use crate::{Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Result};
 use aim_domain::{
     Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Tier, Timestamp,

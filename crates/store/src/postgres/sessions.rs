@@ -1,8 +1,9 @@
 //! Sessions: who is signed in, and until when.
 
-use super::db::{Db, Postgres, Tried, plain, sql};
+use super::db::{Db, Postgres, Tried, sql};
 use super::rows::{self, Columns, SESSION, int};
 use crate::Change;
+use crate::text::plain;
 use aim_domain::{Member, Session, SessionId, TokenHash, UserId};
 use std::time::Duration;
 

@@ -23,6 +23,7 @@ mod tests;
 mod writer;
 
 use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
+use crate::text::{plain, plain_character, plain_message};
 use crate::{
     Attempts, Cancel, Change, CharacterPage, CharacterQuery, Claim, ClaimReply, Claimed, CommitReply, Committed,
     ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage, MessageQuery, ModelTokens,
@@ -190,6 +191,7 @@ impl Store for SqliteStore {
     }
 
     async fn create_character(&self, character: Character) -> Result<SaveCharacter> {
+        let character = plain_character(character);
         self.write(move |db| characters::create(db, &character)).await
     }
 
@@ -199,6 +201,7 @@ impl Store for SqliteStore {
     }
 
     async fn update_character(&self, character: Character) -> Result<SaveCharacter> {
+        let character = plain_character(character);
         self.write(move |db| characters::update(db, &character)).await
     }
 
@@ -226,7 +229,7 @@ impl Store for SqliteStore {
     }
 
     async fn rename_conversation(&self, id: &ConversationId, owner: &UserId, title: &str) -> Result<bool> {
-        let (id, owner, title) = (id.clone(), owner.clone(), title.to_owned());
+        let (id, owner, title) = (id.clone(), owner.clone(), plain(title).into_owned());
         self.write(move |db| conversations::rename(db, &id, &owner, &title)).await
     }
 
@@ -256,6 +259,7 @@ impl Store for SqliteStore {
     }
 
     async fn send_message(&self, send: SendMessage) -> Result<Sent> {
+        let send = plain_message(send);
         self.write(move |db| messages::send(db, &send)).await
     }
 

@@ -9,6 +9,7 @@ use super::db::Db;
 use super::messages::{HOLDER_LIVES, insert};
 use super::rows::{self, Columns, MESSAGE, int};
 use super::{feed, leases};
+use crate::text::plain;
 use crate::{
     Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Result, StoreError,
 };
@@ -157,7 +158,7 @@ pub(super) fn commit(db: &Db, commit: &CommitReply) -> Result<Committed> {
         role: Author::Character,
         sender_id: at.character.as_str().to_owned(),
         kind: Kind::Text,
-        text: commit.reply.text.clone(),
+        text: plain(&commit.reply.text).into_owned(),
         media: None,
         in_reply_to: Some(asked.id.clone()),
         client_id: None,
