@@ -1,6 +1,6 @@
 // What is under test: the real binary with a data folder of its own, stopped or killed, and started again on the same
-// data. It is one server on SQLite; with CONTRACT_OVER=fleet it is two servers and two workers over one PostgreSQL and
-// one Redis, with each client on another server.
+// data. It is one server on SQLite; with CONTRACT_OVER=postgres it is one on PostgreSQL, and with CONTRACT_OVER=fleet it is
+// two servers and two workers over one PostgreSQL and one Redis, with each client on another server.
 
 import { Fleet } from '../fleet/fleet.mjs';
 import { Person, request } from './client.mjs';
@@ -8,7 +8,9 @@ import { Person, request } from './client.mjs';
 /** Everybody's. */
 export const password = 'correct horse';
 
-const overFleet = process.env.CONTRACT_OVER === 'fleet';
+const over = process.env.CONTRACT_OVER ?? 'sqlite';
+if (!['sqlite', 'postgres', 'fleet'].includes(over)) throw new Error(`CONTRACT_OVER is ${over}`);
+const overFleet = over === 'fleet';
 
 /** What is at once at one server takes this long to be so at the others as well, in ms. */
 export const atOnce = overFleet ? 1_000 : 0;
@@ -39,7 +41,7 @@ export class Server {
       server.#mortal = [...servers, ...workers];
       server.#doors = [...servers, await server.fleet.addServer({ AIM_WORKERS__ENABLED: 'false' })];
     } else {
-      server.fleet = await Fleet.start({ servers: 1, workers: 0, redis: false, store: 'sqlite', env });
+      server.fleet = await Fleet.start({ servers: 1, workers: 0, redis: false, store: over, env });
       server.#doors = [...server.fleet.servers];
       server.#mortal = server.#doors;
     }
