@@ -210,8 +210,11 @@ class Line {
   reset() {
     this.#asking.close();
     this.#replying?.close();
-    this.client.resetAndDestroy();
-    this.server?.resetAndDestroy();
+    for (const socket of [this.client, this.server]) {
+      // Node never ends a process that has reset a socket in the middle of its shutdown.
+      if (socket?.writableEnded) socket.destroy();
+      else socket?.resetAndDestroy();
+    }
     this.network.gone();
   }
 }

@@ -53,7 +53,8 @@ async fn measure<F: Future<Output = ()>>(what: &str, operations: usize, mut oper
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let ambient = Ambient::system();
-    let settings = Settings { short_cache: false, cache_capacity: 100_000, turns: turns::Settings::default() };
+    let settings =
+        Settings { short_cache: false, cache_capacity: 100_000, turns: turns::Settings::default(), answers: true };
     let backbone = Backbone::local(&settings, &ambient);
     cache(&backbone).await;
     sessions(&backbone, &ambient).await;

@@ -57,7 +57,8 @@ async fn cache(redis: &RedisServer, capacity: u64) -> Cache {
     let link = LinkSettings { url: redis.url(), prefix: "aim:".into(), ..Default::default() };
     let link = Link::open("cache", link).unwrap();
     assert!(link.ready(Duration::from_secs(5)).await);
-    let settings = Settings { short_cache: false, cache_capacity: capacity, turns: turns::Settings::default() };
+    let settings =
+        Settings { short_cache: false, cache_capacity: capacity, turns: turns::Settings::default(), answers: true };
     let cache = Cache::new(Arc::new(RedisCache::new(link.client("cache"), &settings, &Ambient::system())));
     cache.told(0).await.unwrap();
     cache.heard(0).await;

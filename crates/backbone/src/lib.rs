@@ -62,6 +62,8 @@ pub struct Settings {
     /// The most values kept near, over all families.
     pub cache_capacity: u64,
     pub turns: turns::Settings,
+    /// Whether messages are answered in this process.
+    pub answers: bool,
 }
 
 impl Backbone {
@@ -82,7 +84,7 @@ impl Backbone {
             limits: Arc::new(limits::pair::LimitsPair::new(limits, windows, fleet.clone())),
             queue: Arc::new(queue::pair::QueuePair::new(Arc::new(queue), Arc::new(jobs))),
             bus: Arc::new(bus::pair::BusPair::new(bus)),
-            turns: Arc::new(turns::pair::TurnsPair::new(turns, lines, settings.turns.lease)),
+            turns: Arc::new(turns::pair::TurnsPair::new(turns, lines, settings.turns.lease, settings.answers)),
             sessions: Arc::new(sessions::redis::RedisSessions::new(links.main.client("sessions"), &fleet, ambient)),
             fleet,
             links: Some(links),

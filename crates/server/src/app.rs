@@ -66,18 +66,20 @@ pub fn model(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Langu
     aim_ai::from_settings(&settings, ambient.clone()).context("the language model cannot be used")
 }
 
-pub fn backbone_settings(config: &Config) -> BackboneSettings {
+/// `answers`: replies are given in this process.
+pub fn backbone_settings(config: &Config, answers: bool) -> BackboneSettings {
     let replies_per_character = config.ai.replies_per_character.max(1);
     BackboneSettings {
         short_cache: config.is_development(),
         cache_capacity: config.cache.entries,
         turns: turns::Settings { replies_per_character, ..Default::default() },
+        answers,
     }
 }
 
 /// The hints: in this process, and over Redis where one is configured. Needs a runtime.
-pub fn backbone(config: &Config, ambient: &Ambient) -> anyhow::Result<Backbone> {
-    let settings = backbone_settings(config);
+pub fn backbone(config: &Config, ambient: &Ambient, answers: bool) -> anyhow::Result<Backbone> {
+    let settings = backbone_settings(config, answers);
     Ok(match config.redis.settings(&config.queue) {
         Some(redis) => {
             let links = Links::open(redis).context("AIM_REDIS__URL, or the address of one use, cannot be used")?;

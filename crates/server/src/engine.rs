@@ -36,7 +36,7 @@ impl Engine {
         telemetry::metrics();
         let store = app::open_store(config, ambient).await?;
         let model = app::model(config, ambient)?;
-        let backbone = app::backbone(config, ambient)?;
+        let backbone = app::backbone(config, ambient, config.workers.enabled || !settings.serves)?;
         if let Some(links) = &backbone.links {
             for link in links.each() {
                 if !link.ready(REDIS_PATIENCE).await {

@@ -22,7 +22,7 @@ assert.ok(wanted.length > 0, `FAULTS=${chosen} is the name of no case`);
 
 const rows = [];
 after(() => {
-  const columns = ['case', 'messages', 'answered', 'model calls', 'usual', 'added until open', 'added after', 'meanwhile answered', 'all back'];
+  const columns = ['case', 'messages', 'answered', 'model calls', 'usual', 'added until open', 'median after', 'p95 after', 'meanwhile answered', 'all back'];
   const lines = [columns, ...rows];
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i].length)));
   console.log('times in ms');
@@ -66,7 +66,7 @@ for (const { name, fleet: options, breaks, lastsMs, mends, cut, measured } of wa
     const usual = percentile(probes.between(began, fault, fleet.servers), 0.5);
     const times = { began, fault, opened: fault + openedAfterMs, healed: healing, servers: measured?.(fleet) };
     const added = measured ? promises.losingRedisAddsLittle(probes, times) : {};
-    rows.push([...row, ...[usual, added.until, added.after, meanwhile, back].map(figure)]);
+    rows.push([...row, ...[usual, added.until, added.median, added.slowest, meanwhile, back].map(figure)]);
 
     promises.everyMessageIsStoredAndAnsweredOnce(found);
     promises.theModelIsPaidOnce(traffic, cut ? faultAt : undefined);

@@ -1,9 +1,10 @@
-// How long requests take, at each server, before and while something breaks.
+// How long requests take, at each server, before and while something breaks; beside each, how long one takes that needs
+// nothing but the server, so that a busy machine is not mistaken for a slow answer.
 
 import { Agent, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** One request that needs Redis for its rate limit and its cached profile: `{at, ms, status}`. */
+/** One request: `{at, ms, status}`. */
 function ask(url, headers, agent) {
   const at = performance.now();
   return new Promise((done) => {
@@ -25,8 +26,10 @@ export class Probes {
     const agent = new Agent({ keepAlive: true });
     const lane = async (server) => {
       while (probes.#going) {
+        // Its rate limit and the cached profile are in Redis.
         const sample = await ask(`${server.url}/api/users/${person.id}`, { authorization: `Bearer ${person.token}` }, agent);
-        probes.samples.push({ server, ...sample });
+        const yardstick = await ask(`${server.url}/health/live`, {}, agent);
+        probes.samples.push({ server, ...sample, yardstick: yardstick.ms });
         await sleep(pauseMs);
       }
     };
@@ -47,8 +50,8 @@ export class Probes {
   }
 }
 
-/** The part `share` of all are at most this long; 0 of nothing. */
-export function percentile(samples, share) {
-  const sorted = samples.map(({ ms }) => ms).toSorted((a, b) => a - b);
+/** The part `share` of all are at most this long; 0 of nothing. `of`: what is long. */
+export function percentile(samples, share, of = ({ ms }) => ms) {
+  const sorted = samples.map(of).toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }

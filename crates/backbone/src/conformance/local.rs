@@ -27,7 +27,8 @@ mod cache {
 
     async fn open() -> Bench<dyn CacheBackend> {
         let (ambient, clock) = ambient();
-        let settings = Settings { short_cache: false, cache_capacity: 1_000, turns: turns::Settings::default() };
+        let settings =
+            Settings { short_cache: false, cache_capacity: 1_000, turns: turns::Settings::default(), answers: true };
         Bench::manual(Arc::new(LocalCache::new(&settings, &ambient)), clock)
     }
 

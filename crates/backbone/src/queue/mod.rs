@@ -4,7 +4,8 @@
 //! queue still knows, finished or not, is not added again.
 //!
 //! In an outage: jobs are added to this process and run here, also those of a queue that is paused in Redis. On recovery:
-//! what was added here runs here to its end, and nothing is merged; schedules that Redis lost are set again.
+//! what was added here runs here to its end, or goes to Redis where nobody works here; schedules that Redis lost are set
+//! again.
 
 pub mod local;
 mod meters;

@@ -2,8 +2,8 @@
 //!
 //! Jobs go to Redis alone while it answers. Where it does not, they are added here and run here, by a worker of this
 //! process that stands beside the one of Redis; a queue that is paused in Redis does not hold them back, since the pause
-//! is Redis's. What was added here stays here: when Redis is back it runs to its end, and nothing is merged. A job whose
-//! answer from Redis was late may be in both and run twice: the claim decides. Reads and orders go to Redis, else to
+//! is Redis's. What was added here stays here: when Redis is back it runs to its end, and nothing is merged; but in a
+//! process that does not work on its queue it goes to Redis then, where somebody may. A job whose answer from Redis was late may be in both and run twice: the claim decides. Reads and orders go to Redis, else to
 //! this process; a schedule runs here only where it was set while Redis was away, until Redis has it.
 
 use super::local::LocalQueue;
@@ -38,13 +38,23 @@ impl QueuePair {
     }
 }
 
-/// When Redis is back, what was ordered here in its stead is over: pauses and schedules.
+/// When Redis is back, what was ordered here in its stead is over, pauses and schedules, and jobs that nobody would run
+/// here are given to it.
 async fn hand_back(redis: Arc<RedisQueue>, local: Arc<LocalQueue>) {
     let mut opened = redis.opened();
     loop {
         let _ = tokio::time::timeout(LOOK_EVERY, opened.changed()).await;
         if redis.is_open() {
-            QUEUES.into_iter().for_each(|queue| local.hand_back(queue));
+            for queue in QUEUES {
+                local.hand_back(queue);
+                for job in local.unworked(queue) {
+                    if redis.put(&job).await.is_err()
+                        && let Err(fault) = local.add(job).await
+                    {
+                        tracing::warn!(%fault, "a job went between Redis and this process: what is due is found in the store");
+                    }
+                }
+            }
         }
     }
 }

@@ -22,6 +22,9 @@
 //! of a conversation and what these lines say, Redis's counts. A turn that waits in Redis since before the outage may have
 //! been answered in it: it is granted, finds no claim, and is finished.
 //!
+//! A process that answers no messages keeps lines in an outage so that it can say how conversations stand. No turn of
+//! them ends here: what is granted is dropped with the rest on recovery.
+//!
 //! A promise that does not hold across a switch: `knows` and the positions of those who wait begin anew on either side.
 //! A call that timed out may have been heard: what Redis granted by it is found by `granted`.
 
@@ -49,18 +52,23 @@ pub struct TurnsPair {
     local: LocalTurns,
     fallback: Fallback,
     lease: Duration,
+    answers: bool,
     memory: Mutex<Memory>,
 }
 
 impl TurnsPair {
-    /// Both with the same settings, whose lease this is.
-    pub fn new(redis: RedisTurns, local: LocalTurns, lease: Duration) -> Self {
-        Self { redis, local, fallback: Fallback::new("turns"), lease, memory: Mutex::default() }
+    /// Both with the same settings, whose lease this is. `answers`: messages are answered in this process.
+    pub fn new(redis: RedisTurns, local: LocalTurns, lease: Duration, answers: bool) -> Self {
+        Self { redis, local, fallback: Fallback::new("turns"), lease, answers, memory: Mutex::default() }
     }
 
     /// Redis took a change: it is back, if it was away.
     fn heard(&self, moved: Moved) -> Moved {
-        self.local.forget_waiting();
+        if self.answers {
+            self.local.forget_waiting();
+        } else {
+            self.local.forget();
+        }
         if !moved.granted.is_empty() {
             let until = Instant::now() + self.lease;
             let mut memory = self.memory.lock();

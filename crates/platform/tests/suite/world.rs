@@ -49,6 +49,7 @@ fn backbone_settings(settings: &Settings) -> aim_backbone::Settings {
         short_cache: false,
         cache_capacity: 10_000,
         turns: turns::Settings { replies_per_character: settings.replies_per_character, ..Default::default() },
+        answers: true,
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn platform(config: &Config) -> anyhow::Result<Platform> {
     let model = Arc::new(Nobody(ModelName { provider: "none", model: "none".into() }));
     // What is changed here reaches the servers by the store's change feed: a command needs no Redis.
     let ambient = Ambient::system();
-    let backbone = Backbone::local(&app::backbone_settings(config), &ambient);
+    let backbone = Backbone::local(&app::backbone_settings(config, false), &ambient);
     Ok(Platform::new(store(config).await?, backbone, model, ambient, app::settings(config)))
 }
 

@@ -82,8 +82,12 @@ impl World {
     async fn on(data: Arc<TempDir>, bus: impl FnOnce(Arc<dyn Bus>) -> Arc<dyn Bus>) -> Self {
         let ambient = Ambient::system();
         let store = SqliteStore::open(data.path().join("aim.db"), SqliteOptions::default(), ambient.clone()).unwrap();
-        let settings =
-            BackboneSettings { short_cache: false, cache_capacity: 1_000, turns: turns::Settings::default() };
+        let settings = BackboneSettings {
+            short_cache: false,
+            cache_capacity: 1_000,
+            turns: turns::Settings::default(),
+            answers: true,
+        };
         let mut backbone = Backbone::local(&settings, &ambient);
         backbone.bus = bus(backbone.bus);
         // Nothing is answered here, so it is never asked.

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 fn settings(short_cache: bool) -> Settings {
-    Settings { short_cache, cache_capacity: 100, turns: crate::turns::Settings::default() }
+    Settings { short_cache, cache_capacity: 100, turns: crate::turns::Settings::default(), answers: true }
 }
 
 fn open(short_cache: bool) -> (Cache, Arc<LocalCache>, Arc<ManualClock>) {

@@ -167,7 +167,7 @@ impl Server {
 }
 
 fn settings() -> Settings {
-    Settings { short_cache: false, cache_capacity: 10_000, turns: crate::turns::Settings::default() }
+    Settings { short_cache: false, cache_capacity: 10_000, turns: crate::turns::Settings::default(), answers: true }
 }
 
 async fn link(url: String) -> Link {

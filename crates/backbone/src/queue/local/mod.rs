@@ -40,6 +40,11 @@ impl LocalQueue {
         });
     }
 
+    /// Takes out the jobs of a queue on which nobody works here; none where somebody does.
+    pub(super) fn unworked(&self, queue: &'static str) -> Vec<NewJob> {
+        self.line(queue).unworked()
+    }
+
     fn line(&self, queue: &'static str) -> Arc<Line> {
         if let Some(line) = self.lines.read().get(queue) {
             return line.clone();

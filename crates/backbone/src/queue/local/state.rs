@@ -346,6 +346,19 @@ impl State {
         place.is_some_and(|place| !matches!(place, Place::Completed(_) | Place::Failed(_)))
     }
 
+    /// Those that wait, for their time or their turn, as if they were added now; they are no longer here.
+    pub fn take_out(&mut self, now: Now) -> Vec<NewJob> {
+        let waiting = std::mem::take(&mut self.waiting).into_values();
+        let all = waiting.chain(std::mem::take(&mut self.delayed).into_values()).collect::<Vec<_>>();
+        let mut jobs = Vec::with_capacity(all.len());
+        for id in all {
+            if let Some(record) = self.jobs.remove(&id) {
+                jobs.push(NewJob { delay: record.ready.saturating_duration_since(now.tick), ..record.job });
+            }
+        }
+        jobs
+    }
+
     pub fn retry(&mut self, id: &str, now: Now) -> bool {
         let Some((id, record)) = self.jobs.get_key_value(id) else { return false };
         let (id, Place::Failed(place)) = (id.clone(), record.place) else { return false };

@@ -4,7 +4,7 @@
 use super::state::{Ended, Now, State, Taken};
 use crate::Fault;
 use crate::queue::meters::Meters;
-use crate::queue::{Failure, Handler, Worker, WorkerSettings};
+use crate::queue::{Failure, Handler, NewJob, Worker, WorkerSettings};
 use aim_domain::Ambient;
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -122,6 +122,18 @@ impl Line {
         let answer = action(&mut inner.state, now);
         self.proceed(inner, now);
         answer
+    }
+
+    /// Takes out what waits, unless a crew is here.
+    pub fn unworked(self: &Arc<Self>) -> Vec<NewJob> {
+        let mut inner = self.inner.lock();
+        if !inner.crews.is_empty() {
+            return Vec::new();
+        }
+        let now = self.now();
+        let jobs = inner.state.take_out(now);
+        self.proceed(inner, now);
+        jobs
     }
 
     fn proceed(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, now: Now) {

@@ -186,6 +186,30 @@ async fn pause_and_outage() {
 }
 
 #[tokio::test]
+async fn what_nobody_would_run_here_goes_to_redis_when_it_is_back() {
+    let rig = rig().await;
+    let (handler, tally) = tally();
+    let worker = rig.pair.work(EMAIL, SETTINGS, handler).await.unwrap();
+    rig.proxy.cut().await;
+    eventually("Redis is away", async || !rig.over_redis.is_open()).await;
+    let later = Duration::from_secs(600);
+    let reply = |id: &str, delay| NewJob { queue: AI_RESPONSE, delay, ..job(id) };
+    for (id, delay) in [("now", Duration::ZERO), ("later", later)] {
+        assert_eq!(rig.pair.add(reply(id, delay)).await.unwrap(), Added::New);
+    }
+    rig.pair.add(job("here")).await.unwrap();
+    eventually("it runs here", async || tally.lock().contains_key("here")).await;
+    assert_eq!(rig.local.counts(AI_RESPONSE).await.unwrap(), Counts { waiting: 1, delayed: 1, ..Counts::default() });
+    rig.proxy.heal().await;
+    let there = Counts { waiting: 1, delayed: 1, ..Counts::default() };
+    eventually("Redis has them", async || rig.over_redis.counts(AI_RESPONSE).await.is_ok_and(|counts| counts == there))
+        .await;
+    assert_eq!(rig.local.counts(AI_RESPONSE).await.unwrap(), Counts::default());
+    assert_eq!(rig.pair.add(reply("now", Duration::ZERO)).await.unwrap(), Added::Known);
+    assert!(worker.stop(PATIENCE).await);
+}
+
+#[tokio::test]
 async fn what_was_ordered_here_in_redis_stead_is_over_when_redis_is_back() {
     let rig = rig().await;
     rig.proxy.cut().await;

@@ -158,6 +158,10 @@ impl Lines {
         held.is_some_and(|held| held.turn.is(turn))
     }
 
+    pub fn forget(&mut self) {
+        *self = Self::new(self.settings);
+    }
+
     /// Drops what waits; what is granted keeps its slot until it ends.
     pub fn forget_waiting(&mut self) {
         let leases = std::mem::take(&mut self.leases);

@@ -45,6 +45,13 @@ impl LocalTurns {
         }
     }
 
+    /// Drops all of it.
+    pub(super) fn forget(&self) {
+        if self.lines.lock().sizes() != (0, 0) {
+            self.change(|lines, _| lines.forget());
+        }
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Lines, Timestamp) -> T) -> T {
         let mut lines = self.lines.lock();
         let answer = change(&mut lines, self.ambient.now());

@@ -61,7 +61,7 @@ async fn link(url: String) -> Link {
 
 fn pair(link: &Link, settings: Settings) -> TurnsPair {
     let redis = RedisTurns::new(link.client("turns"), settings);
-    TurnsPair::new(redis, LocalTurns::new(settings, &Ambient::system()), settings.lease)
+    TurnsPair::new(redis, LocalTurns::new(settings, &Ambient::system()), settings.lease, true)
 }
 
 fn turn(conversation: &str, message: &str) -> Turn {
@@ -166,6 +166,24 @@ async fn what_was_granted_in_an_outage_ends_by_itself_after_it_and_what_waited_i
     assert!(!pair.knows(&held).await.unwrap());
     pair.finish(&waiting).await.unwrap();
     assert!(world.keys().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_process_that_answers_nothing_keeps_no_turn_of_an_outage() {
+    let world = World::new().await;
+    let settings = Settings::default();
+    let redis = RedisTurns::new(world.link.client("turns"), settings);
+    let pair = TurnsPair::new(redis, LocalTurns::new(settings, &Ambient::system()), settings.lease, false);
+    world.cut().await;
+    let (first, second) = (turn("a", "a1"), turn("a", "a2"));
+    assert_eq!(names(&pair.enter(first.clone()).await.unwrap()), ["a1"]);
+    pair.enter(second.clone()).await.unwrap();
+    assert_eq!(pair.phase("a").await, Phase::Queued, "it can say how the conversation stands");
+    world.heal().await;
+    pair.expire().await.unwrap();
+    assert!(!pair.knows(&first).await.unwrap() && !pair.knows(&second).await.unwrap(), "both are entered anew");
+    assert_eq!(names(&pair.enter(first).await.unwrap()), ["a1"], "by Redis");
+    assert_eq!(world.keys().await.len(), 3, "the lines of the character and the index");
 }
 
 #[tokio::test]
