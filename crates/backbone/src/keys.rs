@@ -3,7 +3,7 @@
 
 use crate::cache::{Cached, Family, Key};
 use crate::link::Client;
-use aim_domain::{CharacterId, ConversationId, Rule, TokenHash, UserId, Username};
+use aim_domain::{CharacterId, ConversationId, DraftKey, Rule, TokenHash, UploadId, UserId, Username};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -25,6 +25,11 @@ keys! {
     context(conversation: &ConversationId) -> Context, "conversation:context:{conversation}";
     /// `hash` is `aim_ai::personality::reply_hash`.
     personality(character: &CharacterId, hash: &str) -> Personality, "personality:{character}:{hash}";
+    /// Of the settings that the store keeps for a user. As with everything here the store has the truth: whoever changes a
+    /// row that is kept under one of these three writes a change to the feed in the same commit.
+    session_preferences(user: &UserId) -> SessionPreferences, "session:preferences:{user}";
+    session_draft(user: &UserId, form: &DraftKey) -> SessionDraft, "session:draft:{user}:{form}";
+    session_upload(upload: &UploadId) -> SessionUpload, "session:upload:{upload}";
 }
 
 /// The names in Redis of what is no cached value: the prefix, then what API.md part 1 says. In a Cluster the keys that one

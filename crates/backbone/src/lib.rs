@@ -59,7 +59,7 @@ pub struct Backbone {
 pub struct Settings {
     /// Cached values are kept a tenth of their time (the `development` profile).
     pub short_cache: bool,
-    /// The most values kept near, over all families.
+    /// The most values kept near, over all families; a large one counts as several.
     pub cache_capacity: u64,
     pub turns: turns::Settings,
     /// Whether messages are answered in this process.

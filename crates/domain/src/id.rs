@@ -112,6 +112,8 @@ ids! {
     MessageId,
     SessionId,
     UploadId,
+    /// Which form of a user's a draft is of; the client names it.
+    DraftKey,
     /// One run of one server process; a new one at every start.
     Incarnation,
 }

@@ -21,7 +21,9 @@ pub use character::{Character, CharacterDraft, CharacterPatch, Visibility};
 pub use conversation::{Conversation, ConversationState, Phase};
 pub use error::{Code, FieldError, Refusal};
 pub use event::{Partial, RoomEvent, UserEvent};
-pub use id::{CharacterId, ConversationId, IdError, Incarnation, MessageId, SessionId, TokenHash, UploadId, UserId};
+pub use id::{
+    CharacterId, ConversationId, DraftKey, IdError, Incarnation, MessageId, SessionId, TokenHash, UploadId, UserId,
+};
 pub use limits::{Rule, RuleSet};
 pub use message::{Author, Kind, Media, Message, Personality, ReplyState, Variants};
 pub use time::{Millis, Timestamp};

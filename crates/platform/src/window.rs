@@ -5,7 +5,7 @@
 
 use crate::Platform;
 use aim_ai::prompt::{self, CompiledPrompt, HistoryTurn};
-use aim_backbone::cache::{Cached, Reach};
+use aim_backbone::cache::{Cached, Reach, weight_of};
 use aim_backbone::keys;
 use aim_domain::{Author, Character, CharacterId, ConversationId, Refusal};
 use aim_store::Claim;
@@ -48,6 +48,10 @@ impl Cached for Window {
     const SCHEMA: u16 = 2;
     fn version(&self) -> i64 {
         i64::try_from(self.fence).unwrap_or(i64::MAX)
+    }
+
+    fn weight(&self) -> u32 {
+        weight_of(self.said.iter().map(|said| said.text.len()).sum())
     }
 }
 

@@ -66,8 +66,8 @@ fn known<T: Cached>(entry: Entry) -> Option<Known<T>> {
 }
 
 fn entry<T: Cached>(value: Option<&Arc<T>>) -> Entry {
-    let version = value.map_or(0, |value| value.version());
-    Entry { value: value.map(|value| value.clone() as _), version }
+    let Some(value) = value else { return Entry::nothing() };
+    Entry { value: Some(value.clone() as _), version: value.version(), weight: value.weight() }
 }
 
 impl Cache {

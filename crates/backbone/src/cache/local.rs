@@ -24,9 +24,9 @@ impl LocalCache {
     }
 }
 
-/// A family's time to live; a tenth of it in the `development` profile.
+/// A family's time to live; in the `development` profile a tenth of it, but for those of sessions.
 pub(super) fn ttl(family: Family, short: bool) -> Duration {
-    if short { family.ttl() / 10 } else { family.ttl() }
+    if short && !family.is_of_session() { family.ttl() / 10 } else { family.ttl() }
 }
 
 #[async_trait]

@@ -36,6 +36,16 @@ pub trait Cached: Serialize + DeserializeOwned + Send + Sync + 'static {
     const SCHEMA: u16;
     /// The version of the row it was made from; 0 for values that cannot be told apart.
     fn version(&self) -> i64;
+    /// How many ordinary values it is as large as, in the memory of a process; see [`weight_of`].
+    fn weight(&self) -> u32 {
+        1
+    }
+}
+
+/// What a value of so many bytes weighs.
+pub fn weight_of(bytes: usize) -> u32 {
+    const ORDINARY: usize = 4096;
+    u32::try_from(1 + bytes / ORDINARY).unwrap_or(u32::MAX)
 }
 
 /// The families of API.md part 1, with their times to live.
@@ -49,11 +59,14 @@ pub enum Family {
     Conversation,
     Context,
     Personality,
+    SessionPreferences,
+    SessionDraft,
+    SessionUpload,
 }
 
 impl Family {
     /// In the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::UserProfile,
         Self::Username,
         Self::Character,
@@ -62,6 +75,9 @@ impl Family {
         Self::Conversation,
         Self::Context,
         Self::Personality,
+        Self::SessionPreferences,
+        Self::SessionDraft,
+        Self::SessionUpload,
     ];
 
     pub fn ttl(self) -> Duration {
@@ -69,11 +85,18 @@ impl Family {
         const HOUR: u64 = 60 * MINUTE;
         Duration::from_secs(match self {
             Self::UserProfile | Self::Username | Self::Personality => HOUR,
+            Self::SessionPreferences | Self::SessionUpload => HOUR,
+            Self::SessionDraft => 24 * HOUR,
             Self::Character => 6 * HOUR,
             Self::CharacterGallery | Self::CharacterPrompt => 2 * HOUR,
             Self::Conversation => 30 * MINUTE,
             Self::Context => 2 * MINUTE,
         })
+    }
+
+    /// What people left in their sessions: it keeps its time in the `development` profile too.
+    pub fn is_of_session(self) -> bool {
+        matches!(self, Self::SessionPreferences | Self::SessionDraft | Self::SessionUpload)
     }
 
     /// The label of its metrics.
@@ -87,6 +110,9 @@ impl Family {
             Self::Conversation => "conversation",
             Self::Context => "context",
             Self::Personality => "personality",
+            Self::SessionPreferences => "session_preferences",
+            Self::SessionDraft => "session_draft",
+            Self::SessionUpload => "session_upload",
         }
     }
 }
@@ -117,6 +143,15 @@ pub struct Entry {
     /// None: the store does not have it.
     pub value: Option<Arc<dyn Any + Send + Sync>>,
     pub version: i64,
+    /// See [`Cached::weight`].
+    pub weight: u32,
+}
+
+impl Entry {
+    /// The store has nothing.
+    pub fn nothing() -> Self {
+        Self { value: None, version: 0, weight: 1 }
+    }
 }
 
 /// Where a value was found.
@@ -162,6 +197,8 @@ pub struct Codec {
     pub encode: fn(&(dyn Any + Send + Sync)) -> Option<Vec<u8>>,
     /// None for what is no such value.
     pub decode: fn(&[u8]) -> Option<Arc<dyn Any + Send + Sync>>,
+    /// See [`Cached::weight`].
+    pub weigh: fn(&(dyn Any + Send + Sync)) -> u32,
 }
 
 impl Codec {
@@ -171,6 +208,7 @@ impl Codec {
             is: |value| value.is::<T>(),
             encode: |value| serde_json::to_vec(value.downcast_ref::<T>()?).ok(),
             decode: |bytes| Some(Arc::new(serde_json::from_slice::<T>(bytes).ok()?)),
+            weigh: |value| value.downcast_ref::<T>().map_or(1, T::weight),
         }
     }
 }

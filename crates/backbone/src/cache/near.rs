@@ -82,7 +82,12 @@ impl Expiry<Arc<str>, Kept> for ByLife {
 impl Near {
     pub fn new(capacity: u64, ambient: &Ambient) -> Self {
         Self {
-            kept: Cache::builder().name("cache").max_capacity(capacity).expire_after(ByLife).build(),
+            kept: Cache::builder()
+                .name("cache")
+                .max_capacity(capacity)
+                .weigher(|_, kept: &Kept| kept.entry.weight)
+                .expire_after(ByLife)
+                .build(),
             generations: Stripes::new(),
             ambient: ambient.clone(),
         }

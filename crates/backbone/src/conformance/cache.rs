@@ -3,7 +3,7 @@
 use super::Bench;
 use crate::cache::{Cache, CacheBackend, Cached, Key, Reach};
 use crate::keys;
-use aim_domain::CharacterId;
+use aim_domain::{CharacterId, DraftKey, UploadId, UserId};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ macro_rules! cache_promises {
             a_failed_load_is_not_kept_and_the_next_one_loads,
             a_dropped_load_lets_the_next_one_in,
             a_value_of_another_type_counts_as_absent,
+            what_a_session_left_is_kept_under_its_own_name,
+            an_older_draft_never_takes_the_place_of_a_later_one,
         );
     };
 }
@@ -222,4 +224,66 @@ pub async fn a_value_of_another_type_counts_as_absent(bench: Open) {
     let load = async { Ok::<_, Infallible>(Some(LaterSheet { title: "Mara".into() })) };
     let Ok(found) = cache.get_or_load(&later, load).await;
     assert_eq!(found.map(|sheet| sheet.title.clone()), Some("Mara".into()));
+}
+
+pub(crate) fn draft(user: &str, form: &str) -> Key<Sheet> {
+    keys::session_draft(&UserId::trusted(user), &DraftKey::trusted(form))
+}
+
+fn preferences(user: &str) -> Key<Sheet> {
+    keys::session_preferences(&UserId::trusted(user))
+}
+
+fn upload(id: &str) -> Key<Sheet> {
+    keys::session_upload(&UploadId::trusted(id))
+}
+
+pub async fn what_a_session_left_is_kept_under_its_own_name(bench: Open) {
+    let cache = cache(&bench);
+    let all =
+        [preferences("u1"), preferences("u2"), draft("u1", "a"), draft("u1", "b"), draft("u2", "a"), upload("p1")];
+    for (key, version) in all.iter().zip(1..) {
+        cache.write(key, sheet(version)).await;
+    }
+    let kept = async |key: &Key<Sheet>| cache.peek(key).await.map(|sheet| sheet.version);
+    for (key, version) in all.iter().zip(1..) {
+        assert_eq!(kept(key).await, Some(version), "{}", key.name);
+    }
+    cache.invalidate(&all[2], Reach::Everywhere).await;
+    for (key, version) in all.iter().zip(1..) {
+        assert_eq!(kept(key).await, (version != 3).then_some(version), "{}", key.name);
+    }
+}
+
+/// Saved again and again while somebody reads it from the store.
+pub async fn an_older_draft_never_takes_the_place_of_a_later_one(bench: Open) {
+    use std::sync::atomic::AtomicI64;
+    let (cache, key, stored) = (cache(&bench), draft("u1", "character"), Arc::new(AtomicI64::new(1)));
+    let reads = tokio::spawn({
+        let (cache, key, stored) = (cache.clone(), key.clone(), stored.clone());
+        async move {
+            for _ in 0..50 {
+                let before = stored.load(Ordering::SeqCst);
+                let load = async {
+                    let version = stored.load(Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    Ok::<_, Infallible>(Some(sheet(version)))
+                };
+                let Ok(found) = cache.get_or_load(&key, load).await;
+                let version = found.unwrap().version;
+                // The last save may be in the store and not yet told.
+                assert!(before - 1 <= version, "{version} after {before}");
+                cache.invalidate(&key, Reach::Everywhere).await;
+            }
+        }
+    });
+    for version in 2..20 {
+        stored.store(version, Ordering::SeqCst);
+        cache.write(&key, sheet(version)).await;
+        tokio::task::yield_now().await;
+    }
+    reads.await.unwrap();
+    let load = async { Ok::<_, Infallible>(Some(sheet(stored.load(Ordering::SeqCst)))) };
+    let Ok(found) = cache.get_or_load(&key, load).await;
+    assert_eq!(found.unwrap().version, 19);
 }

@@ -1,9 +1,11 @@
 //! What the local cache does beside the promises: time to live, its bound, and the facade over a backend that fails.
 
 use super::*;
-use crate::cache::Cache;
-use crate::conformance::cache::{Sheet, key, sheet};
-use aim_domain::{ManualClock, SeededRandom, Timestamp};
+use crate::cache::{Cache, Cached, weight_of};
+use crate::conformance::cache::{Sheet, draft, key, sheet};
+use crate::keys;
+use aim_domain::{DraftKey, ManualClock, SeededRandom, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -30,6 +32,47 @@ async fn a_value_is_over_when_its_family_says() {
         let Ok(found) = cache.get_or_load(&key(), async { Ok::<_, Infallible>(Some(sheet(1))) }).await;
         assert!(found.is_some() && cache.peek(&key()).await.is_some(), "what is over stands in nobody's way");
     }
+}
+
+#[tokio::test]
+async fn what_a_session_left_has_its_time_in_every_profile() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    for (family, hours) in [(Family::SessionPreferences, 1), (Family::SessionDraft, 24), (Family::SessionUpload, 1)] {
+        assert_eq!([ttl(family, false), ttl(family, true)], [HOUR * hours; 2], "{family:?}");
+    }
+    let (cache, _, clock) = open(true);
+    cache.write(&draft("u1", "character"), sheet(1)).await;
+    clock.advance(HOUR * 24 - Duration::from_millis(1));
+    assert!(cache.peek(&draft("u1", "character")).await.is_some());
+    clock.advance(Duration::from_millis(1));
+    assert!(cache.peek(&draft("u1", "character")).await.is_none());
+}
+
+#[derive(Serialize, Deserialize)]
+struct Long(Vec<u8>);
+
+impl Cached for Long {
+    const SCHEMA: u16 = 1;
+    fn version(&self) -> i64 {
+        0
+    }
+    fn weight(&self) -> u32 {
+        weight_of(self.0.len())
+    }
+}
+
+#[tokio::test]
+async fn large_values_count_as_several() {
+    let (cache, backend, _) = open(false);
+    let name = |n: u32| keys::session_draft::<Long>(&UserId::trusted("u1"), &DraftKey::trusted(format!("d{n}")));
+    for n in 0..50 {
+        cache.write(&name(n), Long(vec![0; 40 * 1024])).await;
+    }
+    backend.near.settle();
+    assert!((1..=9).contains(&cache.len()), "of 11 each, within 100: {}", cache.len());
+    cache.write(&name(99), Long(vec![0; 1024 * 1024])).await;
+    backend.near.settle();
+    assert!(cache.peek(&name(99)).await.is_none(), "one that is larger than all is not kept");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod faults;
 mod fleet;
+mod notes;
 mod promises;
 mod replicas;
 mod telling;

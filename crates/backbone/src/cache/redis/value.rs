@@ -60,7 +60,8 @@ pub fn open(sealed: &[u8], codec: Codec, era: Era) -> Option<Entry> {
         }
         _ => return None,
     };
-    Some(Entry { value, version })
+    let weight = value.as_deref().map_or(1, codec.weigh);
+    Some(Entry { value, version, weight })
 }
 
 fn compress(body: &[u8]) -> Option<Vec<u8>> {
@@ -96,7 +97,7 @@ mod tests {
     }
 
     fn sealed(text: &str) -> Vec<u8> {
-        let entry = Entry { value: Some(Arc::new(Text(text.into()))), version: 7 };
+        let entry = Entry { value: Some(Arc::new(Text(text.into()))), version: 7, weight: 1 };
         seal(&entry, codec(), ERA).unwrap()
     }
 
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn that_there_is_nothing_comes_back_too() {
-        let nothing = seal(&Entry { value: None, version: 0 }, codec(), ERA).unwrap();
+        let nothing = seal(&Entry::nothing(), codec(), ERA).unwrap();
         assert!(open(&nothing, codec(), ERA).unwrap().value.is_none());
     }
 

@@ -101,7 +101,7 @@ async fn a_full_redis_still_answers_and_still_forgets() {
     one.ask().await;
     world.redis(&["CONFIG", "SET", "maxmemory", "1"]).await;
     until("it is noticed", async || {
-        let _ = other.backend.write(key().slot(), Entry { value: None, version: 0 }).await;
+        let _ = other.backend.write(key().slot(), Entry::nothing()).await;
         other.forget_near();
         other.link.passage() == Passage::ReadsAlone
     })
