@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::conformance::storm::{PATIENCE, Patient, Site, WITHIN_BUDGET, within};
-use crate::conformance::{Bench, eventually};
+use crate::conformance::{Bench, eventually, unhurried};
 use crate::link::{Link, Passage, Settings};
 use aim_domain::{Kind, SystemClock};
 use aim_testkit::{RedisCluster, RedisServer};
@@ -36,17 +36,20 @@ mod alone {
 
 #[tokio::test]
 async fn what_one_server_counted_all_show_and_operators_read() {
-    let redis = RedisServer::start().await.unwrap();
-    let (one, other) = (server(redis.url()).await, server(redis.url()).await);
-    let (user, character) = names();
-    one.keep(&user, &character, row(3)).await.unwrap();
-    assert_eq!(other.of(&user, &character).await.unwrap().unwrap().text, 3);
-    other.keep(&user, &character, row(2)).await.unwrap();
-    assert_eq!(one.of(&user, &character).await.unwrap().unwrap().text, 3, "an older row overwrites nothing");
-    let text = redis.command(&["HGET", "aim:user:usage:u1:mara", "text"]).await.unwrap();
-    assert_eq!(text, aim_testkit::resp::Reply::Bulk(b"3".to_vec()));
-    let characters = redis.command(&["SISMEMBER", "aim:user:usages:u1", "mara"]).await.unwrap();
-    assert_eq!(characters, aim_testkit::resp::Reply::Number(1));
+    unhurried(async {
+        let redis = RedisServer::start().await.unwrap();
+        let (one, other) = (server(redis.url()).await, server(redis.url()).await);
+        let (user, character) = names();
+        one.keep(&user, &character, row(3)).await.unwrap();
+        assert_eq!(other.of(&user, &character).await.unwrap().unwrap().text, 3);
+        other.keep(&user, &character, row(2)).await.unwrap();
+        assert_eq!(one.of(&user, &character).await.unwrap().unwrap().text, 3, "an older row overwrites nothing");
+        let text = redis.command(&["HGET", "aim:user:usage:u1:mara", "text"]).await.unwrap();
+        assert_eq!(text, aim_testkit::resp::Reply::Bulk(b"3".to_vec()));
+        let characters = redis.command(&["SISMEMBER", "aim:user:usages:u1", "mara"]).await.unwrap();
+        assert_eq!(characters, aim_testkit::resp::Reply::Number(1));
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -71,80 +74,89 @@ async fn a_row_that_redis_did_not_hear_of_is_delivered_before_any_is_read() {
 
 #[tokio::test]
 async fn all_rows_are_one_command_and_every_server_adds_to_them() {
-    let site = Site::open().await;
-    let (one, other) = (server(site.proxy.url()).await, server(site.redis.url()).await);
-    let (user, mara) = names();
-    let finn = CharacterId::trusted("finn");
-    let mark = one.begin_load(&user).await.unwrap();
-    one.keep_all(mark, &user, &[(mara.clone(), row(3))]).await.unwrap();
-    other.keep(&user, &finn, row(1)).await.unwrap();
-    // Redis learns the script from the first call.
-    one.all_of(&user).await.unwrap().unwrap();
-    let exchanges = site.proxy.exchanges();
-    let mut rows = one.all_of(&user).await.unwrap().unwrap();
-    assert_eq!(site.proxy.exchanges() - exchanges, 1);
-    rows.sort_by_key(|(_, row)| row.text);
-    assert_eq!(rows.iter().map(|(id, row)| (id, row.text)).collect::<Vec<_>>(), [(&finn, 1), (&mara, 3)]);
-    // What is lost of them is missed.
-    site.redis.command(&["DEL", "aim:user:usage:u1:finn"]).await.unwrap();
-    assert_eq!(one.all_of(&user).await.unwrap(), None);
-    one.keep_all(mark, &user, &[(mara, row(4))]).await.unwrap();
-    assert_eq!(one.all_of(&user).await.unwrap().unwrap().len(), 1);
-    site.redis.command(&["DEL", "aim:user:usages:u1"]).await.unwrap();
-    assert_eq!(one.all_of(&user).await.unwrap(), None);
+    unhurried(async {
+        let site = Site::open().await;
+        let (one, other) = (server(site.proxy.url()).await, server(site.redis.url()).await);
+        let (user, mara) = names();
+        let finn = CharacterId::trusted("finn");
+        let mark = one.begin_load(&user).await.unwrap();
+        one.keep_all(mark, &user, &[(mara.clone(), row(3))]).await.unwrap();
+        other.keep(&user, &finn, row(1)).await.unwrap();
+        // Redis learns the script from the first call.
+        one.all_of(&user).await.unwrap().unwrap();
+        let exchanges = site.proxy.exchanges();
+        let mut rows = one.all_of(&user).await.unwrap().unwrap();
+        assert_eq!(site.proxy.exchanges() - exchanges, 1);
+        rows.sort_by_key(|(_, row)| row.text);
+        assert_eq!(rows.iter().map(|(id, row)| (id, row.text)).collect::<Vec<_>>(), [(&finn, 1), (&mara, 3)]);
+        // What is lost of them is missed.
+        site.redis.command(&["DEL", "aim:user:usage:u1:finn"]).await.unwrap();
+        assert_eq!(one.all_of(&user).await.unwrap(), None);
+        one.keep_all(mark, &user, &[(mara, row(4))]).await.unwrap();
+        assert_eq!(one.all_of(&user).await.unwrap().unwrap().len(), 1);
+        site.redis.command(&["DEL", "aim:user:usages:u1"]).await.unwrap();
+        assert_eq!(one.all_of(&user).await.unwrap(), None);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn all_rows_come_from_the_store_when_redis_was_wiped_or_is_another() {
-    let site = Site::open().await;
-    let server = server(site.redis.url()).await;
-    let (user, mara) = names();
-    let all = async || server.all_of(&user).await.unwrap().map(|rows| rows[0].1.text);
-    let keep_all = async |uses| server.keep_all(LoadMark(0), &user, &[(mara.clone(), row(uses))]).await.unwrap();
-    keep_all(1).await;
-    assert_eq!(all().await, Some(1));
-    site.redis.flush().await.unwrap();
-    assert_eq!(all().await, None, "wiped");
-    eventually("its epoch is told again", async || {
-        keep_all(2).await;
-        all().await == Some(2)
+    unhurried(async {
+        let site = Site::open().await;
+        let server = server(site.redis.url()).await;
+        let (user, mara) = names();
+        let all = async || server.all_of(&user).await.unwrap().map(|rows| rows[0].1.text);
+        let keep_all = async |uses| server.keep_all(LoadMark(0), &user, &[(mara.clone(), row(uses))]).await.unwrap();
+        keep_all(1).await;
+        assert_eq!(all().await, Some(1));
+        site.redis.flush().await.unwrap();
+        assert_eq!(all().await, None, "wiped");
+        eventually("its epoch is told again", async || {
+            keep_all(2).await;
+            all().await == Some(2)
+        })
+        .await;
+
+        site.redis.command(&["HSET", "aim:epoch", "epoch", "7"]).await.unwrap();
+        eventually("it is another", async || server.shared.client.link().epoch() == 7).await;
+        assert_eq!(all().await, None, "what was kept before is not believed");
+        server.keep(&user, &mara, row(3)).await.unwrap();
+        assert_eq!(all().await, None, "one row of this epoch says nothing of the others");
+        keep_all(3).await;
+        assert_eq!(all().await, Some(3));
+
+        site.redis.command(&["SAVE"]).await.unwrap();
+        server.keep(&user, &mara, row(4)).await.unwrap();
+        site.redis.kill();
+        site.redis.restart().await.unwrap();
+        eventually("it is back", async || {
+            server.shared.client.link().epoch() != 7 && {
+                assert!(all().await.is_none_or(|text| text == 4));
+                server.shared.client.link().passage() == Passage::Open
+            }
+        })
+        .await;
+        assert_eq!(all().await, None, "an old snapshot is not believed");
     })
     .await;
-
-    site.redis.command(&["HSET", "aim:epoch", "epoch", "7"]).await.unwrap();
-    eventually("it is another", async || server.shared.client.link().epoch() == 7).await;
-    assert_eq!(all().await, None, "what was kept before is not believed");
-    server.keep(&user, &mara, row(3)).await.unwrap();
-    assert_eq!(all().await, None, "one row of this epoch says nothing of the others");
-    keep_all(3).await;
-    assert_eq!(all().await, Some(3));
-
-    site.redis.command(&["SAVE"]).await.unwrap();
-    server.keep(&user, &mara, row(4)).await.unwrap();
-    site.redis.kill();
-    site.redis.restart().await.unwrap();
-    eventually("it is back", async || {
-        server.shared.client.link().epoch() != 7 && {
-            assert!(all().await.is_none_or(|text| text == 4));
-            server.shared.client.link().passage() == Passage::Open
-        }
-    })
-    .await;
-    assert_eq!(all().await, None, "an old snapshot is not believed");
 }
 
 #[tokio::test]
 async fn it_is_known_for_minutes_which_rows_are_all() {
-    let site = Site::open().await;
-    let server = server(site.redis.url()).await;
-    let (user, mara) = names();
-    server.keep_all(LoadMark(0), &user, &[(mara.clone(), row(1))]).await.unwrap();
-    server.keep(&user, &CharacterId::trusted("finn"), row(1)).await.unwrap();
-    let left = site.redis.command(&["PTTL", "aim:user:usages:u1:whole"]).await.unwrap();
-    assert!(matches!(left, aim_testkit::resp::Reply::Number(1..=300_000)), "{left:?}");
-    let many: Vec<_> = (0..=MOST).map(|n| (CharacterId::trusted(format!("c{n}")), row(1))).collect();
-    server.keep_all(LoadMark(0), &UserId::trusted("u2"), &many).await.unwrap();
-    assert_eq!(server.all_of(&UserId::trusted("u2")).await.unwrap(), None, "too many for one call");
+    unhurried(async {
+        let site = Site::open().await;
+        let server = server(site.redis.url()).await;
+        let (user, mara) = names();
+        server.keep_all(LoadMark(0), &user, &[(mara.clone(), row(1))]).await.unwrap();
+        server.keep(&user, &CharacterId::trusted("finn"), row(1)).await.unwrap();
+        let left = site.redis.command(&["PTTL", "aim:user:usages:u1:whole"]).await.unwrap();
+        assert!(matches!(left, aim_testkit::resp::Reply::Number(1..=300_000)), "{left:?}");
+        let many: Vec<_> = (0..=MOST).map(|n| (CharacterId::trusted(format!("c{n}")), row(1))).collect();
+        server.keep_all(LoadMark(0), &UserId::trusted("u2"), &many).await.unwrap();
+        assert_eq!(server.all_of(&UserId::trusted("u2")).await.unwrap(), None, "too many for one call");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
