@@ -41,6 +41,8 @@ node_tests() { # folder
   node --test --test-concurrency=1 --test-reporter=spec ./*.test.mjs
 }
 
+fleet_contract() { CONTRACT_OVER=fleet node_tests tests/contract; }
+
 step "page: unit tests" npm --prefix web test
 step "servers and a network for the tests" node_tests tests/lib
 step "workspace: build" build
@@ -48,10 +50,11 @@ if ((step_code == 0)); then
   step "workspace: tests" workspace_tests
   step "interop: Node's BullMQ and our queues" node_tests tests/interop
   step "contract: the official client and the server" node_tests tests/contract
+  step "contract: each client of another server" fleet_contract
+  step "fleet: servers and workers that act as one" node_tests tests/fleet
+  step "fleet: what breaks while messages are under way" node_tests tests/fleet/faults
   step "browser: Chromium and the server" node_tests tests/browser
 else
-  for suite in "workspace: tests" "interop: Node's BullMQ and our queues" "contract: the official client and the server" "browser: Chromium and the server"; do
-    left_out "$suite" "the build failed"
-  done
+  left_out "all that runs what was to be built" "the build failed"
 fi
 closing "Tests"

@@ -36,7 +36,7 @@ export class Server {
       server.#mortal = server.#doors;
     } else if (overFleet) {
       // The second server answers no messages, so that all who do can be killed and it goes on.
-      server.fleet = await Fleet.start({ servers: 1, workers: 2, env });
+      server.fleet = await Fleet.start({ servers: 1, workers: 2, network: false, env });
       const { servers, workers } = server.fleet;
       server.#mortal = [...servers, ...workers];
       server.#doors = [...servers, await server.fleet.addServer({ AIM_WORKERS__ENABLED: 'false' })];

@@ -123,17 +123,18 @@ export class Fleet {
   workers = [];
 
   /**
-   * `redis`: false, or the options of the one Redis; `cluster`: a Redis Cluster in its place, which is reached without a
-   * network in between. `store`: `postgres` or `sqlite`. `env` is of every process, `server` and `worker` of each kind.
+   * `redis`: false, or the options of the one Redis; `network`: false where it is reached without one in between, for
+   * tests that keep this process so busy that it would delay what it forwards; `cluster`: a Redis Cluster in its place,
+   * which is reached like this as well. `store`: `postgres` or `sqlite`. `env` is of every process, `server` and `worker` of each kind.
    * `watchStore`: PostgreSQL is reached through a network as well. Rate limits and usage are lifted unless `env` says
    * otherwise.
    */
-  static async start({ servers = 2, workers = 2, redis = {}, cluster = false, store = 'postgres', env = {}, server = {}, worker = {}, watchStore = false } = {}) {
+  static async start({ servers = 2, workers = 2, redis = {}, network = true, cluster = false, store = 'postgres', env = {}, server = {}, worker = {}, watchStore = false } = {}) {
     const fleet = new Fleet();
     try {
       fleet.data = await mkdtemp(path.join(tmpdir(), 'aim-fleet-'));
       fleet.model = await Model.start();
-      Object.assign(fleet, { overrides: env, ofServers: server, ofWorkers: worker, watchStore });
+      Object.assign(fleet, { overrides: env, ofServers: server, ofWorkers: worker, network, watchStore });
       if (cluster) fleet.cluster = await RedisCluster.start();
       else if (redis) fleet.redis = await Redis.start(redis);
       if (store === 'postgres') {
@@ -172,7 +173,7 @@ export class Fleet {
 
   async #process(name, verb, env) {
     const proxies = {};
-    if (this.redis) proxies.redis = await Proxy.before(this.redis.port);
+    if (this.redis && this.network) proxies.redis = await Proxy.before(this.redis.port);
     if (this.postgres && this.watchStore) proxies.postgres = await Proxy.before(this.postgres.port);
     const one = new Process(name, verb, {}, proxies);
     await one.lease();
