@@ -96,6 +96,48 @@ async fn a_beginning_that_was_lost_is_made_on_another_connection() {
     assert_eq!(version, user.version + 5);
 }
 
+/// One process of the database, halted until this is dropped.
+struct Halted(i32);
+
+impl Halted {
+    fn new(process: i32) -> Self {
+        signal("-STOP", process);
+        Self(process)
+    }
+}
+
+impl Drop for Halted {
+    fn drop(&mut self) {
+        signal("-CONT", self.0);
+    }
+}
+
+fn signal(signal: &str, process: i32) {
+    let sent = std::process::Command::new("kill").args([signal, &process.to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()));
+}
+
+/// The network may swallow everything on a connection, and end it never.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_heard_of_again_when_the_listening_connection_fell_silent() {
+    let (world, store, database) = world().await;
+    let user = world.user("tess").await;
+    let mut raw = database.connect().await.unwrap();
+    // The world's own store listens as well: the newest is this one's.
+    let listening = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'
+         ORDER BY backend_start";
+    timeout(Duration::from_secs(5), store.changed()).await.unwrap();
+    let process = *sqlx::query_scalar::<_, i32>(listening).fetch_all(&mut raw).await.unwrap().last().unwrap();
+    let _halted = Halted::new(process);
+    let heard = async || {
+        while timeout(Duration::from_millis(100), store.changed()).await.is_ok() {}
+        world.store.change_user(&user.id, AccountChange::default()).await.unwrap();
+        timeout(Duration::from_millis(400), store.changed()).await.is_ok()
+    };
+    assert!(!heard().await);
+    eventually(Duration::from_secs(25), || async { heard().await }).await;
+}
+
 /// After a failover, what was the primary takes no writes, and connections to it are still open.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_to_a_server_that_takes_no_writes_any_more_are_let_go() {
