@@ -55,28 +55,49 @@ impl PostgresServer {
     }
 
     async fn prepared(settings: &[(&str, &str)], certificates: Option<&Certificates>) -> io::Result<Self> {
+        let mut server = Self::unmade(settings)?;
+        let mut init = server.program("initdb")?;
+        init.args(["--auth=trust", "--username=aim", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
+        made(init.arg("--pgdata").arg(server.data()))?;
+        if let Some(certificates) = certificates {
+            server.place(certificates)?;
+        }
+        server.begin().await
+    }
+
+    /// One that follows this one and takes no writes, until [`Self::promote`].
+    pub async fn standby(&self) -> io::Result<Self> {
+        let standby = Self::unmade(&[])?;
+        let mut copy = standby.program("pg_basebackup")?;
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--dbname", &self.url(), "--pgdata"]);
+        made(copy.arg(standby.data()))?;
+        standby.begin().await
+    }
+
+    /// Makes a standby take writes; done when this returns.
+    pub async fn promote(&self) -> io::Result<()> {
+        let mut connection = connect(&self.url()).await.map_err(io::Error::other)?;
+        sqlx::raw_sql("SELECT pg_promote()").execute(&mut connection).await.map_err(io::Error::other)?;
+        connection.close().await.map_err(io::Error::other)
+    }
+
+    fn unmade(settings: &[(&str, &str)]) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("aim-postgres-").tempdir()?;
         if let Some((user, group)) = account()? {
             chown(folder.path(), Some(user), Some(group))?;
         }
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut server = Self { settings, child: Mutex::new(None), port: Port::lease()?, folder };
-        let mut init = server.program("initdb")?;
-        init.args(["--auth=trust", "--username=aim", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]);
-        let made = init.arg("--pgdata").arg(server.data()).output().map_err(missing)?;
-        if !made.status.success() {
-            return Err(io::Error::other(format!("initdb: {}", String::from_utf8_lossy(&made.stderr))));
-        }
-        if let Some(certificates) = certificates {
-            server.place(certificates)?;
-        }
+        Ok(Self { settings, child: Mutex::new(None), port: Port::lease()?, folder })
+    }
+
+    async fn begin(mut self) -> io::Result<Self> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match server.restart().await {
+            match self.restart().await {
                 // Somebody took the port between the look and the use.
-                Err(error) if error.kind() == ErrorKind::AddrInUse && tries < 20 => server.port = Port::lease()?,
-                outcome => return outcome.map(|()| server),
+                Err(error) if error.kind() == ErrorKind::AddrInUse && tries < 20 => self.port = Port::lease()?,
+                outcome => return outcome.map(|()| self),
             }
         }
     }
@@ -141,7 +162,7 @@ impl PostgresServer {
                 return Err(io::Error::new(kind, format!("PostgreSQL did not start:\n{log}")));
             }
             // A stranger on the port would not have this in our log.
-            let ready = fs::read_to_string(self.log())?.contains("ready to accept connections");
+            let ready = fs::read_to_string(self.log())?.contains("system is ready to accept");
             match connect(&self.url()).await {
                 Ok(_) if ready => return Ok(()),
                 Err(error) if Instant::now() > deadline => return Err(io::Error::other(error)),
@@ -209,6 +230,17 @@ impl PostgresServer {
             command.uid(user).gid(group);
         }
         Ok(command)
+    }
+}
+
+/// Runs a program to its end.
+fn made(command: &mut Command) -> io::Result<()> {
+    let made = command.output().map_err(missing)?;
+    match made.status.success() {
+        true => Ok(()),
+        false => {
+            Err(io::Error::other(format!("{:?}: {}", command.get_program(), String::from_utf8_lossy(&made.stderr))))
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use super::{behind_a_proxy, eventually, open, world};
 use crate::postgres::{PostgresStore, sql};
 use crate::{AccountChange, Sent, Store, StoreError};
-use aim_testkit::PostgresServer;
+use aim_domain::Ambient;
+use aim_testkit::{ChaosProxy, PostgresServer};
 use futures::future::join_all;
 use sqlx::Connection;
 use std::time::{Duration, Instant};
@@ -162,6 +163,34 @@ async fn connections_to_a_server_that_takes_no_writes_any_more_are_let_go() {
     let change = || store.change_user(&user.id, AccountChange::default());
     assert!(matches!(change().await, Err(StoreError::Unavailable(_))));
     change().await.unwrap().unwrap();
+}
+
+/// The address leads to the standby before that takes writes. Until then commands are told to come later, and then all works.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_failover_all_goes_on_with_what_was_committed() {
+    let primary = PostgresServer::start().await.unwrap();
+    let proxy = ChaosProxy::before(primary.address()).await.unwrap();
+    let store = open(&primary.url_at(proxy.address(), "postgres")).await;
+    let standby = primary.standby().await.unwrap();
+    let server = Ambient::system().id();
+    let renew = || store.renew_lease(&server, Duration::from_secs(60), true);
+    assert!(renew().await.unwrap());
+    let written = sql("SELECT (pg_current_wal_lsn() - '0/0')::bigint");
+    let written = store.pg.take().await.unwrap().number(written).await.unwrap();
+    let mut beside = sqlx::postgres::PgConnection::connect(&standby.url()).await.unwrap();
+    let replayed = "SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint";
+    while sqlx::query_scalar::<_, i64>(replayed).fetch_one(&mut beside).await.unwrap() < written {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    primary.kill();
+    proxy.point_at(standby.address());
+    store.ping().await.unwrap();
+    assert_eq!(store.live_servers().await.unwrap(), 1);
+    assert!(matches!(renew().await, Err(StoreError::Unavailable(_))));
+    standby.promote().await.unwrap();
+    assert!(renew().await.unwrap());
+    use_all(&store).await;
 }
 
 /// An administrator ends every connection: reads and sends do not notice.
