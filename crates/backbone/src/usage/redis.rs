@@ -13,7 +13,7 @@ use aim_domain::usage::USAGE_WINDOW;
 use aim_domain::{Ambient, CharacterId, Timestamp, UsageCount, UserId};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -52,14 +52,16 @@ struct Shared {
 struct Undelivered {
     /// The newest of each.
     rows: HashMap<(UserId, CharacterId), UsageCount>,
-    /// Those to forget, before any row is delivered.
-    users: HashSet<UserId>,
-    everything: bool,
+    /// Those to forget, before any row is delivered, and how often that was asked: once more while it is delivered is not
+    /// delivered yet.
+    users: HashMap<UserId, u64>,
+    /// How often there was more than may wait.
+    overflows: u64,
 }
 
 impl Undelivered {
     fn is_empty(&self) -> bool {
-        !self.everything && self.rows.is_empty() && self.users.is_empty()
+        self.overflows == 0 && self.rows.is_empty() && self.users.is_empty()
     }
 
     fn keep(&mut self, user: &UserId, character: &CharacterId, row: UsageCount) {
@@ -71,7 +73,7 @@ impl Undelivered {
 
     fn forget(&mut self, user: &UserId) {
         self.rows.retain(|(of, _), _| of != user);
-        self.users.insert(user.clone());
+        *self.users.entry(user.clone()).or_default() += 1;
     }
 }
 
@@ -95,7 +97,7 @@ impl RedisUsage {
         let mut undelivered = self.shared.undelivered.lock();
         note(&mut undelivered);
         if undelivered.rows.len() + undelivered.users.len() > UNDELIVERED {
-            *undelivered = Undelivered { everything: true, ..Undelivered::default() };
+            *undelivered = Undelivered { overflows: undelivered.overflows + 1, ..Undelivered::default() };
         }
         self.shared.waiting.notify_one();
     }
@@ -256,10 +258,10 @@ impl Shared {
 
     async fn deliver_once(&self) -> Result<(), Fault> {
         let waiting = self.undelivered.lock().clone();
-        if waiting.everything {
+        if waiting.overflows > 0 {
             self.client.link().begin_epoch().await?;
         }
-        for user in &waiting.users {
+        for user in waiting.users.keys() {
             self.forget(user).await?;
         }
         let rows: Vec<_> = waiting.rows.iter().collect();
@@ -270,8 +272,10 @@ impl Shared {
             futures::future::try_join_all(rows).await?;
         }
         let mut still = self.undelivered.lock();
-        still.everything &= !waiting.everything;
-        still.users.retain(|user| !waiting.users.contains(user));
+        if still.overflows == waiting.overflows {
+            still.overflows = 0;
+        }
+        still.users.retain(|user, times| waiting.users.get(user) != Some(times));
         still.rows.retain(|of, row| waiting.rows.get(of) != Some(row));
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! or not Redis is there.
 
 use crate::world::{Person, Server, World, code, within_a_second};
-use aim_domain::{Code, Role, Tier, Username, Visibility};
+use aim_domain::{Code, Role, Tier, TokenHash, Username, Visibility};
 use aim_store::{AccountChange, CreateUser, NewUser, SaveCharacter};
 use aim_testkit::{ChaosProxy, RedisServer};
 use futures::future::join_all;
@@ -90,6 +90,79 @@ async fn a_change_that_nobody_could_tell_is_known_to_all_once_redis_is_back() {
         assert_eq!(seen.display_name, "Annie");
         assert_eq!(pair.display_names(&ann).await, ["Annie", "Annie"]);
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_revoked_while_redis_was_away_is_unknown_to_those_who_start_when_it_is_back() {
+    let mut pair = Pair::new().await;
+    let (ann, bob) = (pair.servers[0].person("ann").await, pair.servers[0].person("bob").await);
+    let key = |person: &Person| format!("aim:session:{}", TokenHash::of(&person.token).as_str());
+    let copy = async |person: &Person| pair.redis.command(&["GET", &key(person)]).await.unwrap().text();
+    let feed = pair.servers[0].platform.feed_position().await.unwrap();
+    let heard = async || pair.servers.iter().all(|server| server.platform.backbone.fleet.position() == feed);
+    within_a_second("the accounts, which are changes too", heard).await;
+    let third = pair.world.sharing(&pair.redis.url()).await;
+    within_a_second("a third", async || third.platform.backbone.fleet.since() == Some(feed)).await;
+    for person in [&ann, &bob] {
+        // The mark of a change stays for a minute.
+        pair.redis.command(&["DEL", &key(person)]).await.unwrap();
+        let shared = async || {
+            third.platform.authenticate(&person.token).await.unwrap();
+            copy(person).await.split(' ').nth(1) == Some(&feed.to_string())
+        };
+        within_a_second("it shares what it reads", shared).await;
+    }
+    drop(third);
+    assert!(pair.servers[1].platform.authenticate(&ann.token).await.is_ok());
+
+    for proxy in &pair.proxies {
+        proxy.cut().await;
+    }
+    let kept = copy(&ann).await;
+    pair.servers[0].platform.logout(&ann.who).await.unwrap();
+    assert_eq!(copy(&ann).await, kept, "Redis was not told");
+    assert_eq!(code(pair.servers[0].platform.authenticate(&ann.token).await), Code::Unauthenticated);
+    pair.servers.clear();
+    let url = pair.redis.url();
+    let (one, other) = (pair.world.sharing(&url).await, pair.world.sharing(&url).await);
+    for _ in 0..20 {
+        for server in [&one, &other] {
+            assert_eq!(code(server.platform.authenticate(&ann.token).await), Code::Unauthenticated);
+            assert!(server.platform.authenticate(&bob.token).await.is_ok());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    assert_eq!(copy(&ann).await, kept, "it lies there still");
+}
+
+#[tokio::test]
+async fn what_was_sent_on_one_server_shows_in_the_usage_that_the_other_tells() {
+    let pair = Pair::new().await;
+    let (ann, mara) = (pair.servers[0].person("ann").await, pair.servers[0].character("Mara").await);
+    let talk = pair.servers[0].talk(&ann, &mara).await;
+    let used = async |server: &Server| {
+        let report = server.platform.usage(&ann.who).await.unwrap();
+        report.characters.get(mara.id.as_str()).map(|usage| usage.text.used)
+    };
+    assert_eq!(used(&pair.servers[1]).await, None);
+    for sent in 1..=3 {
+        pair.servers[0].send(&ann, &talk, "Hello?").await;
+        assert_eq!(used(&pair.servers[1]).await, Some(sent));
+    }
+    assert!(pair.is_in_redis(&format!("aim:user:usages:{}:whole", ann.who.user_id())).await);
+    pair.proxies[0].cut().await;
+    pair.servers[0].send(&ann, &talk, "Hello?").await;
+    assert_eq!(used(&pair.servers[0]).await, Some(4), "who was cut off reads the store");
+    pair.proxies[0].heal().await;
+    let began = std::time::Instant::now();
+    while used(&pair.servers[1]).await != Some(4) {
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "the other hears when the network is back");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    pair.redis.flush().await.unwrap();
+    for server in &pair.servers {
+        assert_eq!(used(server).await, Some(4), "and without any copy it is the store's");
     }
 }
 

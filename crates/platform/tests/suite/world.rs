@@ -6,6 +6,8 @@ use aim_backbone::bus::{Origin, RoomNote, Sink, UserNote};
 use aim_backbone::cache::{Cache, redis::RedisCache};
 use aim_backbone::link::{Link, Settings as LinkSettings};
 use aim_backbone::queue::Worker;
+use aim_backbone::sessions::redis::RedisSessions;
+use aim_backbone::usage::redis::RedisUsage;
 use aim_backbone::{Backbone, turns};
 use aim_domain::{
     Ambient, Author, Character, CharacterDraft, Code, ConversationId, Incarnation, Kind, ManualClock, Member, Message,
@@ -91,15 +93,18 @@ impl World {
         self.started(store, model, backbone, settings).await
     }
 
-    /// A server that shares its cache with others, and follows the feed.
+    /// A server that shares its cache, sessions and usage with others, and follows the feed.
     pub async fn sharing(&self, redis: &str) -> Server {
         let link = Link::open("cache", LinkSettings { url: redis.into(), prefix: "aim:".into(), ..Default::default() });
         let link = link.unwrap();
         assert!(link.ready(PATIENCE).await);
         let cache = RedisCache::new(link.client("cache"), &backbone_settings(&settings()), &self.ambient);
+        let local = Backbone::local(&backbone_settings(&settings()), &self.ambient);
         let backbone = Backbone {
             cache: Cache::new(Arc::new(cache)),
-            ..Backbone::local(&backbone_settings(&settings()), &self.ambient)
+            sessions: Arc::new(RedisSessions::new(link.client("sessions"), &local.fleet, &self.ambient)),
+            usage: Arc::new(RedisUsage::new(link.client("usage"), &self.ambient)),
+            ..local
         };
         let mut server = self.started(self.store(), Arc::new(self.remote()), backbone, settings()).await;
         server.follow_changes().await;
