@@ -114,14 +114,16 @@ impl Names {
         format!("{}session:user:{user}", self.prefix)
     }
 
-    /// `part` of one character's turn-taking.
+    /// `part` of one character's turn-taking. The number is raised when the layout of a part changes: while servers of two
+    /// releases run side by side each keeps lines of its own, and neither misreads the other's. A turn is a hint, so that
+    /// both may grant one; a message that waited in the lines of a release that is gone is entered anew from the store.
     pub fn turn(&self, character: &CharacterId, part: &str) -> String {
-        format!("{}turn:{}:{part}", self.prefix, self.tagged(character.as_str()))
+        format!("{}turn:2:{}:{part}", self.prefix, self.tagged(character.as_str()))
     }
 
-    /// All characters with a lease of a turn.
+    /// All characters with a lease of a turn, in the lines of that layout.
     pub fn turn_leases(&self) -> String {
-        format!("{}turn:leases", self.prefix)
+        format!("{}turn:2:leases", self.prefix)
     }
 
     pub fn channel(&self, channel: &Channel) -> String {

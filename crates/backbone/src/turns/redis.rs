@@ -3,18 +3,23 @@
 //!
 //! # Keys
 //!
-//! Each character has two, in one slot (`scripts/given.lua`): `rooms`, what each conversation has, and `places`, where it
-//! stands. They hold ids and numbers, nothing of a message's text, and last twice the lease, ten seconds at least, from
-//! when a lease was last given or renewed. Where they do not add up, the script that notices drops them: the lines are
-//! rebuilt from the store's due rows.
+//! Each character has three, in one slot (`scripts/given.lua`): `rooms`, what each conversation has, `places`, where it
+//! stands, and `turns`, what waits behind the first turn of a conversation; most often that is nothing, and the key is
+//! not there. However many wait, an operation reads and writes what it changes, and those that it tells.
+//!
+//! They hold ids and numbers, nothing of a message's text, and last twice the lease, ten seconds at least, from about when
+//! a lease was last given or renewed: a grant prolongs them only when a quarter of a lease has passed. The counts in
+//! `rooms` say how much each of them has. Where they do not add up, or something in them cannot be read, the script that
+//! notices drops them all: the lines are rebuilt from the store's due rows.
 //!
 //! # The index of leases
 //!
-//! `turn:leases` has each character with a reply under way by the earliest end of a lease, so that nobody has to look
+//! `leases` has each character with a reply under way by the earliest end of a lease, so that nobody has to look
 //! at all characters: `expire` is one command where nothing is due, and visits those that are. Whoever finds one due
 //! puts it off by [`AGAIN`] for the others, and visits it; should that server die meanwhile, another finds it then.
 //!
-//! - Outside of a Cluster the scripts write it themselves: it is exact, and an idle character is not in it.
+//! - Outside of a Cluster the scripts write it themselves: an idle character is not in it, and any other no later than
+//!   the earliest end. A renewal and a visit write that end; a grant only sees to it that the character is there.
 //! - In a Cluster it has a slot of its own. `enter` covers the character beside its script, in the same round trip: the
 //!   index has it, no later than the end of the lease that may be given. A visit moves it to the earliest end that it
 //!   found, or drops it where nothing is held, unless it was covered meanwhile. While a reply is under way every visit
@@ -58,12 +63,13 @@ macro_rules! scripts {
 }
 
 scripts! {
-    ENTER("given", "lease", "enter_idle", "line", "change", "enter") "#!lua";
-    FINISH("given", "lease", "finish_last", "line", "change", "finish") "#!lua";
-    WITHDRAW("given", "lease", "line", "change", "withdraw") "#!lua";
+    ENTER("given", "lease", "one", "enter_idle", "line", "change", "enter") "#!lua";
+    FINISH("given", "lease", "one", "finish_last", "line", "change", "finish") "#!lua";
+    WITHDRAW("given", "lease", "one", "line", "change", "withdraw") "#!lua";
     EXPIRE("given", "lease", "line", "change", "expire") "#!lua";
     RENEW("given", "lease", "renew") "#!lua";
-    STATE("given", "line", "state") "#!lua flags=no-writes";
+    STATE("given", "one", "line", "state") "#!lua flags=no-writes";
+    KNOWS("given", "knows") "#!lua flags=no-writes";
     HELD("given", "lease", "held") "#!lua flags=no-writes";
     DUE("due") "#!lua";
     SOON("soon") "#!lua flags=no-writes";
@@ -97,10 +103,10 @@ impl RedisTurns {
     /// A call of a script on one character's line.
     fn line(&self, script: &'static Script, character: &CharacterId) -> Result<Call, Fault> {
         self.check(character.as_str())?;
-        let name = |part| self.names.turn(character, part);
+        let [rooms, places, turns] = ["rooms", "places", "turns"].map(|part| self.names.turn(character, part));
         let call = match self.client.is_cluster() {
-            true => script.call(&[name("rooms"), name("places")]),
-            false => script.call(&[name("rooms"), name("places"), self.leases.clone()]),
+            true => script.call(&[rooms, places, turns]),
+            false => script.call(&[rooms, places, turns, self.leases.clone()]),
         };
         let settings = &self.settings;
         Ok(call
@@ -259,16 +265,8 @@ impl Turns for RedisTurns {
     }
 
     async fn knows(&self, turn: &Turn) -> Result<bool, Fault> {
-        let identity = self.identity(turn)?;
-        let mut cmd = redis::cmd("HGET");
-        cmd.arg(self.names.turn(&turn.character, "rooms")).arg(turn.conversation.as_str());
-        let record: Option<String> = self.client.query(Need::Write, &cmd).await?;
-        Ok(record.is_some_and(|record| {
-            let mut fields = record.splitn(4, '|').skip(2);
-            let (held, waiting) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-            let is_it = |other: &str| other.rsplit_once(':').is_some_and(|(other, _)| other == identity);
-            is_it(held) || waiting.split(',').any(is_it)
-        }))
+        let call = self.line(&KNOWS, &turn.character)?.arg(turn.conversation.as_str()).arg(self.identity(turn)?);
+        self.client.script(Need::Write, &call).await
     }
 
     async fn granted(&self, quiet: Duration) -> Result<Vec<Turn>, Fault> {

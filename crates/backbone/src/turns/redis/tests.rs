@@ -48,6 +48,35 @@ impl World {
         self.redis.command(&["KEYS", "aim:turn:*"]).await.unwrap().texts()
     }
 
+    /// Asserts that the counts that are kept of Mara's lines are those of what is there, and that her keys end together.
+    async fn adds_up(&self) {
+        let key = |part: &str| format!("aim:turn:2:mara:{part}");
+        let of_all = self.redis.command(&["HVALS", &key("rooms")]).await.unwrap().texts();
+        let (mut kept, mut counted) = ([0; 5], [0; 5]);
+        for record in of_all {
+            let fields: Vec<&str> = record.split('|').collect();
+            let number = |at: usize| fields[at].parse::<i64>().unwrap();
+            if let [_, _, _, _, _, _, _, _] = fields[..] {
+                kept = std::array::from_fn(number);
+                continue;
+            }
+            let (pending, is_held) = (number(1), !fields[2].is_empty());
+            counted[0] += i64::from(!is_held);
+            counted[2] += i64::from(is_held);
+            counted[3] += (pending - 1).max(0);
+            counted[4] += i64::from(is_held && pending > 0);
+        }
+        counted[1] = self.number(&["ZCOUNT", &key("places"), "-inf", "(0"]).await;
+        assert_eq!(kept, counted);
+        assert_eq!(self.number(&["ZCARD", &key("turns")]).await, kept[3]);
+        assert_eq!(self.number(&["ZCARD", &key("places")]).await, kept[0] + kept[2]);
+        let mut ends = Vec::new();
+        for part in ["rooms", "places", "turns"] {
+            ends.extend(Some(self.number(&["PEXPIRETIME", &key(part)]).await).filter(|end| *end != -2));
+        }
+        assert!(ends.iter().all(|end| *end > 0 && (end - ends[0]).abs() <= 1), "{ends:?}");
+    }
+
     /// How often scripts were called, and the microseconds that they took.
     async fn scripts(&self) -> (u64, u64) {
         let stats = self.redis.info("cmdstat_evalsha").await.unwrap();
@@ -177,6 +206,7 @@ async fn random_operations_are_answered_as_by_the_lines_of_this_process() {
             let ids = |turns: Vec<Turn>| turns.into_iter().map(|turn| turn.message).collect::<HashSet<_>>();
             let (of_redis, of_local) = (there.granted(Duration::ZERO).await, here.granted(Duration::ZERO).await);
             assert_eq!(ids(of_redis.unwrap()), ids(of_local.unwrap()));
+            world.adds_up().await;
         }
         assert!(again < 10, "{again} were told again what they knew");
     }

@@ -3,7 +3,7 @@
 -- ARGV[7]  how soon, in ms   ARGV[8]  how many at the most
 -- Answers  `conversation:turn,…` and the earliest end of a lease (0 without one)
 
-local soon = UNDER_WAY + now + tonumber(ARGV[7])
+local soon = UNDER_WAY + now() + tonumber(ARGV[7])
 local names, turns = redis.call('ZRANGE', PLACES, UNDER_WAY, soon, 'BYSCORE', 'LIMIT', 0, ARGV[8]), {}
 if #names > 0 then
   for at, record in ipairs(redis.call('HMGET', ROOMS, unpack(names))) do

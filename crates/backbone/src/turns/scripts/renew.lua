@@ -5,7 +5,7 @@
 local held = string.match(redis.call('HGET', ROOMS, ARGV[7]) or '', '^[^|]*|%d+|([^|]*)|')
 if not held or string.sub(held, 1, #ARGV[8] + 1) ~= ARGV[8] .. ':' then return 0 end
 if not redis.call('ZSCORE', PLACES, ARGV[7]) then return 0 end
-redis.call('ZADD', PLACES, UNDER_WAY + now + LEASE, ARGV[7])
-prolong()
+redis.call('ZADD', PLACES, UNDER_WAY + now() + LEASE, ARGV[7])
+prolong(true)
 index(earliest_end())
 return 1

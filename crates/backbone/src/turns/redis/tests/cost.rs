@@ -49,3 +49,62 @@ async fn ten_thousand_that_wait_cost_redis_little() {
         }
     }
 }
+
+/// Redis's own time for one operation, by what else there is of the character; printed, and asserted with a wide margin.
+#[tokio::test]
+async fn what_else_waits_or_is_under_way_costs_redis_little() {
+    const TIMES: usize = 1_000;
+    let world = World::new().await;
+    let many = world.turns(Settings { replies_per_character: 1_000, ..Settings::default() });
+    let one = world.turns(Settings::default());
+    let id = |of: usize, n: usize| format!("0192f0c1-7e2a-7d53-{of:04}-{n:012}");
+    let report = async |what: &str, before: (u64, u64)| {
+        let after = world.scripts().await;
+        let each = (after.1 - before.1) as f64 / (after.0 - before.0) as f64;
+        println!("{what:<60}{each:>7.1} µs");
+        assert!(each < 1_000.0, "{what}");
+        after
+    };
+    // Scripts are sent along the first time.
+    one.enter(turn("otto", "a", "a1")).await.unwrap();
+    one.finish(&turn("otto", "a", "a1")).await.unwrap();
+
+    let mut done = world.scripts().await;
+    for n in 0..TIMES {
+        one.enter(turn("otto", "a", &id(0, n))).await.unwrap();
+        one.finish(&turn("otto", "a", &id(0, n))).await.unwrap();
+    }
+    done = report("an idle character, enter or finish", done).await;
+    for n in 0..TIMES {
+        one.enter(turn("mara", "a", &id(1, n))).await.unwrap();
+    }
+    done = report("many wait in one conversation, enter", done).await;
+    for n in 0..TIMES {
+        one.finish(&turn("mara", "a", &id(1, n))).await.unwrap();
+    }
+    done = report("many wait in one conversation, finish", done).await;
+    for n in 0..50 {
+        many.enter(turn("nina", &id(2, n), &id(2, n))).await.unwrap();
+    }
+    done = report("conversations get under way, enter", done).await;
+    for n in 0..TIMES {
+        many.enter(turn("nina", &id(3, n), &id(3, n))).await.unwrap();
+        many.finish(&turn("nina", &id(3, n), &id(3, n))).await.unwrap();
+    }
+    done = report("50 conversations under way, enter or finish of another", done).await;
+    let mut held = turn("lena", &id(4, 0), &id(4, 0));
+    for n in 0..50 {
+        one.enter(turn("lena", &id(4, n), &id(4, n))).await.unwrap();
+    }
+    done = report("conversations join a line, enter", done).await;
+    for n in 50..50 + TIMES {
+        let next = one.finish(&held).await.unwrap().granted.remove(0);
+        one.enter(turn("lena", held.conversation.as_str(), &id(4, n))).await.unwrap();
+        held = next;
+    }
+    done = report("50 conversations in turn, finish and tell all, or enter", done).await;
+    for _ in 0..TIMES {
+        assert!(one.renew(&held).await.unwrap());
+    }
+    report("renew", done).await;
+}

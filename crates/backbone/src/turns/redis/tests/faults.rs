@@ -36,19 +36,27 @@ async fn scripts_that_redis_forgot_are_sent_anew() {
 /// One key of several evicted, or written over by another hand: the lines begin anew and nobody is stuck.
 #[tokio::test]
 async fn keys_that_do_not_add_up_are_dropped() {
-    let spoilt: [&[&str]; 5] = [
-        &["DEL", "aim:turn:mara:rooms"],
-        &["DEL", "aim:turn:mara:places"],
-        &["HDEL", "aim:turn:mara:rooms", "b"],
-        &["ZADD", "aim:turn:mara:places", "0", "stranger"],
-        &["HSET", "aim:turn:mara:rooms", "stranger", "x"],
+    let spoilt: [&[&str]; 11] = [
+        &["DEL", "aim:turn:2:mara:rooms"],
+        &["DEL", "aim:turn:2:mara:places"],
+        &["DEL", "aim:turn:2:mara:turns"],
+        &["HDEL", "aim:turn:2:mara:rooms", "b"],
+        &["HDEL", "aim:turn:2:mara:rooms", "."],
+        &["ZREM", "aim:turn:2:mara:turns", "b2:1"],
+        &["ZADD", "aim:turn:2:mara:turns", "0", "stranger"],
+        &["ZADD", "aim:turn:2:mara:places", "0", "stranger"],
+        &["HSET", "aim:turn:2:mara:rooms", "stranger", "x"],
+        &["HSET", "aim:turn:2:mara:rooms", "b", "nonsense"],
+        &["SET", "aim:turn:2:mara:turns", "x"],
     ];
     for words in spoilt {
         let world = World::new().await;
         let turns = world.turns(Settings::default());
         let (held, waiting) = (turn("mara", "a", "a1"), turn("mara", "b", "b1"));
         turns.enter(held.clone()).await.unwrap();
-        turns.enter(waiting.clone()).await.unwrap();
+        for message in ["b1", "b2", "b3"] {
+            turns.enter(turn("mara", "b", message)).await.unwrap();
+        }
         world.redis.command(words).await.unwrap();
         turns.state(&waiting.character, &waiting.conversation).await.unwrap();
         turns.granted(Duration::ZERO).await.unwrap();
@@ -61,39 +69,45 @@ async fn keys_that_do_not_add_up_are_dropped() {
     }
 }
 
+/// Whoever enters finds it out as well, and has a turn at once.
+#[tokio::test]
+async fn who_enters_lines_that_cannot_be_read_begins_them_anew() {
+    for words in [
+        ["HSET", "aim:turn:2:mara:rooms", "b", "nonsense"],
+        ["HSET", "aim:turn:2:mara:rooms", ".", "nonsense"],
+        ["ZREM", "aim:turn:2:mara:turns", "b2:1", "b3:1"],
+    ] {
+        let world = World::new().await;
+        let turns = world.turns(Settings::default());
+        turns.enter(turn("mara", "a", "a1")).await.unwrap();
+        for message in ["b1", "b2", "b3"] {
+            turns.enter(turn("mara", "b", message)).await.unwrap();
+        }
+        world.redis.command(&words).await.unwrap();
+        let next = turn("mara", "b", "b4");
+        assert_eq!(turns.enter(next.clone()).await.unwrap().granted, std::slice::from_ref(&next), "{words:?}");
+        assert_eq!(turns.granted(Duration::ZERO).await.unwrap(), std::slice::from_ref(&next));
+        turns.finish(&next).await.unwrap();
+        assert!(world.keys().await.is_empty(), "{words:?}");
+    }
+}
+
 #[tokio::test]
 async fn strangers_in_the_index_and_an_index_of_another_kind_hinder_nobody() {
     let world = World::new().await;
     let turns = world.turns(Settings { lease: Duration::from_millis(300), ..Settings::default() });
-    world.redis.command(&["ZADD", "aim:turn:leases", "0", "no id", "0", "nobody"]).await.unwrap();
+    world.redis.command(&["ZADD", "aim:turn:2:leases", "0", "no id", "0", "nobody"]).await.unwrap();
     assert_eq!(turns.granted(Duration::ZERO).await.unwrap(), []);
     assert_eq!(turns.expire().await.unwrap(), Moved::default());
     assert!(world.keys().await.is_empty());
-    world.redis.command(&["SET", "aim:turn:leases", "x"]).await.unwrap();
+    world.redis.command(&["SET", "aim:turn:2:leases", "x"]).await.unwrap();
     let (held, waiting) = (turn("mara", "a", "a1"), turn("mara", "b", "b1"));
     assert_eq!(names(&turns.enter(held.clone()).await.unwrap()), ["a1"]);
     turns.enter(waiting.clone()).await.unwrap();
     assert!(turns.renew(&held).await.unwrap());
     assert_eq!(names(&turns.finish(&held).await.unwrap()), ["b1"]);
     turns.expire().await.unwrap_err();
-    world.redis.command(&["DEL", "aim:turn:leases"]).await.unwrap();
+    world.redis.command(&["DEL", "aim:turn:2:leases"]).await.unwrap();
     assert!(turns.renew(&waiting).await.unwrap());
     assert_eq!(turns.granted(Duration::ZERO).await.unwrap(), [waiting]);
-}
-
-/// A record that is none: its conversation is forgotten, the others go on.
-#[tokio::test]
-async fn a_record_that_cannot_be_read_stops_nobody() {
-    let world = World::new().await;
-    let turns = world.turns(Settings::default());
-    let held = turn("mara", "a", "a1");
-    turns.enter(held.clone()).await.unwrap();
-    for name in ["b", "c"] {
-        turns.enter(turn("mara", name, &format!("{name}1"))).await.unwrap();
-    }
-    world.redis.command(&["HSET", "aim:turn:mara:rooms", "b", "nonsense"]).await.unwrap();
-    assert_eq!(names(&turns.finish(&held).await.unwrap()), ["c1"]);
-    let next = turn("mara", "b", "b2");
-    turns.enter(next.clone()).await.unwrap();
-    assert!(turns.knows(&next).await.unwrap());
 }

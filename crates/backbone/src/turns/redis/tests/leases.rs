@@ -41,7 +41,7 @@ async fn nothing_due_costs_one_command_and_what_is_idle_is_in_no_index() {
     for turn in &held {
         turns.enter(turn.clone()).await.unwrap();
     }
-    assert_eq!(world.number(&["ZCARD", "aim:turn:leases"]).await, 300);
+    assert_eq!(world.number(&["ZCARD", "aim:turn:2:leases"]).await, 300);
     assert_eq!(turns.expire().await.unwrap(), Moved::default());
     let before = world.scripts().await.0;
     for _ in 0..10 {
@@ -79,7 +79,7 @@ async fn one_server_visits_a_character_and_another_comes_when_it_did_not() {
     tokio::time::sleep(LEASE).await;
     // A server that finds it, and dies before it comes to it.
     let again = AGAIN * 4;
-    let call = DUE.call(&["aim:turn:leases"]).arg(millis(again)).arg(BATCH).arg(10_000);
+    let call = DUE.call(&["aim:turn:2:leases"]).arg(millis(again)).arg(BATCH).arg(10_000);
     let (_, _, found) = turns.client.script::<(u64, i64, Vec<String>)>(Need::Write, &call).await.unwrap();
     assert_eq!(found, ["mara"]);
     assert_eq!(turns.expire().await.unwrap(), Moved::default(), "left to the other");
@@ -94,7 +94,7 @@ async fn a_lost_index_is_put_right_by_the_next_renewal() {
     let world = World::new().await;
     let (turns, held) = (world.turns(settings()), turn("mara", "a", "a1"));
     turns.enter(held.clone()).await.unwrap();
-    world.number(&["DEL", "aim:turn:leases"]).await;
+    world.number(&["DEL", "aim:turn:2:leases"]).await;
     assert!(turns.renew(&held).await.unwrap());
     tokio::time::sleep(LEASE).await;
     assert_eq!(told(&turns.expire().await.unwrap())["a"].state, Phase::Idle);
@@ -114,7 +114,7 @@ async fn keys_end_when_nobody_gives_or_renews_a_lease_whoever_waits() {
         let left = world.number(&["PTTL", key]).await;
         assert!((1..=millis(LEAST_KEEP)).contains(&left), "{key} lasts {left} ms");
     }
-    let left = async |part: &str| world.number(&["PTTL", &format!("aim:turn:mara:{part}")]).await;
+    let left = async |part: &str| world.number(&["PTTL", &format!("aim:turn:2:mara:{part}")]).await;
     assert!(left("rooms").await <= millis(LEAST_KEEP - LEASE) && left("places").await <= millis(LEAST_KEEP - LEASE));
     turns.renew(&held).await.unwrap();
     assert!(left("rooms").await > millis(LEAST_KEEP - LEASE) && left("places").await > millis(LEAST_KEEP - LEASE));
