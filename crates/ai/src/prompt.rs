@@ -5,6 +5,7 @@ use crate::model::{Role, Turn};
 use crate::tokens::{TokenBudget, estimate};
 use aim_domain::{Author, Character};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Most messages of a conversation that a model is given.
 const HISTORY_MOST: usize = 100;
@@ -35,10 +36,10 @@ pub struct CompiledPrompt {
 #[serde(rename_all = "camelCase")]
 pub struct HistoryTurn {
     pub author: Author,
-    pub text: String,
+    pub text: Arc<str>,
     /// The user's name; used where several people talk with the character.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub speaker: Option<String>,
+    pub speaker: Option<Arc<str>>,
 }
 
 /// Puts names in for the macros `{{char}}`, `{{user}}`, `<BOT>` and `<USER>`, whatever their case.
@@ -219,9 +220,9 @@ fn several_speak(history: &[HistoryTurn]) -> bool {
 
 fn spoken(turn: &HistoryTurn, named: bool) -> Turn {
     match (turn.author, &turn.speaker) {
-        (Author::Character, _) => Turn::new(Role::Character, turn.text.as_str()),
+        (Author::Character, _) => Turn::new(Role::Character, &*turn.text),
         (Author::User, Some(name)) if named => Turn::new(Role::User, format!("{name}: {}", turn.text)),
-        (Author::User, _) => Turn::new(Role::User, turn.text.as_str()),
+        (Author::User, _) => Turn::new(Role::User, &*turn.text),
     }
 }
 

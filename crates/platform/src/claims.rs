@@ -48,15 +48,11 @@ pub(crate) enum ClaimEnd {
 }
 
 impl Platform {
-    pub(crate) async fn personality(&self, character: &Arc<Character>, raw: String) -> Option<Personality> {
-        let hash = personality::reply_hash(character.revision, &raw);
-        let key = keys::personality::<CachedPersonality>(&character.id, &hash);
-        let analyse =
-            async { Ok::<_, std::convert::Infallible>(Some(CachedPersonality(personality::analyse(character, &raw)))) };
-        match self.backbone.cache.get_or_load(&key, analyse).await {
-            Ok(found) => found.map(|found| found.0.clone()),
-            Err(never) => match never {},
-        }
+    /// Keeps what was found in a reply. Nobody looks there before a reply is analysed: replies are hardly ever the same,
+    /// and analysing one takes less than asking.
+    pub(crate) async fn keep_personality(&self, character: &Character, raw: &str, found: Personality) {
+        let hash = personality::reply_hash(character.revision, raw);
+        self.backbone.cache.write(&keys::personality(&character.id, &hash), CachedPersonality(found)).await;
     }
 
     pub(crate) fn token_use(&self, claim: &Claim, count: TokenCount) -> TokenUse {

@@ -8,7 +8,7 @@ use crate::claims::{ClaimEnd, Finished};
 use crate::faults::hint;
 use crate::window::Window;
 use aim_ai::cleanup::Cleaner;
-use aim_ai::{ErrorKind, ModelError, Piece, Request, TokenCount, tokens};
+use aim_ai::{ErrorKind, ModelError, Piece, Request, TokenCount, personality, tokens};
 use aim_backbone::turns::Turn;
 use aim_domain::message::utf16_len;
 use aim_domain::{Character, Code, ConversationId, Incarnation, MessageId, Refusal, RoomEvent};
@@ -223,9 +223,11 @@ impl Platform {
         let told = match generated {
             Generated::Said { text, raw, tokens, stopped } if !text.trim().is_empty() => {
                 metrics::histogram!("aim_reply_seconds").record(began.elapsed().as_secs_f64());
-                let (personality, tokens) = (self.personality(&character, raw).await, self.token_use(claim, tokens));
-                let end = Finished { reply: reply.clone(), text, personality, tokens, window };
-                Ok(match self.commit(claim, end).await? {
+                let (found, tokens) = (personality::analyse(&character, &raw), self.token_use(claim, tokens));
+                let keep = self.keep_personality(&character, &raw, found.clone());
+                let end = Finished { reply: reply.clone(), text, personality: Some(found), tokens, window };
+                let ((), ended) = tokio::join!(keep, self.commit(claim, end));
+                Ok(match ended? {
                     ClaimEnd::Stored if stopped => "stopped",
                     ClaimEnd::Stored => "done",
                     ClaimEnd::Stale => "stale",

@@ -40,8 +40,9 @@ pub(crate) struct Window {
 #[derive(Clone, Serialize, Deserialize)]
 struct Said {
     author: Author,
-    text: String,
-    sender: String,
+    /// Shared with the window of the next claim, and with what the model is given.
+    text: Arc<str>,
+    sender: Arc<str>,
 }
 
 impl Cached for Window {
@@ -64,15 +65,16 @@ impl Platform {
     ) -> Result<(Vec<aim_ai::Turn>, Arc<Window>), Refusal> {
         let compiled = self.compiled(character).await;
         let window = self.window(claim).await?;
+        let asker: Arc<str> = claim.sender_name.as_str().into();
         let mut history = Vec::with_capacity(window.said.len() + 1);
         for said in &window.said {
             let speaker = match said.author {
                 Author::Character => None,
-                Author::User => Some(self.speaker(claim, &said.sender).await),
+                Author::User => Some(self.speaker(claim, &asker, &said.sender).await),
             };
             history.push(HistoryTurn { author: said.author, text: said.text.clone(), speaker });
         }
-        let (text, speaker) = (claim.message.text.clone(), Some(claim.sender_name.clone()));
+        let (text, speaker) = (claim.message.text.as_str().into(), Some(asker));
         history.push(HistoryTurn { author: Author::User, text, speaker });
         Ok((prompt::assemble(&compiled.0, &claim.sender_name, &history, &self.model.budget()), window))
     }
@@ -105,21 +107,21 @@ impl Platform {
         let newest = asked.map(|(_, message)| message.seq).max().unwrap_or_default();
         let said = messages.into_iter().map(|(author, message)| Said {
             author,
-            text: message.text,
-            sender: message.sender_id,
+            text: message.text.into(),
+            sender: message.sender_id.into(),
         });
         Ok(Arc::new(Window { said: said.collect(), newest, fence: claim.fence.saturating_sub(1) }))
     }
 
-    async fn speaker(&self, claim: &Claim, sender: &str) -> String {
+    async fn speaker(&self, claim: &Claim, asker: &Arc<str>, sender: &str) -> Arc<str> {
         if sender == claim.message.sender_id {
-            return claim.sender_name.clone();
+            return asker.clone();
         }
         match sender.parse() {
             Ok(id) => {
-                self.profile(&id).await.map_or_else(|_| "Somebody".to_owned(), |found| found.display_name.clone())
+                self.profile(&id).await.map_or_else(|_| "Somebody".into(), |found| found.display_name.as_str().into())
             }
-            Err(_) => "Somebody".to_owned(),
+            Err(_) => "Somebody".into(),
         }
     }
 
@@ -130,10 +132,10 @@ impl Platform {
             return;
         }
         let mut window = Arc::unwrap_or_clone(before);
-        let (text, sender) = (claim.message.text.clone(), claim.message.sender_id.clone());
+        let (text, sender) = (claim.message.text.as_str().into(), claim.message.sender_id.as_str().into());
         window.said.push(Said { author: Author::User, text, sender });
-        let sender = claim.character.as_str().to_owned();
-        window.said.push(Said { author: Author::Character, text: reply.to_owned(), sender });
+        let sender = claim.character.as_str().into();
+        window.said.push(Said { author: Author::Character, text: reply.into(), sender });
         let excess = window.said.len().saturating_sub(WINDOW as usize);
         window.said.drain(..excess);
         (window.newest, window.fence) = (claim.message.seq, claim.fence);

@@ -30,8 +30,8 @@ async fn expected(
     };
     let read = server.platform.store.context(&claim, 100).await.unwrap();
     let turn = |author, text: String| {
-        let speaker = (author == Author::User).then(|| me.clone());
-        HistoryTurn { author, text, speaker }
+        let speaker = (author == Author::User).then(|| me.as_str().into());
+        HistoryTurn { author, text: text.into(), speaker }
     };
     let mut history: Vec<_> = read.into_iter().map(|(author, message)| turn(author, message.text)).collect();
     history.push(turn(Author::User, asked.text.clone()));
