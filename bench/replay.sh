@@ -3,8 +3,8 @@
 #
 #   RUNS=3 RATE=500 DURATION=20 WARMUP=5 BOUND=25 ./replay.sh
 #
-# First at one rate (calls a second) for both, then it looks for the greatest rate whose p99 stays under BOUND ms (none with an
-# empty BOUND). `loadgen help replay` and README.md tell what people do. Raw reports are kept in results/.
+# First at one rate (calls a second) for both, then it looks for the greatest rate whose p99 stays under BOUND ms, of the Node.js
+# peer as well (none with an empty BOUND). Its mix leaves out what the peer has not. `loadgen help replay` and README.md tell what people do. Raw reports are kept in results/.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -12,10 +12,13 @@ cd "$(dirname "$0")"
 if [[ ${1:-} == probe ]]; then
   psql -XAtq "$2" >"$4.database" <<'SQL'
 SELECT json_build_object(
-  'reads', (SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query ~* '^\s*(select|with)'
-    AND query !~* 'aim_(send|claim|commit|tell|add_tokens|count_attempt)|\m(insert|update|delete)\M|pg_stat|set_config'),
+  'reads', reads.calls, 'read_ms', reads.ms,
   'transactions', xact_commit, 'rows', tup_returned + tup_fetched, 'blocks', blks_hit + blks_read)
-FROM pg_stat_database WHERE datname = current_database();
+FROM pg_stat_database, (
+  SELECT coalesce(sum(calls), 0) AS calls, coalesce(sum(total_exec_time + total_plan_time), 0) AS ms
+  FROM pg_stat_statements WHERE query ~* '^\s*(select|with)'
+    AND query !~* 'aim_(send|claim|commit|tell|add_tokens|count_attempt)|\m(insert|update|delete)\M|pg_stat|set_config'
+) AS reads WHERE datname = current_database();
 SQL
   curl -fs "$3/metrics" | awk '
     /^aim_cache_requests_total/ { asked += $2; if ($0 !~ /result="miss"/) hits += $2 }
@@ -35,7 +38,7 @@ begin() { # name of a server
   data=$(mktemp -d)
   # Nothing of it is used without the cache.
   [[ $1 == aim-uncached ]] || start_redis
-  start_postgres shared_preload_libraries=pg_stat_statements pg_stat_statements.track=top
+  start_postgres shared_preload_libraries=pg_stat_statements pg_stat_statements.track=top pg_stat_statements.track_planning=on
   psql -Xq "$postgres_url" -c 'CREATE EXTENSION pg_stat_statements' >>"$results/$log.log" 2>&1
   on_load_cpu "$loadgen" stub --port "$ai_port" --chunks 32
   start_server "servers/$1.env" "$port"
@@ -51,12 +54,12 @@ for ((run = 1; run <= runs; run++)); do
     stop
   done
 done
-for server in "${servers[@]}"; do
+for server in "${servers[@]}" node; do
   [[ $bound ]] || break
   log=users-$server
   echo "the greatest rate under $bound ms, $server" >&2
   begin "$server"
-  load replay --rate "$rate" --p99-bound "$bound" --seconds "${SEARCH_DURATION:-5}" --warmup 2
+  load replay --mix list=0 --rate "$rate" --p99-bound "$bound" --seconds "${SEARCH_DURATION:-5}" --warmup 2
   stop
 done
 
@@ -66,6 +69,7 @@ grown() { echo "(.probes[1].$1 - .probes[0].$1)"; }
 cached=".calls | [.profile, .sheet]"
 figures=(
   "reads per 1,000 calls|replay|$(grown reads) / .ops * 1000"
+  "cost of reads, ms per 1,000 calls|replay|$(grown read_ms) / .ops * 1000"
   "transactions per 1,000 calls|replay|$(grown transactions) / .ops * 1000"
   "rows per 1,000 calls|replay|$(grown rows) / .ops * 1000"
   "blocks per 1,000 calls|replay|$(grown blocks) / .ops * 1000"
@@ -93,6 +97,7 @@ number() { # server, figure
       "$(jq -n "$b | if . then . * 1000 | round / 1000 else . end")" \
       "$(jq -rn "$a as \$a | $b as \$b | if \$a and \$b and \$b != 0 then \"\((\$a / \$b - 1) * 100 | round)%\" else \"\" end")"
   done
+  [[ -z $bound ]] || printf '%-32s %12s\n' "calls/s under $bound ms, node" "$(median users-node .rate)"
   for server in "${servers[@]}"; do
     echo; echo "$server: calls, service time ms"
     jq -rs '(map(.calls) | sort_by(.send.count))[0] | to_entries[] | "  \(.key) \(.value.service_ms)"' "$results/replay-$server.jsonl"
