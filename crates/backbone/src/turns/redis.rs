@@ -19,7 +19,8 @@
 //! puts it off by [`AGAIN`] for the others, and visits it; should that server die meanwhile, another finds it then.
 //!
 //! - Outside of a Cluster the scripts write it themselves: an idle character is not in it, and any other no later than
-//!   the earliest end. A renewal and a visit write that end; a grant only sees to it that the character is there.
+//!   the earliest end. A renewal and a visit write that end; a grant only sees to it that the character is there, so that
+//!   one that is always busy is visited once a lease.
 //! - In a Cluster it has a slot of its own. `enter` covers the character beside its script, in the same round trip: the
 //!   index has it, no later than the end of the lease that may be given. A visit moves it to the earliest end that it
 //!   found, or drops it where nothing is held, unless it was covered meanwhile. While a reply is under way every visit
@@ -149,9 +150,9 @@ impl RedisTurns {
         }
     }
 
-    /// In a Cluster: notes in the index what visits found.
+    /// Notes in the index what visits found.
     async fn note_looked(&self, looked: &[Looked]) -> Result<(), Fault> {
-        if !self.client.is_cluster() || looked.is_empty() {
+        if looked.is_empty() {
             return Ok(());
         }
         let call = LOOKED.call(&[&self.leases]);
@@ -243,7 +244,10 @@ impl Turns for RedisTurns {
                         all.granted.extend(moved.granted);
                         all.states.extend(moved.states);
                         self.expired.increment(lost);
-                        looked.push((character.clone(), again.to_string(), ends));
+                        // Elsewhere the visit itself wrote it.
+                        if self.client.is_cluster() {
+                            looked.push((character.clone(), again.to_string(), ends));
+                        }
                     }
                     Err(fault) => tracing::warn!(%fault, %character, "leases that are over were not taken back"),
                 }

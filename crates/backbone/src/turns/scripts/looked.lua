@@ -1,4 +1,4 @@
--- In a Cluster: what was found at characters that the index named. One whose time was changed meanwhile is left as it is.
+-- What was found at characters that the index named. One whose time was changed meanwhile is left as it is.
 -- KEYS[1]  leases: see given.lua
 -- ARGV     by threes: a character, its time in the index, and the earliest end of a lease (0 without one)
 

@@ -71,6 +71,29 @@ async fn turns_that_somebody_looks_after_are_not_listed() {
     assert_eq!(turns.granted(Duration::ZERO).await.unwrap().len(), 2);
 }
 
+/// A grant leaves an earlier time in the index, which costs a visit and misleads nobody.
+#[tokio::test]
+async fn a_turn_granted_after_another_is_listed_and_taken_back_by_its_own_lease() {
+    let (world, lease) = (World::new().await, LEASE * 2);
+    let turns = world.turns(Settings { lease, ..settings() });
+    let (first, second) = (turn("mara", "a", "a1"), turn("mara", "b", "b1"));
+    turns.enter(first.clone()).await.unwrap();
+    turns.enter(second.clone()).await.unwrap();
+    let end = async || world.redis.command(&["ZSCORE", "aim:turn:2:leases", "mara"]).await.unwrap().text();
+    let of_first = end().await;
+    tokio::time::sleep(lease / 2).await;
+    assert_eq!(names(&turns.finish(&first).await.unwrap()), ["b1"]);
+    assert_eq!(end().await, of_first);
+    assert_eq!(turns.granted(lease / 4).await.unwrap(), []);
+    assert!(end().await > of_first, "who looked wrote what it found");
+    tokio::time::sleep(lease * 3 / 4).await;
+    assert_eq!(turns.expire().await.unwrap(), Moved::default(), "the lease of the first would be over");
+    assert!(turns.knows(&second).await.unwrap());
+    tokio::time::sleep(lease / 2).await;
+    assert_eq!(told(&turns.expire().await.unwrap())["b"].state, Phase::Idle);
+    assert!(world.keys().await.is_empty());
+}
+
 #[tokio::test]
 async fn one_server_visits_a_character_and_another_comes_when_it_did_not() {
     let world = World::new().await;
