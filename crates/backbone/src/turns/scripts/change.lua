@@ -205,18 +205,20 @@ end
 -- Tells those of the first that stood elsewhere before. Each of the first knows its place at any time, so that the place
 -- needs to be kept in no record: `told` of one that waits for the character may name an older one.
 local function tell_waiting(was, now_at)
-  local places, moved = {}, {}
-  for at, name in ipairs(was) do places[name] = at end
+  local moved, places = {}, {}
   for at, name in ipairs(now_at) do
-    if places[name] ~= at then moved[#moved + 1] = name end
-    places[name] = at
+    if was[at] ~= name then moved[#moved + 1], places[#moved + 1] = name, at end
   end
-  if #moved == 0 then return end
-  local records = redis.call('HMGET', ROOMS, unpack(moved))
+  -- Where nothing is behind a front, each that waits has one turn.
+  local records = #moved > 0 and behind > 0 and redis.call('HMGET', ROOMS, unpack(moved))
   for at, name in ipairs(moved) do
-    local of = rooms[name]
-    local pending = of and of.pending or string.match(records[at] or '', '^[^|]*|(%d+)') or broken()
-    local state = 'q' .. pending .. '.' .. places[name]
+    local of, pending = rooms[name], 1
+    if of then
+      pending = of.pending
+    elseif records then
+      pending = string.match(records[at] or '', '^[^|]*|(%d+)') or broken()
+    end
+    local state = 'q' .. pending .. '.' .. places[at]
     if not (of and of.is_told and of.told == state) then states[#states + 1] = name .. ':' .. state end
   end
 end
