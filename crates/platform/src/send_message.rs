@@ -90,10 +90,9 @@ impl Platform {
                 let view = self.usage_view(who, usage);
                 let event = UserEvent::Usage { character_id: character.clone(), usage: view };
                 let backbone = &self.backbone;
-                // Side by side, and so in one round trip; a room hears of the message before anyone answers it.
-                let (kept, (), told, moved) = tokio::join!(
+                // Side by side, and so in one round trip.
+                let (kept, told, moved) = tokio::join!(
                     backbone.usage.keep(who.user_id(), &character, usage),
-                    self.tell_room(&outgoing.conversation, RoomEvent::MessageNew { message: message.clone() }),
                     backbone.bus.publish_user(who.user_id(), UserNote { event, origin }),
                     backbone.turns.enter(turn.clone()),
                 );
@@ -101,9 +100,14 @@ impl Platform {
                 hint("tell of usage", told);
                 let moved = hint("enter a turn", moved);
                 let state = if moved.granted.contains(&turn) { Phase::Processing } else { Phase::Queued };
-                // The sender does not wait for what others are told; if it is lost, the reconciler finds the message.
-                let platform = self.clone();
-                self.tasks.spawn(async move { platform.follow(moved).await });
+                // The sender does not wait for what others are told; if it is lost, the reconciler finds the message. The room
+                // hears of the message before anyone answers it, and of its state with it: two events at once are one packet
+                // to each socket.
+                let (platform, room, new) = (self.clone(), outgoing.conversation, message.clone());
+                self.tasks.spawn(async move {
+                    platform.tell_room(&room, RoomEvent::MessageNew { message: new }).await;
+                    platform.follow(moved).await;
+                });
                 let usage = view;
                 Ok(Accepted { message, state, usage })
             }
