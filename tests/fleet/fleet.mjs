@@ -125,7 +125,8 @@ export class Fleet {
   /**
    * `redis`: false, or the options of the one Redis; `network`: false where it is reached without one in between, for
    * tests that keep this process so busy that it would delay what it forwards; `cluster`: a Redis Cluster in its place,
-   * which is reached like this as well. `store`: `postgres` or `sqlite`. `env` is of every process, `server` and `worker` of each kind.
+   * which is reached like this as well. `store`: `postgres` or `sqlite`. `env` is of every process, `server` and
+   * `worker` of each kind.
    * `watchStore`: PostgreSQL is reached through a network as well. Rate limits and usage are lifted unless `env` says
    * otherwise.
    */

@@ -3,8 +3,9 @@
 //! Jobs go to Redis alone while it answers. Where it does not, they are added here and run here, by a worker of this
 //! process that stands beside the one of Redis; a queue that is paused in Redis does not hold them back, since the pause
 //! is Redis's. What was added here stays here: when Redis is back it runs to its end, and nothing is merged; but in a
-//! process that does not work on its queue it goes to Redis then, where somebody may. A job whose answer from Redis was late may be in both and run twice: the claim decides. Reads and orders go to Redis, else to
-//! this process; a schedule runs here only where it was set while Redis was away, until Redis has it.
+//! process that does not work on its queue it goes to Redis then, where somebody may. A job whose answer from Redis was
+//! late may be in both and run twice: the claim decides. Reads and orders go to Redis, else to this process; a schedule
+//! runs here only where it was set while Redis was away, until Redis has it.
 
 use super::local::LocalQueue;
 use super::redis::RedisQueue;
