@@ -1,5 +1,5 @@
 //! What every process that takes part runs, with or without a door: the platform, its lease in the store, the change feed,
-//! the reconciler, and the worker of jobs. `aim worker` is this alone; `aim serve` puts HTTP and sockets before it.
+//! the reconciler, and the workers of jobs. `aim worker` is this alone; `aim serve` puts HTTP and sockets before it.
 
 use crate::app;
 use crate::config::Config;
@@ -8,6 +8,7 @@ use aim_backbone::queue::Worker;
 use aim_domain::Ambient;
 use aim_platform::{Platform, Settings};
 use anyhow::Context;
+use futures::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -20,7 +21,7 @@ pub const LAST_BREATH: Duration = Duration::from_secs(5);
 
 pub struct Engine {
     pub platform: Platform,
-    worker: Option<Arc<dyn Worker>>,
+    workers: Vec<Arc<dyn Worker>>,
     grace: Duration,
     /// Takes no new work.
     pub stopping: CancellationToken,
@@ -59,13 +60,13 @@ impl Engine {
             async move { platform.follow_changes(feed, ended).await }
         });
         let grace = config.http.shutdown_grace;
-        Ok(Self { platform, worker: None, grace, stopping, ended, keeping })
+        Ok(Self { platform, workers: Vec::new(), grace, stopping, ended, keeping })
     }
 
     /// Begins to look for due work, and to run jobs here if this process `works`.
     pub async fn work(&mut self, works: bool) -> anyhow::Result<()> {
         if works {
-            self.worker = Some(self.platform.work_replies().await.context("the worker of ai-response did not start")?);
+            self.workers = self.platform.work().await.context("the workers did not start")?;
         }
         let (platform, stopping) = (self.platform.clone(), self.stopping.clone());
         self.keeping.spawn(async move { platform.reconcile(works, stopping).await });
@@ -77,13 +78,12 @@ impl Engine {
         self.keeping.spawn(task);
     }
 
-    /// Takes nothing new, and lets replies under way finish, for the configured grace at most.
+    /// Takes nothing new, and lets jobs under way finish, for the configured grace at most.
     pub async fn drain(&self) {
         self.stopping.cancel();
-        if let Some(worker) = &self.worker
-            && !worker.stop(self.grace).await
-        {
-            tracing::warn!("replies were still under way when the time to stop was over: they start anew elsewhere");
+        let ended = join_all(self.workers.iter().map(|worker| worker.stop(self.grace))).await;
+        if ended.contains(&false) {
+            tracing::warn!("jobs were still under way when the time to stop was over: they start anew elsewhere");
         }
     }
 

@@ -3,8 +3,10 @@
 //! A job is added for a granted turn alone, and only hurries the reply along: the claim decides who answers. Whatever
 //! comes of it, the turn ends with it, so a job runs once; what is still due gets a new job by the reconciler.
 
+use super::{Ran, Runs};
 use crate::Platform;
-use aim_backbone::queue::{self, Failure, NewJob, Run, WorkerSettings};
+use aim_backbone::Fault;
+use aim_backbone::queue::{self, Failure, NewJob, Run, Worker};
 use aim_backbone::turns::Turn;
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -47,18 +49,13 @@ fn turn_of(data: &Value) -> Option<Turn> {
 
 impl Platform {
     /// Begins to answer in this process.
-    pub async fn work_replies(&self) -> Result<Arc<dyn queue::Worker>, aim_backbone::Fault> {
-        let platform = self.clone();
-        let handler: queue::Handler = Arc::new(move |run| {
-            let platform = platform.clone();
-            async move { platform.run_reply_job(run).await }.boxed()
-        });
-        let settings =
-            WorkerSettings { concurrency: self.settings.reply_concurrency, stalled_after: self.settings.server_lease };
-        self.backbone.queue.work(QUEUE, settings, handler).await
+    pub(crate) async fn work_replies(&self) -> Result<Arc<dyn Worker>, Fault> {
+        // A reply keeps its own time, so that whoever waits is told and the turn ends.
+        let runs = Runs { queue: QUEUE, concurrency: self.settings.reply_concurrency, timeout: None };
+        self.work_on(runs, |platform, run| async move { platform.run_reply_job(run).await }.boxed()).await
     }
 
-    async fn run_reply_job(&self, run: Run) -> Result<Value, Failure> {
+    async fn run_reply_job(&self, run: Run) -> Ran {
         let Some(turn) = turn_of(&run.data) else {
             return Err(Failure::Final("the job's data name no turn".into()));
         };

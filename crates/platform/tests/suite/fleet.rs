@@ -87,7 +87,7 @@ async fn a_server_that_ends_gives_its_replies_back() {
 
     world.model.set(|behaviour| behaviour.hang_after = None);
     let staying = world.server().await;
-    assert!(!going.worker.as_ref().unwrap().stop(Duration::from_millis(100)).await);
+    assert!(!going.workers[0].stop(Duration::from_millis(100)).await);
     going.platform.end_lease().await;
     let began = Instant::now();
     staying.until(&ann, &asked, ReplyState::Done).await;

@@ -123,7 +123,7 @@ impl World {
         let heard = Arc::new(Heard::default());
         platform.backbone.bus.listen(heard.clone());
         let stop = CancellationToken::new();
-        Server { platform, heard, stop, tasks: JoinSet::new(), worker: None }
+        Server { platform, heard, stop, tasks: JoinSet::new(), workers: Vec::new() }
     }
 
     /// A server that answers and does all that a running one does.
@@ -145,7 +145,7 @@ impl World {
 pub struct Server {
     pub platform: Platform,
     pub heard: Arc<Heard>,
-    pub worker: Option<Arc<dyn Worker>>,
+    pub workers: Vec<Arc<dyn Worker>>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -194,7 +194,7 @@ impl Heard {
 
 impl Server {
     pub async fn work(&mut self) {
-        self.worker = Some(self.platform.work_replies().await.unwrap());
+        self.workers = self.platform.work().await.unwrap();
     }
 
     pub fn keep_lease(&mut self) {
