@@ -18,6 +18,7 @@ mod cursor;
 pub mod error;
 pub mod postgres;
 pub mod reply;
+pub mod report;
 pub mod sqlite;
 mod text;
 
@@ -32,6 +33,7 @@ pub use error::StoreError;
 pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
 };
+pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
 
 use aim_domain::{
     Author, Character, CharacterId, Conversation, ConversationId, Incarnation, Member, Message, MessageId, SessionId,
@@ -44,7 +46,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Reports + Send + Sync + 'static {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
     /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.
@@ -111,8 +113,14 @@ pub trait Store: Send + Sync + 'static {
     async fn add_member(&self, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<bool>;
     /// By the owner, or by a member of himself; the owner cannot be removed. Writes `Change::Conversation`.
     async fn remove_member(&self, id: &ConversationId, by: &UserId, user: &UserId) -> Result<bool>;
-    /// In order of `seq`. The caller has loaded the conversation through its member gate.
-    async fn messages(&self, conversation: &Conversation, query: MessageQuery) -> Result<MessagePage>;
+    /// In order of `seq`, in one read together with the gate: none when `member` is not in it, or there is none.
+    async fn messages(
+        &self,
+        conversation: &ConversationId,
+        member: &UserId,
+        query: MessageQuery,
+    ) -> Result<Option<MessagePage>>;
+    /// The caller has loaded the conversation through its member gate.
     async fn message(&self, conversation: &Conversation, id: &MessageId) -> Result<Option<Message>>;
 
     // Sending and answering: the claim protocol
@@ -167,6 +175,4 @@ pub trait Store: Send + Sync + 'static {
     async fn changed(&self) {
         std::future::pending().await
     }
-    /// Removes what is older than `keep`: changes, ended leases, sessions that are over, attempts to sign in. Answers how many rows.
-    async fn sweep(&self, keep: Duration) -> Result<u64>;
 }
