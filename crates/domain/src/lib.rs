@@ -9,6 +9,7 @@ pub mod character;
 pub mod conversation;
 pub mod error;
 pub mod event;
+pub mod figures;
 pub mod id;
 pub mod limits;
 pub mod message;
@@ -21,6 +22,7 @@ pub use character::{Character, CharacterDraft, CharacterPatch, Visibility};
 pub use conversation::{Conversation, ConversationState, Phase};
 pub use error::{Code, FieldError, Refusal};
 pub use event::{Partial, RoomEvent, UserEvent};
+pub use figures::{Figures, Times};
 pub use id::{
     CharacterId, ConversationId, DraftKey, IdError, Incarnation, MessageId, SessionId, TokenHash, UploadId, UserId,
 };

@@ -26,6 +26,18 @@ impl Timestamp {
         self.civil().date().to_string()
     }
 
+    /// The beginning of a day in UTC, `2026-11-23`; none for anything else.
+    pub fn parse_day(text: &str) -> Option<Self> {
+        let date: jiff::civil::Date = Some(text).filter(|text| text.len() == 10)?.parse().ok()?;
+        let at = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+        Some(Self(at.as_millisecond()))
+    }
+
+    /// RFC 3339, with any offset; none for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(|at: jiff::Timestamp| Self(at.as_millisecond()))
+    }
+
     fn civil(self) -> jiff::civil::DateTime {
         jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_millisecond(self.0).unwrap_or_default())
     }
@@ -86,6 +98,15 @@ mod tests {
         assert_eq!(text, "\"2026-11-23T04:38:48.120Z\"");
         assert_eq!(serde_json::from_str::<Timestamp>(&text).ok(), Some(at));
         assert_eq!(at.day(), "2026-11-23");
+    }
+
+    #[test]
+    fn a_day_is_read_as_its_beginning() {
+        let day = Timestamp::parse_day("2026-11-23");
+        assert_eq!(day.map(|at| at.to_string()).as_deref(), Some("2026-11-23T00:00:00.000Z"));
+        for wrong in ["2026-11-31", "2026-11-2", "20261123", "2026-11-23T00:00:00Z", ""] {
+            assert_eq!(Timestamp::parse_day(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -57,8 +57,10 @@ impl Platform {
 
     pub(crate) fn token_use(&self, claim: &Claim, count: TokenCount) -> TokenUse {
         let model = self.model.name().to_string();
-        metrics::counter!("aim_tokens_total", "kind" => "prompt").increment(count.prompt);
-        metrics::counter!("aim_tokens_total", "kind" => "completion").increment(count.completion);
+        metrics::counter!("aim_tokens_total", "kind" => "prompt", "model" => model.clone()).increment(count.prompt);
+        metrics::counter!("aim_tokens_total", "kind" => "completion", "model" => model.clone())
+            .increment(count.completion);
+        metrics::counter!("aim_model_uses_total", "model" => model.clone()).increment(1);
         self.tokens.add(&self.ambient.now().day(), count.total());
         TokenUse {
             user: aim_domain::UserId::trusted(claim.message.sender_id.as_str()),

@@ -127,9 +127,9 @@ impl Platform {
         id: &ConversationId,
         mut query: MessageQuery,
     ) -> Result<MessagePage, Refusal> {
-        let item = self.conversation(who, id).await?;
         query.limit = query.limit.clamp(1, 200);
-        self.store.messages(&item.conversation, query).await.or_refuse()
+        let page = self.store.messages(id, who.user_id(), query).await.or_refuse()?;
+        page.ok_or_else(|| Refusal::not_found("conversation"))
     }
 
     pub async fn conversation_state(&self, who: &Member, id: &ConversationId) -> Result<ConversationState, Refusal> {

@@ -17,6 +17,7 @@ mod lease;
 mod passwords;
 mod reconciler;
 mod reply;
+pub mod reports;
 mod retry;
 mod send_message;
 mod settings;

@@ -22,12 +22,8 @@ const BATCH: u32 = 1_000;
 const SIDE_BY_SIDE: usize = 100;
 /// A turn that nobody has renewed for so long is compared with its job. The look renews it.
 const QUIET: Duration = Duration::from_secs(2);
-/// Rounds between two sweeps of what is over in the store.
-const SWEEP_EVERY: u32 = 600;
 /// Rounds between two looks of a server that does not lead.
 const LOOK_EVERY: u32 = 5;
-/// Changes and ended leases are kept this long.
-const KEEP: Duration = Duration::from_secs(3600);
 
 impl Platform {
     /// Reconciles once a second until `stop`; the first time at once. `works`: messages are answered in this process.
@@ -49,11 +45,6 @@ impl Platform {
                 self.add_missing_jobs().await;
             }
             round = round.wrapping_add(1);
-            if round.is_multiple_of(SWEEP_EVERY)
-                && let Err(error) = self.store.sweep(KEEP).await
-            {
-                tracing::warn!(%error, "the store was not swept");
-            }
         }
     }
 

@@ -1,7 +1,10 @@
 //! What an operator can choose of the platform's behaviour.
 
+use crate::reports::Prices;
 use aim_domain::RuleSet;
 use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -28,6 +31,12 @@ pub struct Settings {
     pub delta_pace: Duration,
     /// A reply that takes longer is ended as failed.
     pub reply_timeout: Duration,
+    /// What tokens cost, for reports.
+    pub prices: Prices,
+    /// What servers measured, minute by minute, is kept this long.
+    pub keep_samples: Duration,
+    /// Reports of hours are kept this long; those of days stay.
+    pub keep_hour_reports: Duration,
 }
 
 impl Default for Settings {
@@ -36,7 +45,7 @@ impl Default for Settings {
             rules: RuleSet::default(),
             usage_multiplier: 1,
             registration_open: true,
-            session_ttl: Duration::from_secs(30 * 24 * 3600),
+            session_ttl: 30 * DAY,
             hashes_at_a_time: 2,
             replies_per_character: 1,
             serves: true,
@@ -47,6 +56,9 @@ impl Default for Settings {
             daily_tokens: 0,
             delta_pace: Duration::from_millis(30),
             reply_timeout: Duration::from_secs(300),
+            prices: Prices::default(),
+            keep_samples: 14 * DAY,
+            keep_hour_reports: 400 * DAY,
         }
     }
 }

@@ -104,6 +104,9 @@ pub fn settings(config: &Config) -> Settings {
         temperature: config.ai.temperature,
         daily_tokens: config.ai.daily_tokens,
         reply_timeout: config.ai.reply_timeout,
+        prices: config.analytics.prices.clone(),
+        keep_samples: config.analytics.keep_samples,
+        keep_hour_reports: config.analytics.keep_hours,
         ..Default::default()
     }
 }

@@ -68,6 +68,7 @@ impl Engine {
         if works {
             self.workers = self.platform.work().await.context("the workers did not start")?;
         }
+        self.keeping.spawn(telemetry::figures::hand_in(self.platform.clone(), self.stopping.clone()));
         let (platform, stopping) = (self.platform.clone(), self.stopping.clone());
         self.keeping.spawn(async move { platform.reconcile(works, stopping).await });
         Ok(())

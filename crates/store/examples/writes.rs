@@ -236,7 +236,17 @@ async fn run() {
     .await;
     measure("read: the newest 50 messages", &clients, seconds, |client| async move {
         let newest = MessageQuery { limit: 50, ..Default::default() };
-        assert_eq!(client.store.messages(&client.conversation, newest).await.unwrap().items.len(), 50);
+        assert_eq!(
+            client
+                .store
+                .messages(&client.conversation.id, &client.conversation.owner_id, newest)
+                .await
+                .unwrap()
+                .unwrap()
+                .items
+                .len(),
+            50
+        );
     })
     .await;
     measure("read: 200 due messages of all", &clients, seconds, |client| async move {

@@ -4,12 +4,15 @@
 //! and nobody hurries is found by the reconciler.
 
 pub mod ai_response;
+mod analytics;
+pub mod cleanup;
 
 use crate::Platform;
+use crate::faults::hint;
 use aim_backbone::Fault;
-use aim_backbone::queue::{self, Failure, Run, Worker, WorkerSettings};
+use aim_backbone::queue::{self, Failure, Run, Schedule, Worker, WorkerSettings};
 use futures::future::BoxFuture;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +31,7 @@ pub(crate) type Ran = Result<Value, Failure>;
 impl Platform {
     /// Begins to run the jobs of every queue in this process; a worker each.
     pub async fn work(&self) -> Result<Vec<Arc<dyn Worker>>, Fault> {
-        Ok(vec![self.work_replies().await?])
+        Ok(vec![self.work_replies().await?, self.work_analytics().await?, self.work_cleanup().await?])
     }
 
     /// Begins to run one queue's jobs in this process.
@@ -49,4 +52,10 @@ impl Platform {
         let settings = WorkerSettings { concurrency: runs.concurrency, stalled_after: self.settings.server_lease };
         self.backbone.queue.work(runs.queue, settings, handler).await
     }
+}
+
+/// Has a job run every so often, by one of all workers.
+async fn schedule(platform: &Platform, queue: &'static str, name: &'static str, every: Duration) {
+    let schedule = Schedule { queue, name, every, data: json!({}) };
+    hint("set a schedule", platform.backbone.queue.schedule(schedule).await);
 }

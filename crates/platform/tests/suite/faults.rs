@@ -80,7 +80,7 @@ flaky! {
     delete_conversation(id: &ConversationId, owner: &UserId) -> bool;
     add_member(id: &ConversationId, owner: &UserId, user: &UserId) -> bool;
     remove_member(id: &ConversationId, by: &UserId, user: &UserId) -> bool;
-    messages(conversation: &Conversation, query: MessageQuery) -> MessagePage;
+    messages(conversation: &ConversationId, member: &UserId, query: MessageQuery) -> Option<MessagePage>;
     message(conversation: &Conversation, id: &MessageId) -> Option<Message>;
     send_message(send: SendMessage) -> Sent;
     claim_reply(claim: ClaimReply) -> Claimed;
@@ -99,7 +99,28 @@ flaky! {
     leads(server: &Incarnation) -> bool;
     changes(cursor: i64, limit: u32) -> Vec<(i64, Change)>;
     last_change() -> i64;
-    sweep(keep: Duration) -> u64;
+}
+
+/// What never fails.
+macro_rules! passes_on {
+    ($contract:ident: $($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)+) => {
+        #[async_trait]
+        impl $contract for Flaky {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$out, StoreError> { self.inner.$name($($arg),*).await })+
+        }
+    };
+}
+
+passes_on! {
+    Reports:
+    add_sample(sample: Sample) -> ();
+    measured(stretch: Stretch) -> Figures;
+    activity(stretch: Stretch) -> Activity;
+    tokens_between(first_day: &str, last_day: &str) -> Vec<ModelTokens>;
+    save_report(report: Report) -> ();
+    reports(period: Period, stretch: Stretch, limit: u32) -> Vec<Report>;
+    count_stale(what: Stale, keep: Duration) -> u64;
+    sweep(what: Stale, keep: Duration) -> u64;
 }
 
 fn flaky(world: &World, answers_lost: u32, commits_refused: u32) -> Arc<Flaky> {

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accounts;
+mod analytics;
 mod answering;
 mod caching;
+mod cleaning;
 mod faults;
 mod fleet;
 mod stopping;

@@ -1,8 +1,10 @@
 //! `/api/admin/*`: what operators see, with the role `admin`.
 
+mod reports;
+
 use crate::http::problem::Result;
 use crate::http::{Admin, Asked, Site};
-use aim_domain::Refusal;
+use aim_domain::{Refusal, Timestamp};
 use aim_store::ModelTokens;
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Site> {
-    OpenApiRouter::new().routes(routes!(ai_usage))
+    OpenApiRouter::new().routes(routes!(ai_usage)).routes(routes!(reports::reports))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -29,15 +31,6 @@ struct AiUsageAnswer {
     models: Vec<ModelTokens>,
 }
 
-fn is_day(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() == 10
-        && bytes
-            .iter()
-            .enumerate()
-            .all(|(at, byte)| if matches!(at, 4 | 7) { *byte == b'-' } else { byte.is_ascii_digit() })
-}
-
 /// Tokens and requests of one day, by model
 #[utoipa::path(
     get, path = "/api/admin/ai/usage", tag = "admin", params(DayQuery),
@@ -45,7 +38,7 @@ fn is_day(text: &str) -> bool {
 )]
 async fn ai_usage(State(site): State<Site>, _: Admin, Asked(query): Asked<DayQuery>) -> Result<Json<AiUsageAnswer>> {
     let day = query.day.unwrap_or_else(|| site.platform.ambient.now().day());
-    if !is_day(&day) {
+    if Timestamp::parse_day(&day).is_none() {
         return Err(Refusal::invalid("day", "must be a day such as 2026-11-23").into());
     }
     let models = site.platform.tokens_on(&day).await?;

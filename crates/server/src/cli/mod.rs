@@ -2,8 +2,10 @@
 //! change feed.
 
 mod character;
+mod cleanup;
 mod doctor;
 mod offline;
+mod report;
 mod user;
 
 use crate::config::{Config, Loaded};
@@ -41,6 +43,10 @@ enum Command {
     /// Bring characters in
     #[command(subcommand)]
     Character(character::Command),
+    /// Remove what nobody needs any more, as the workers do by themselves; or only show what would go
+    Cleanup(cleanup::Cleanup),
+    /// Make reports of past hours and days anew from what the database holds
+    Report(report::Report),
     /// Bring the database to this version's form
     Migrate,
     /// Check that the configuration works, and say what to do where it does not
@@ -73,6 +79,8 @@ pub fn run() -> ExitCode {
         Command::Worker => work(loaded),
         Command::Doctor => block_on(&loaded.config, doctor::run(&loaded)),
         Command::Migrate => block_on(&loaded.config, migrate(&loaded.config)),
+        Command::Cleanup(command) => block_on(&loaded.config, cleanup::run(&command, &loaded.config)),
+        Command::Report(command) => block_on(&loaded.config, report::run(&command, &loaded.config)),
         Command::User(command) => block_on(&loaded.config, user::run(command, &loaded.config)),
         Command::Character(command) => block_on(&loaded.config, character::run(command, &loaded.config)),
         Command::Openapi => ExitCode::SUCCESS,

@@ -1,8 +1,9 @@
 //! The settings as types, one struct a section. What each means, and its default, stands in `config.default.toml`.
 
-use super::value::{Secret, duration, networks, origins};
+use super::value::{Secret, duration, networks, origins, prices};
 use aim_backbone::link;
 use aim_domain::{Rule, RuleSet};
+use aim_platform::reports::Prices;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub struct Config {
     pub limits: Limits,
     pub usage: Usage,
     pub workers: Workers,
+    pub analytics: Analytics,
     pub firebase: Firebase,
     pub telemetry: Telemetry,
 }
@@ -255,6 +257,17 @@ pub struct Usage {
 pub struct Workers {
     pub enabled: bool,
     pub concurrency: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Analytics {
+    #[serde(deserialize_with = "duration")]
+    pub keep_samples: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub keep_hours: Duration,
+    #[serde(deserialize_with = "prices")]
+    pub prices: Prices,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,5 +1,6 @@
 //! How single settings are written: secrets, lengths of time, addresses and origins.
 
+use aim_platform::reports::Prices;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -49,6 +50,25 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
             "{text:?} is no length of time; write it as \"250ms\", \"30s\", \"15m\", \"24h\" or \"30d\""
         ))
     })
+}
+
+/// `MODEL=PROMPT/COMPLETION`, in US dollars for a million tokens.
+pub(super) fn prices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Prices, D::Error> {
+    let price = |text: &String| {
+        let (model, price) = text.rsplit_once('=')?;
+        let (prompt, completion) = price.split_once('/')?;
+        let dollars = |text: &str| text.trim().parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
+        Some((model.trim().to_owned(), (dollars(prompt)?, dollars(completion)?)))
+    };
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let read = |text| {
+        price(text).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "{text:?} is no price; write it as \"openai/gpt-4o=2.5/10\", dollars for a million tokens of prompt and of reply"
+            ))
+        })
+    };
+    Ok(Prices(texts.iter().map(read).collect::<Result<_, _>>()?))
 }
 
 /// Networks, or single addresses.

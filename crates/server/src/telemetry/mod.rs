@@ -1,6 +1,7 @@
 //! Logs and metrics: how they are set up for a process. What is logged, and under which names things are counted, is
 //! decided where it happens.
 
+pub mod figures;
 mod process;
 pub mod request;
 
@@ -11,9 +12,6 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
-
-/// The answer times that `aim_http_request_seconds` tells apart.
-const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// How often samples are folded into their buckets, so that they do not pile up where nobody reads `/metrics`.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
@@ -54,7 +52,10 @@ pub fn metrics() -> Option<&'static PrometheusHandle> {
     HANDLE
         .get_or_init(|| {
             let seconds = Matcher::Suffix("_seconds".to_owned());
-            let recorder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS).ok()?.build_recorder();
+            let recorder = PrometheusBuilder::new()
+                .set_buckets_for_metric(seconds, &aim_domain::figures::BOUNDS)
+                .ok()?
+                .build_recorder();
             let handle = recorder.handle();
             metrics::set_global_recorder(recorder).ok()?;
             process::describe();

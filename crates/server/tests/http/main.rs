@@ -12,3 +12,4 @@ mod documents;
 mod doors;
 mod limits;
 mod problems;
+mod reports;

@@ -135,7 +135,8 @@ pub async fn pages_of_messages_are_in_order_of_seq(world: World) {
         (Some(1), None, 2, vec![], false),
         (Some(6), Some(2), 10, vec![3, 4, 5], false),
     ] {
-        let page = store.messages(&conversation, MessageQuery { before, after, limit }).await.unwrap();
+        let query = MessageQuery { before, after, limit };
+        let page = store.messages(&conversation.id, &conversation.owner_id, query).await.unwrap().unwrap();
         let read: Vec<u64> = page.items.iter().map(|message| message.seq).collect();
         assert_eq!((read, page.has_more), (seqs, has_more), "before {before:?}, after {after:?}");
     }
@@ -143,9 +144,17 @@ pub async fn pages_of_messages_are_in_order_of_seq(world: World) {
     assert_eq!(missed.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["message 5", "message 6"]);
     assert_eq!(store.message(&conversation, &missed[0].id).await.unwrap().as_ref(), Some(&missed[0]));
 
+    let stranger = world.user("stranger").await;
+    assert!(store.messages(&conversation.id, &stranger.id, MessageQuery::default()).await.unwrap().is_none());
+    let nowhere = world.ambient.id();
+    assert!(store.messages(&nowhere, &conversation.owner_id, MessageQuery::default()).await.unwrap().is_none());
+
     let other = world.character("Bo").await;
     let owner = store.user(&conversation.owner_id).await.unwrap().unwrap();
     let elsewhere = world.conversation(&owner, &other).await;
+    let empty =
+        store.messages(&elsewhere.id, &owner.id, MessageQuery { limit: 5, ..Default::default() }).await.unwrap();
+    assert!(empty.is_some_and(|page| page.items.is_empty() && !page.has_more), "nothing was said there yet");
     assert!(
         store.message(&elsewhere, &missed[0].id).await.unwrap().is_none(),
         "a message is read in its own conversation"

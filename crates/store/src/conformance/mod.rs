@@ -10,6 +10,7 @@ pub mod claims;
 pub mod conversations;
 pub mod feed;
 pub mod leases;
+pub mod reports;
 pub mod sending;
 mod world;
 
@@ -104,6 +105,14 @@ macro_rules! store_conformance {
                 what_is_cached_elsewhere_is_told,
                 another_store_sees_the_change,
                 a_sweep_takes_what_is_old_and_keeps_the_cursor
+            ];
+            reports: [
+                what_people_did_is_counted_in_its_stretch_of_time,
+                changes_of_a_tier_are_counted_once_each,
+                samples_add_up_and_count_once,
+                tokens_of_days_add_up_by_model,
+                a_report_is_replaced_and_read_in_order,
+                a_sweep_takes_more_than_a_portion_and_keeps_days
             ];
         }
     };

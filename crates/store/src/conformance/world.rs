@@ -222,8 +222,8 @@ impl World {
     }
 
     pub async fn all_messages(&self, conversation: &Conversation) -> Vec<Message> {
-        let page =
-            self.store.messages(conversation, MessageQuery { limit: 10_000, ..Default::default() }).await.unwrap();
+        let all = MessageQuery { limit: 10_000, ..Default::default() };
+        let page = self.store.messages(&conversation.id, &conversation.owner_id, all).await.unwrap().unwrap();
         assert!(!page.has_more);
         page.items
     }

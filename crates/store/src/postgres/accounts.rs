@@ -73,6 +73,14 @@ pub(super) async fn credentials(db: &mut Db, login: &str) -> Tried<Option<Creden
 pub(super) async fn change(pg: &Postgres, id: &UserId, change: &AccountChange) -> Tried<Option<User>> {
     let picture = change.avatar_url.as_ref().map(|picture| picture.as_deref().map(plain));
     let mut db = pg.begin().await?;
+    if let Some(tier) = change.tier {
+        let note = sql("INSERT INTO tier_changes (at, tier) SELECT aim_now($2), $3
+             FROM (SELECT 1 FROM users WHERE id = $1 AND tier <> $3 FOR UPDATE) changed")
+        .bind(id.as_str())
+        .bind(db.now)
+        .bind(tier.as_str());
+        db.run(note).await?;
+    }
     let update = sql(format!(
         "UPDATE users u SET display_name = coalesce($2, u.display_name),
              avatar_url = CASE WHEN $3 THEN $4 ELSE u.avatar_url END, tier = coalesce($5, u.tier),

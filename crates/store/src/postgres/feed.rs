@@ -1,4 +1,4 @@
-//! The change feed, and sweeping out what is old.
+//! The change feed.
 //!
 //! Whoever writes changes takes their numbers from the one row of `feed` and so locks it until its commit. Numbers are
 //! therefore seen in order and without a gap: a reader that has read up to one has missed none, however long a
@@ -6,12 +6,7 @@
 //! with changes also notifies, see [`super::listen`].
 
 use super::db::{Db, Tried, sql};
-use super::sessions::millis;
 use crate::Change;
-use std::time::Duration;
-
-/// Rows of a kind that one statement sweeps, so that no one waits long behind it.
-const SWEPT_AT_ONCE: i64 = 1_000;
 
 /// A change that this version does not know is passed over: a newer server beside this one may write it, and the feed
 /// goes on behind it.
@@ -36,26 +31,4 @@ pub(super) async fn after(db: &mut Db, cursor: i64, limit: u32) -> Tried<Vec<(i6
 /// The newest number also when its row was swept.
 pub(super) async fn last(db: &mut Db) -> Tried<i64> {
     db.number(sql("SELECT last FROM feed")).await
-}
-
-/// One portion; answers how many rows went, and whether there is more.
-pub(super) async fn sweep(db: &mut Db, keep: Duration) -> Tried<(u64, bool)> {
-    let (now, keep) = (db.now, millis(keep));
-    let (mut swept, mut more) = (0, false);
-    for (table, key, time) in [
-        ("changes", "id", "at"),
-        ("sessions", "token_hash", "expires_at"),
-        ("sign_in_attempts", "subject, seq", "at"),
-        ("servers", "id", "lease_until"),
-        ("sign_in_blocks", "subject", "blocked_until"),
-    ] {
-        let delete = sql(format!(
-            "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {time} < (SELECT aim_now($1) - $2)
-                 ORDER BY {time} LIMIT $3 FOR UPDATE SKIP LOCKED)"
-        ));
-        let rows = db.run(delete.bind(now).bind(keep).bind(SWEPT_AT_ONCE)).await?;
-        swept += rows;
-        more |= rows == SWEPT_AT_ONCE as u64;
-    }
-    Ok((swept, more))
 }

@@ -6,7 +6,7 @@ use super::pool::Query;
 use super::rows::{self, Columns, MESSAGE, int, maybe_json};
 use crate::{MessagePage, MessageQuery, SendMessage, Sent};
 use aim_domain::usage::USAGE_WINDOW;
-use aim_domain::{Author, CharacterId, ConversationId, Message, MessageId, ReplyState, UsageCount};
+use aim_domain::{Author, CharacterId, ConversationId, Message, MessageId, ReplyState, UsageCount, UserId};
 
 const TOLD: &str =
     "s.r_outcome, s.r_at, s.r_seq, s.r_character, s.r_due, s.r_text, s.r_audio, s.r_image, s.r_since, s.r_version";
@@ -137,21 +137,38 @@ fn select<'q>(conversation: &ConversationId, rest: &str) -> Query<'q> {
     .bind(conversation.as_str().to_owned())
 }
 
-pub(super) async fn page(db: &mut Db, conversation: &ConversationId, query: MessageQuery) -> Tried<MessagePage> {
-    let limit = query.limit as usize;
-    let one_more = i64::from(query.limit) + 1;
-    let before = query.before.map_or(i64::MAX, int);
-    let rows = match query.after {
-        Some(after) => select(conversation, "m.seq > $2 AND m.seq < $3 ORDER BY m.seq LIMIT $4").bind(int(after)),
-        None => select(conversation, "m.seq < $2 ORDER BY m.seq DESC LIMIT $3"),
-    };
-    let mut items = db.all(rows.bind(before).bind(one_more), |c| rows::message(c, conversation)).await?;
-    let has_more = items.len() > limit;
-    items.truncate(limit);
+/// One row without a message stands for a conversation that has none here.
+pub(super) async fn page(
+    db: &mut Db,
+    conversation: &ConversationId,
+    member: &UserId,
+    query: MessageQuery,
+) -> Tried<Option<MessagePage>> {
+    let order = if query.after.is_some() { "ASC" } else { "DESC" };
+    let text = format!(
+        "SELECT m.seq IS NOT NULL, {MESSAGE}
+         FROM conversations c JOIN members me ON me.conversation = c.key AND me.user_id = $2
+             LEFT JOIN LATERAL (SELECT * FROM messages p WHERE p.conversation = c.key AND p.seq > $3 AND p.seq < $4
+                 ORDER BY p.seq {order} LIMIT $5) m ON true
+         WHERE c.id = $1 ORDER BY m.seq {order}"
+    );
+    let rows = sql(text)
+        .bind(conversation.as_str())
+        .bind(member.as_str())
+        .bind(query.after.map_or(-1, int))
+        .bind(query.before.map_or(i64::MAX, int))
+        .bind(i64::from(query.limit) + 1);
+    let rows = db.all(rows, |c| if c.flag()? { rows::message(c, conversation).map(Some) } else { Ok(None) }).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut items: Vec<Message> = rows.into_iter().flatten().collect();
+    let has_more = items.len() > query.limit as usize;
+    items.truncate(query.limit as usize);
     if query.after.is_none() {
         items.reverse();
     }
-    Ok(MessagePage { items, has_more })
+    Ok(Some(MessagePage { items, has_more }))
 }
 
 pub(super) async fn one(db: &mut Db, conversation: &ConversationId, id: &MessageId) -> Tried<Option<Message>> {

@@ -25,6 +25,7 @@ mod listen;
 mod messages;
 mod pool;
 mod replies;
+mod reports;
 mod rows;
 mod sessions;
 #[cfg(test)]
@@ -255,8 +256,13 @@ impl Store for PostgresStore {
         once!(self, conversations::remove_member, id, by, user)
     }
 
-    async fn messages(&self, conversation: &Conversation, query: MessageQuery) -> Result<MessagePage> {
-        ask!(self, messages::page, &conversation.id, query)
+    async fn messages(
+        &self,
+        conversation: &ConversationId,
+        member: &UserId,
+        query: MessageQuery,
+    ) -> Result<Option<MessagePage>> {
+        ask!(self, messages::page, conversation, member, query)
     }
 
     async fn message(&self, conversation: &Conversation, id: &MessageId) -> Result<Option<Message>> {
@@ -341,16 +347,5 @@ impl Store for PostgresStore {
 
     async fn changed(&self) {
         self.heard.notified().await;
-    }
-
-    async fn sweep(&self, keep: Duration) -> Result<u64> {
-        let mut swept = 0;
-        loop {
-            let (rows, more) = ask!(self, feed::sweep, keep)?;
-            swept += rows;
-            if !more {
-                return Ok(swept);
-            }
-        }
     }
 }

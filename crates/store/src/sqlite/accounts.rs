@@ -73,6 +73,12 @@ pub(super) fn change(db: &Db, id: &UserId, change: &AccountChange) -> Result<Opt
         Some(picture) => (true, picture.as_deref()),
         None => (false, None),
     };
+    if let Some(tier) = change.tier {
+        db.run(
+            "INSERT INTO tier_changes (at, tier) SELECT ?2, ?3 FROM users WHERE id = ?1 AND tier <> ?3",
+            params![id.as_str(), db.now.0, tier.as_str()],
+        )?;
+    }
     let changed = db.run(
         "UPDATE users SET display_name = coalesce(?2, display_name), avatar_url = iif(?3, ?4, avatar_url),
              tier = coalesce(?5, tier), role = coalesce(?6, role), password_hash = coalesce(?7, password_hash),

@@ -4,7 +4,7 @@ use super::counts;
 use super::db::Db;
 use super::rows::{self, Columns, MESSAGE, int, maybe_json};
 use crate::{MessagePage, MessageQuery, Result, SendMessage, Sent, StoreError};
-use aim_domain::{Author, CharacterId, ConversationId, Message, MessageId, ReplyState};
+use aim_domain::{Author, CharacterId, ConversationId, Message, MessageId, ReplyState, UserId};
 use rusqlite::{ToSql, params};
 
 /// Whether the holder of conversation `c` lives, with the time as `?2`.
@@ -112,7 +112,18 @@ fn select(db: &Db, conversation: &ConversationId, rest: &str, params: &[&dyn ToS
     db.all(&sql, params.as_slice(), |row| rows::message(&mut Columns::of(row), conversation))
 }
 
-pub(super) fn page(db: &Db, conversation: &ConversationId, query: MessageQuery) -> Result<MessagePage> {
+pub(super) fn page(
+    db: &Db,
+    conversation: &ConversationId,
+    member: &UserId,
+    query: MessageQuery,
+) -> Result<Option<MessagePage>> {
+    let gate =
+        "SELECT 1 FROM conversations c JOIN members me ON me.conversation = c.key AND me.user = ?2 WHERE c.id = ?1";
+    let within = db.one(gate, [conversation.as_str(), member.as_str()], |_| Ok(()))?;
+    if within.is_none() {
+        return Ok(None);
+    }
     let limit = query.limit as usize;
     let one_more = i64::from(query.limit) + 1;
     let before = query.before.map_or(i64::MAX, int);
@@ -128,7 +139,7 @@ pub(super) fn page(db: &Db, conversation: &ConversationId, query: MessageQuery) 
     if query.after.is_none() {
         items.reverse();
     }
-    Ok(MessagePage { items, has_more })
+    Ok(Some(MessagePage { items, has_more }))
 }
 
 pub(super) fn one(db: &Db, conversation: &ConversationId, id: &MessageId) -> Result<Option<Message>> {

@@ -16,6 +16,7 @@ mod leases;
 mod messages;
 mod readers;
 mod replies;
+mod reports;
 mod rows;
 mod sessions;
 #[cfg(test)]
@@ -248,9 +249,14 @@ impl Store for SqliteStore {
         self.write(move |db| conversations::remove_member(db, &id, &by, &user)).await
     }
 
-    async fn messages(&self, conversation: &Conversation, query: MessageQuery) -> Result<MessagePage> {
-        let id = conversation.id.clone();
-        self.read(move |db| messages::page(db, &id, query)).await
+    async fn messages(
+        &self,
+        conversation: &ConversationId,
+        member: &UserId,
+        query: MessageQuery,
+    ) -> Result<Option<MessagePage>> {
+        let (conversation, member) = (conversation.clone(), member.clone());
+        self.read(move |db| messages::page(db, &conversation, &member, query)).await
     }
 
     async fn message(&self, conversation: &Conversation, id: &MessageId) -> Result<Option<Message>> {
@@ -345,16 +351,5 @@ impl Store for SqliteStore {
 
     async fn last_change(&self) -> Result<i64> {
         self.read(feed::last).await
-    }
-
-    async fn sweep(&self, keep: Duration) -> Result<u64> {
-        let mut swept = 0;
-        loop {
-            let (rows, more) = self.write(move |db| feed::sweep(db, keep)).await?;
-            swept += rows;
-            if !more {
-                return Ok(swept);
-            }
-        }
     }
 }
