@@ -45,6 +45,7 @@ for (const { name, fleet: options, breaks, lastsMs, mends, cut, measured } of wa
     await traffic.burst(320);
     traffic.trickle(100);
     const probes = Probes.begin(fleet.servers, traffic.people[0]);
+    t.after(() => probes.stop());
     const began = performance.now();
     await sleep(2_000);
     assert.ok(traffic.inFlight() >= inFlight, `only ${traffic.inFlight()} messages are under way`);

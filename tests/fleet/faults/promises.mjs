@@ -57,11 +57,14 @@ export function everyMessageIsStoredAndAnsweredOnce(found) {
   }
 }
 
+/** From the end of the model's answer to the commit of the reply, where the machine is busy. */
+const committingMs = 500;
+
 /** `cutAt`: when replies were cut off with the process that gave them; each of those may have been asked for once more. */
 export function theModelIsPaidOnce({ sent, fleet: { model } }, cutAt) {
   for (const { marker } of sent) {
     const calls = model.callsFor(`#${marker}`);
-    const wasCut = calls.some(({ at, endedAt }) => at <= cutAt && (endedAt ?? Infinity) >= cutAt - 100);
+    const wasCut = calls.some(({ at, endedAt }) => at <= cutAt && (endedAt ?? Infinity) >= cutAt - committingMs);
     const most = wasCut ? 2 : 1;
     assert.ok(calls.length >= 1 && calls.length <= most, `${marker}: ${calls.length} calls, ${most} at the most: ${JSON.stringify(
       calls.map(({ at, endedAt, cancelledAt }) => ({ at: at - cutAt, endedAt: endedAt - cutAt, cancelledAt: cancelledAt - cutAt })),
