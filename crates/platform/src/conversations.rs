@@ -129,6 +129,7 @@ impl Platform {
     ) -> Result<MessagePage, Refusal> {
         let item = self.conversation(who, id).await?;
         query.limit = query.limit.clamp(1, 200);
+        self.looked(who.user_id());
         self.store.messages(&item.conversation, query).await.or_refuse()
     }
 

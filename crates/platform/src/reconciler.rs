@@ -26,6 +26,10 @@ const QUIET: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: u32 = 600;
 /// Rounds between two looks of a server that does not lead.
 const LOOK_EVERY: u32 = 5;
+/// Rounds between two looks for due mails.
+const MAILS_EVERY: u32 = 5;
+/// Mails that ended are kept this long; one for the same occasion may be queued anew after it.
+const KEEP_MAILS: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Changes and ended leases are kept this long.
 const KEEP: Duration = Duration::from_secs(3600);
 
@@ -34,7 +38,7 @@ impl Platform {
     pub async fn reconcile(&self, works: bool, stop: CancellationToken) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut round, mut after) = (0_u32, None);
+        let (mut round, mut after, mut mails_after) = (0_u32, None, None);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -47,14 +51,25 @@ impl Platform {
                     tracing::warn!(%error, "due work was not looked for");
                 }
                 self.add_missing_jobs().await;
+                if round.is_multiple_of(MAILS_EVERY) {
+                    mails_after = self.add_missing_mails(mails_after).await.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "due mails were not looked for");
+                        None
+                    });
+                }
             }
             round = round.wrapping_add(1);
             if round.is_multiple_of(SWEEP_EVERY)
-                && let Err(error) = self.store.sweep(KEEP).await
+                && let Err(error) = self.sweep().await
             {
                 tracing::warn!(%error, "the store was not swept");
             }
         }
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        self.store.sweep(KEEP).await?;
+        self.store.sweep_mails(KEEP_MAILS).await.map(drop)
     }
 
     async fn reconciles(&self, works: bool, round: u32) -> bool {

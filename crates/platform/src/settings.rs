@@ -1,5 +1,6 @@
 //! What an operator can choose of the platform's behaviour.
 
+use crate::mail::Post;
 use aim_domain::RuleSet;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub delta_pace: Duration,
     /// A reply that takes longer is ended as failed.
     pub reply_timeout: Duration,
+    /// How mails go out; none do without it.
+    pub post: Option<Post>,
 }
 
 impl Default for Settings {
@@ -47,6 +50,7 @@ impl Default for Settings {
             daily_tokens: 0,
             delta_pace: Duration::from_millis(30),
             reply_timeout: Duration::from_secs(300),
+            post: None,
         }
     }
 }

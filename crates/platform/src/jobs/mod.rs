@@ -4,6 +4,7 @@
 //! and nobody hurries is found by the reconciler.
 
 pub mod ai_response;
+pub mod email;
 
 use crate::Platform;
 use aim_backbone::Fault;
@@ -28,7 +29,9 @@ pub(crate) type Ran = Result<Value, Failure>;
 impl Platform {
     /// Begins to run the jobs of every queue in this process; a worker each.
     pub async fn work(&self) -> Result<Vec<Arc<dyn Worker>>, Fault> {
-        Ok(vec![self.work_replies().await?])
+        let mut workers = vec![self.work_replies().await?];
+        workers.extend(self.work_mails().await?);
+        Ok(workers)
     }
 
     /// Begins to run one queue's jobs in this process.

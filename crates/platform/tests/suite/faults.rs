@@ -52,6 +52,33 @@ macro_rules! flaky {
     };
 }
 
+macro_rules! passed_on {
+    ($trait:ident: $($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)+) => {
+        #[async_trait]
+        impl $trait for Flaky {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$out, StoreError> { self.inner.$name($($arg),*).await })+
+        }
+    };
+}
+
+passed_on! { Mails:
+    queue_mail(mail: NewMail) -> Option<DueMail>;
+    mail(id: &MailId) -> Option<StoredMail>;
+    due_mails(after: Option<&MailId>, limit: u32) -> Vec<DueMail>;
+    claim_mail(id: &MailId, attempt: u32, holder: &Incarnation) -> Option<StoredMail>;
+    begin_sending(id: &MailId, holder: &Incarnation, tokens: Vec<NewToken>) -> bool;
+    end_mail(id: &MailId, holder: &Incarnation, end: MailEnd) -> bool;
+    doubt_mails() -> u64;
+    sweep_mails(keep: Duration) -> u64;
+    token(purpose: Purpose, token: &TokenHash) -> Option<TokenOwner>;
+    confirm_address(token: &TokenHash) -> Option<UserId>;
+    use_reset(token: &TokenHash, password_hash: &str) -> Option<PasswordReset>;
+    mail_standing(user: &UserId) -> MailStanding;
+    want_notice(user: &UserId, notice: Notice, wanted: bool) -> bool;
+    note_presence(seen: Vec<(UserId, bool)>, open: Duration) -> ();
+    presence(user: &UserId) -> Option<Presence>;
+}
+
 flaky! {
     ping() -> ();
     create_user(user: NewUser) -> CreateUser;
