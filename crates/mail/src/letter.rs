@@ -58,6 +58,17 @@ pub struct Mail {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Mail {
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The message as it is handed over.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Letter {
     /// The message. Its `Message-ID` is made of `id` and so the same whenever the same letter goes out.
     pub fn mail(&self, id: &str, from: &Sender, now: Timestamp) -> Result<Mail, Fault> {

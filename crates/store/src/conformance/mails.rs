@@ -174,7 +174,7 @@ pub async fn a_token_confirms_an_address_once(world: World) {
     delivered(&world, &tess, "a", Purpose::Confirm).await;
     let hash = TokenHash::of("a");
     let owner = store.token(Purpose::Confirm, &hash).await.unwrap().unwrap();
-    assert_eq!((owner.user, owner.address), (tess.id.clone(), tess.email));
+    assert_eq!((owner.user, owner.address), (tess.id.clone(), tess.email.clone()));
     assert_eq!(store.token(Purpose::Reset, &hash).await.unwrap(), None, "it is for one purpose");
     assert!(store.use_reset(&hash, "hash").await.unwrap().is_none());
     assert_eq!(store.confirm_address(&TokenHash::of("b")).await.unwrap(), None);
