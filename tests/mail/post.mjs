@@ -12,6 +12,15 @@ import { leasePort } from '../lib/ports.mjs';
 export const user = 'aim@example.test';
 export const password = 'let/me in?';
 
+/** Of a server that sends mail, with short times. */
+export const settings = {
+  AIM_MAIL__FROM: 'aim <hello@aim.example.test>',
+  AIM_MAIL__PUBLIC_URL: 'https://aim.example.test',
+  AIM_MAIL__BACKOFF: '200ms',
+  AIM_MAIL__TIMEOUT: '5s',
+  AIM_SERVER__LEASE: '2s',
+};
+
 /** An answer other than "taken". */
 function refusal(code) {
   return Object.assign(new Error(`as the test wants (${code})`), { responseCode: code });
@@ -40,12 +49,12 @@ export class PostOffice {
   /** The same, once the whole mail is over and written down, before it is answered. */
   atEnd = () => undefined;
 
-  /** `tls`: `starttls`, `wrapped` or `none`. Who comes has to sign in where there is TLS. */
-  static async start({ tls = 'none' } = {}) {
+  /** `tls`: `starttls`, `wrapped` or `none`. Who comes has to sign in where there is TLS. `lease`: the port to be at. */
+  static async start({ tls = 'none', lease } = {}) {
     const post = new PostOffice();
     post.folder = mkdtempSync(path.join(tmpdir(), 'aim-post-'));
     post.tls = tls;
-    post.lease = await leasePort();
+    post.lease = lease ?? (await leasePort());
     const open = tls === 'none';
     post.server = new SMTPServer({
       secure: tls === 'wrapped',
@@ -104,12 +113,8 @@ export class PostOffice {
     const who = `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`;
     const url = { none: `smtp://${host}?tls=none`, starttls: `smtp://${who}${host}?tls=required`, wrapped: `smtps://${who}${host}` }[this.tls];
     return {
+      ...settings,
       AIM_MAIL__URL: url,
-      AIM_MAIL__FROM: 'aim <hello@aim.example.test>',
-      AIM_MAIL__PUBLIC_URL: 'https://aim.example.test',
-      AIM_MAIL__BACKOFF: '200ms',
-      AIM_MAIL__TIMEOUT: '5s',
-      AIM_SERVER__LEASE: '2s',
       ...(this.tls === 'none' ? {} : { AIM_MAIL__CA_FILE: path.join(this.folder, 'ca.crt') }),
     };
   }

@@ -1,8 +1,8 @@
 //! Mails, their tokens, and who is there.
 
 use super::db::Db;
-use super::rows::{Columns, USER, json};
-use super::{SqliteStore, feed, leases, rows, sessions};
+use super::rows::{Columns, json};
+use super::{SqliteStore, accounts, feed, leases, sessions};
 use crate::mail::IN_DOUBT;
 use crate::text::plain;
 use crate::{
@@ -282,9 +282,9 @@ fn reset(db: &Db, token: &TokenHash, password_hash: &str) -> Result<Option<Passw
         "UPDATE one_time_tokens SET used_at = ?3 WHERE user = ?1 AND purpose = ?2 AND used_at IS NULL",
         params![user.as_str(), Purpose::Reset.as_str(), db.now.0],
     )?;
-    let sql = format!("UPDATE users AS u SET password_hash = ?2, version = version + 1 WHERE id = ?1 RETURNING {USER}");
-    let changed = db.one(&sql, [user.as_str(), password_hash], |row| rows::user(&mut Columns::of(row)))?;
-    let Some(changed) = changed else { return Ok(None) };
+    let set = "UPDATE users SET password_hash = ?2, version = version + 1 WHERE id = ?1";
+    db.run(set, [user.as_str(), password_hash])?;
+    let Some(changed) = accounts::user(db, &user)? else { return Ok(None) };
     let mut changes = sessions::revoke_each(db, &user, None)?;
     let change = Change::User { id: user.clone(), username: changed.username };
     feed::write(db, &change)?;
