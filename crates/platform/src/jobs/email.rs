@@ -78,9 +78,15 @@ impl Platform {
         let Some(holder) = self.lease.current() else {
             return Err(Failure::Final("this process's lease is over; the mail is still due".into()));
         };
-        let claimed = self.store.claim_mail(&due.id, due.attempt, &holder).await;
-        let Some(mail) = claimed.map_err(|error| Failure::Final(error.to_string()))? else {
-            return Ok(json!({ "outcome": "nothing to do" }));
+        let mail = match self.store.claim_mail(&due.id, due.attempt, &holder).await {
+            Ok(Some(mail)) => mail,
+            Ok(None) => return Ok(json!({ "outcome": "nothing to do" })),
+            Err(error) => {
+                // It may be claimed all the same, and would be held for as long as this process lives.
+                let back = MailEnd::Later { reason: error.to_string(), wait: post.backoff };
+                self.note_end(&due.id, &holder, &back).await;
+                return Err(Failure::Final(error.to_string()));
+            }
         };
         let sent = AssertUnwindSafe(self.send_mail(post, &mail, &holder)).catch_unwind().await;
         let outcome = sent.unwrap_or_else(|_| {

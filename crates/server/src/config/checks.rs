@@ -165,10 +165,6 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 && ai.provider != Provider::Local,
             "Anyone may register, and AIM_AI__DAILY_TOKENS sets no ceiling: strangers decide what the model costs.",
         ),
-        (
-            config.mail.url.is_empty() && !config.is_development(),
-            "AIM_MAIL__URL is empty: no mail is sent, and who forgets a password needs `aim user reset-password`.",
-        ),
         (!config.workers.enabled, "AIM_WORKERS__ENABLED is false: this server takes messages and answers none."),
     ]
     .into_iter()

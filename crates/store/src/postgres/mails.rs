@@ -33,7 +33,8 @@ macro_rules! again {
 #[async_trait]
 impl Mails for PostgresStore {
     async fn queue_mail(&self, mail: NewMail) -> Result<Option<DueMail>> {
-        once!(self, queue, &mail)
+        // Asked again it is known: then the reconciler finds it due.
+        again!(self, queue, &mail)
     }
 
     async fn mail(&self, id: &MailId) -> Result<Option<StoredMail>> {

@@ -26,7 +26,7 @@ async fn a_fresh_database_opened_by_many_at_once_is_migrated_once() {
     }
     let mut raw = database.connect().await.unwrap();
     let done = sqlx::query("SELECT version FROM aim_migrations ORDER BY version").fetch_all(&mut raw).await.unwrap();
-    assert_eq!(done.iter().map(|row| row.get::<i32, _>(0)).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(done.iter().map(|row| row.get::<i32, _>(0)).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
 #[tokio::test]
