@@ -75,7 +75,7 @@ pub async fn a_mail_waits_for_its_time(world: World) {
     assert!(store.due_mails(None, 10).await.unwrap().is_empty());
     assert_eq!(claim(&world, &mail, &server).await, None);
     world.clock.advance(LEASE / 2);
-    assert_eq!(store.due_mails(None, 10).await.unwrap(), [mail.clone()]);
+    assert_eq!(store.due_mails(None, 10).await.unwrap(), std::slice::from_ref(&mail));
     assert!(claim(&world, &mail, &server).await.is_some());
 }
 
@@ -126,7 +126,7 @@ pub async fn a_dead_servers_mail_is_sent_by_another_unless_it_was_handed_over(wo
     world.clock.advance(LEASE);
     assert!(!store.begin_sending(&before.id, &dead, vec![]).await.unwrap(), "a lapsed claim hands nothing over");
     let server = world.server().await;
-    assert_eq!(store.due_mails(None, 10).await.unwrap(), [before.clone()]);
+    assert_eq!(store.due_mails(None, 10).await.unwrap(), std::slice::from_ref(&before));
     assert!(claim(&world, &before, &server).await.is_some());
     assert_eq!(store.doubt_mails().await.unwrap(), 1);
     assert_eq!(state(&world, &within.id).await, (MailState::Failed, Some(IN_DOUBT.into())));
