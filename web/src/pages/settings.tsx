@@ -106,11 +106,12 @@ function Mails() {
   });
   const saving = useAction();
   const sending = useAction();
-  const choose = (choice: Partial<Notices>) =>
-    saving.run(async () => {
-      if (notices !== undefined)
-        setNotices(await http.put<Notices>('/api/mail/notices', { ...notices, ...choice }));
-    });
+  const choose = async (choice: Partial<Notices>) => {
+    if (notices === undefined) return;
+    const next = { ...notices, ...choice };
+    setNotices(next);
+    if (!(await saving.run(() => http.put<Notices>('/api/mail/notices', next)))) setNotices(notices);
+  };
   const resend = async () => setSent(await sending.run(() => http.post('/api/auth/email/resend')));
   return (
     <section className="group">
