@@ -112,6 +112,7 @@ ids! {
     MessageId,
     SessionId,
     UploadId,
+    MailId,
     /// Which form of a user's a draft is of; the client names it.
     DraftKey,
     /// One run of one server process; a new one at every start.

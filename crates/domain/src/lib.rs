@@ -12,6 +12,7 @@ pub mod event;
 pub mod figures;
 pub mod id;
 pub mod limits;
+pub mod mail;
 pub mod message;
 pub mod time;
 pub mod usage;
@@ -24,9 +25,11 @@ pub use error::{Code, FieldError, Refusal};
 pub use event::{Partial, RoomEvent, UserEvent};
 pub use figures::{Figures, Times};
 pub use id::{
-    CharacterId, ConversationId, DraftKey, IdError, Incarnation, MessageId, SessionId, TokenHash, UploadId, UserId,
+    CharacterId, ConversationId, DraftKey, IdError, Incarnation, MailId, MessageId, SessionId, TokenHash, UploadId,
+    UserId,
 };
 pub use limits::{Rule, RuleSet};
+pub use mail::{MailKind, MailState, Notice, Purpose};
 pub use message::{Author, Kind, Media, Message, Personality, ReplyState, Variants};
 pub use time::{Millis, Timestamp};
 pub use usage::{Allowance, Usage, UsageCount};

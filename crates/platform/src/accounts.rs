@@ -273,7 +273,9 @@ impl Platform {
     async fn change_by_login(&self, login: &str, change: AccountChange) -> Result<User, Refusal> {
         let missing = || Refusal::not_found("user");
         let found = self.store.credentials(login.trim()).await.or_refuse()?.ok_or_else(missing)?;
-        self.store.change_user(&found.user.id, change).await.or_refuse()?.ok_or_else(missing)
+        let changed = self.store.change_user(&found.user.id, change).await.or_refuse()?.ok_or_else(missing)?;
+        self.notice_tier(found.user.tier, &changed).await;
+        Ok(changed)
     }
 }
 

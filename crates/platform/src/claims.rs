@@ -97,6 +97,7 @@ impl Platform {
         };
         metrics::counter!("aim_replies_total", "outcome" => "done").increment(1);
         self.keep_window(claim, window, &reply.text).await;
+        self.notice_reply(aim_domain::UserId::trusted(claim.message.sender_id.as_str()), &reply);
         self.tell_room(&claim.conversation, RoomEvent::MessageNew { message: reply }).await;
         self.tell_room(&claim.conversation, RoomEvent::MessageUpdated { message: asked }).await;
         self.tell_typing(claim, false).await;

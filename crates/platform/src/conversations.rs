@@ -128,6 +128,7 @@ impl Platform {
         mut query: MessageQuery,
     ) -> Result<MessagePage, Refusal> {
         query.limit = query.limit.clamp(1, 200);
+        self.looked(who.user_id());
         let page = self.store.messages(id, who.user_id(), query).await.or_refuse()?;
         page.ok_or_else(|| Refusal::not_found("conversation"))
     }

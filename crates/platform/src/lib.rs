@@ -14,8 +14,13 @@ mod gate;
 mod health;
 pub mod jobs;
 mod lease;
+mod letters;
+mod mail;
+mod notices;
 mod passwords;
+mod presence;
 mod reconciler;
+mod recovery;
 mod reply;
 pub mod reports;
 mod retry;
@@ -31,10 +36,12 @@ pub use accounts::{ProfilePatch, Registration};
 pub use demo::DemoCharacter;
 pub use gate::Via;
 pub use health::{Check, HealthReport, Level};
+pub use mail::Post;
 pub use passwords::hash_password;
+pub use recovery::NoticeChoices;
 pub use send_message::{Accepted, Outgoing, SendReport};
 pub use settings::Settings;
-pub use sign_in::{Device, SignInReport, SignedIn};
+pub use sign_in::{AttemptReport, Device, SignInReport, SignedIn};
 pub use usage::UsageReport;
 
 use aim_ai::LanguageModel;
@@ -62,6 +69,8 @@ pub struct Inner {
     pub settings: Settings,
     lease: lease::Lease,
     passwords: passwords::Passwords,
+    noticed: notices::Noticed,
+    presence: presence::PresenceBook,
     /// Replies that this process gives right now.
     running: reply::Running,
     tokens: token_ceiling::DailyTokens,
@@ -89,6 +98,8 @@ impl Platform {
         Self(Arc::new(Inner {
             lease: lease::Lease::new(ambient.id()),
             passwords: passwords::Passwords::new(settings.hashes_at_a_time),
+            noticed: notices::Noticed::default(),
+            presence: presence::PresenceBook::default(),
             running: reply::Running::default(),
             tokens: token_ceiling::DailyTokens::default(),
             tasks: TaskTracker::new(),

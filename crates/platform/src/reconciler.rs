@@ -24,13 +24,15 @@ const SIDE_BY_SIDE: usize = 100;
 const QUIET: Duration = Duration::from_secs(2);
 /// Rounds between two looks of a server that does not lead.
 const LOOK_EVERY: u32 = 5;
+/// Rounds between two looks for due mails.
+const MAILS_EVERY: u32 = 5;
 
 impl Platform {
     /// Reconciles once a second until `stop`; the first time at once. `works`: messages are answered in this process.
     pub async fn reconcile(&self, works: bool, stop: CancellationToken) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut round, mut after) = (0_u32, None);
+        let (mut round, mut after, mut mails_after) = (0_u32, None, None);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -43,6 +45,12 @@ impl Platform {
                     tracing::warn!(%error, "due work was not looked for");
                 }
                 self.add_missing_jobs().await;
+                if round.is_multiple_of(MAILS_EVERY) {
+                    mails_after = self.add_missing_mails(mails_after).await.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "due mails were not looked for");
+                        None
+                    });
+                }
             }
             round = round.wrapping_add(1);
         }

@@ -137,6 +137,7 @@ impl Platform {
     fn usage_refusal(&self, who: &Member, kind: Kind, usage: Usage) -> Refusal {
         metrics::counter!("aim_usage_refused_total", "type" => kind.as_str()).increment(1);
         let limit = usage_limit(who.tier, kind, self.settings.usage_multiplier).unwrap_or_default();
+        self.notice_usage(who, kind, limit, &usage);
         let refusal = Refusal::new(
             Code::UsageLimitReached,
             format!("You have used all {limit} {} messages to this character for now.", kind.as_str()),

@@ -1,5 +1,6 @@
 //! What an operator can choose of the platform's behaviour.
 
+use crate::mail::Post;
 use crate::reports::Prices;
 use aim_domain::RuleSet;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub keep_samples: Duration,
     /// Reports of hours are kept this long; those of days stay.
     pub keep_hour_reports: Duration,
+    /// How mails go out; none do without it.
+    pub post: Option<Post>,
 }
 
 impl Default for Settings {
@@ -59,6 +62,7 @@ impl Default for Settings {
             prices: Prices::default(),
             keep_samples: 14 * DAY,
             keep_hour_reports: 400 * DAY,
+            post: None,
         }
     }
 }

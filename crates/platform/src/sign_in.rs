@@ -2,11 +2,12 @@
 
 use crate::accounts::{Registration, check_registration};
 use crate::faults::{OrRefuse, hint};
+use crate::mail::Occasion;
 use crate::{Platform, gate};
 use aim_backbone::limits::{Ask, Standing, Verdict};
 use aim_domain::error::Checks;
 use aim_domain::limits::Quota;
-use aim_domain::{Refusal, Role, Rule, Session, Tier, Timestamp, TokenHash, User};
+use aim_domain::{MailKind, Refusal, Role, Rule, Session, Tier, Timestamp, TokenHash, User};
 use aim_store::CountAttempt;
 
 /// Where somebody signs in from.
@@ -28,13 +29,15 @@ pub struct SignedIn {
 
 /// What came of an attempt, with where it stands with `auth`, for the headers.
 #[derive(Debug)]
-pub struct SignInReport {
+pub struct AttemptReport<T> {
     /// Of address and login name the one with less left; none for an attempt that was not counted.
     pub standing: Option<Standing>,
-    pub outcome: Result<SignedIn, Refusal>,
+    pub outcome: Result<T, Refusal>,
 }
 
-impl From<Refusal> for SignInReport {
+pub type SignInReport = AttemptReport<SignedIn>;
+
+impl<T> From<Refusal> for AttemptReport<T> {
     fn from(refusal: Refusal) -> Self {
         Self { standing: None, outcome: Err(refusal) }
     }
@@ -52,6 +55,7 @@ impl Platform {
         };
         self.attempt(&[self.auth_address_ask(&device.address)], async {
             let user = self.create_account(form, username, Tier::Free, Role::User).await?;
+            self.try_mail(Occasion::of(MailKind::Welcome, &user, format!("welcome:{}", user.id))).await;
             self.begin_session(user, device).await
         })
         .await
@@ -84,7 +88,11 @@ impl Platform {
 
     /// Does `work` if every question is admitted. Address and login name are counted apart: the one that has room counts
     /// though the other refuses.
-    async fn attempt(&self, asks: &[Ask], work: impl Future<Output = Result<SignedIn, Refusal>>) -> SignInReport {
+    pub(crate) async fn attempt<T>(
+        &self,
+        asks: &[Ask],
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> AttemptReport<T> {
         let (mut refused, mut standing) = (None, None::<Standing>);
         for ask in asks {
             let verdict = match self.count_attempt(ask).await {
@@ -105,7 +113,7 @@ impl Platform {
             Some(refusal) => Err(refusal),
             None => work.await,
         };
-        SignInReport { standing, outcome }
+        AttemptReport { standing, outcome }
     }
 
     /// The limiter refuses what it knows to be too much, without a commit. What it admits the store counts: a limiter that
@@ -128,7 +136,7 @@ impl Platform {
         })
     }
 
-    async fn forget_attempts(&self, login: &str) {
+    pub(crate) async fn forget_attempts(&self, login: &str) {
         let subject = gate::login_subject(login);
         hint("clear a login name's limit", self.backbone.limits.clear(Rule::Auth, &subject).await);
         if let Err(error) = self.store.clear_attempts(&subject).await {

@@ -8,7 +8,8 @@ use aim_ai::{ApiKey, LanguageModel, ModelSettings, ProviderSettings, TokenBudget
 use aim_backbone::link::Links;
 use aim_backbone::{Backbone, Settings as BackboneSettings, turns};
 use aim_domain::Ambient;
-use aim_platform::{Platform, Settings};
+use aim_mail::{Carrier, Folder, Sender, Smtp, SmtpSettings};
+use aim_platform::{Platform, Post, Settings};
 use aim_store::Store;
 use aim_store::postgres::{PostgresOptions, PostgresStore};
 use aim_store::sqlite::{SqliteOptions, SqliteStore};
@@ -89,7 +90,35 @@ pub fn backbone(config: &Config, ambient: &Ambient, answers: bool) -> anyhow::Re
     })
 }
 
-/// What the configuration says of the platform's behaviour.
+/// How mails go out: by the mail server of the configuration, or into a folder in development. None where neither is.
+pub fn post(config: &Config) -> anyhow::Result<Option<Post>> {
+    let mail = &config.mail;
+    let from = Sender::parse(config.mail_from()).map_err(anyhow::Error::msg)?;
+    let carrier: Arc<dyn Carrier> = if !mail.url.is_empty() {
+        let settings = SmtpSettings {
+            url: mail.url.expose().to_owned(),
+            ca_file: (!mail.ca_file.is_empty()).then(|| mail.ca_file.clone().into()),
+            hello: from.domain().to_owned(),
+            timeout: mail.timeout,
+        };
+        Arc::new(Smtp::new(&settings).map_err(anyhow::Error::msg).context("mail cannot be sent")?)
+    } else if config.is_development() {
+        Arc::new(Folder::new(config.mail_folder()))
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Post {
+        carrier,
+        from,
+        public_url: config.public_url(),
+        reply_wait: mail.reply_wait,
+        concurrency: mail.concurrency,
+        attempts: mail.attempts,
+        backoff: mail.backoff,
+    }))
+}
+
+/// What the configuration says of the platform's behaviour, but for how mails go out.
 pub fn settings(config: &Config) -> Settings {
     Settings {
         rules: config.limits.rules(),

@@ -37,6 +37,13 @@ impl Engine {
         telemetry::metrics();
         let store = app::open_store(config, ambient).await?;
         let model = app::model(config, ambient)?;
+        let settings = Settings { post: app::post(config)?, ..settings };
+        match &settings.post {
+            Some(post) => tracing::info!("mails go to {}", post.carrier.place()),
+            None => tracing::info!(
+                "AIM_MAIL__URL is empty: no mail is sent, and who forgets a password needs `aim user reset-password`"
+            ),
+        }
         let backbone = app::backbone(config, ambient, config.workers.enabled || !settings.serves)?;
         if let Some(links) = &backbone.links {
             for link in links.each() {
@@ -58,6 +65,10 @@ impl Engine {
         keeping.spawn({
             let (platform, ended) = (platform.clone(), ended.clone());
             async move { platform.follow_changes(feed, ended).await }
+        });
+        keeping.spawn({
+            let (platform, ended) = (platform.clone(), ended.clone());
+            async move { platform.keep_presence(ended).await }
         });
         let grace = config.http.shutdown_grace;
         Ok(Self { platform, workers: Vec::new(), grace, stopping, ended, keeping })

@@ -16,6 +16,7 @@ pub mod conformance;
 pub mod conversation;
 mod cursor;
 pub mod error;
+pub mod mail;
 pub mod postgres;
 pub mod reply;
 pub mod report;
@@ -30,6 +31,9 @@ pub use conversation::{
     ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation, SendMessage, Sent,
 };
 pub use error::StoreError;
+pub use mail::{
+    DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail, TokenOwner,
+};
 pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
 };
@@ -46,7 +50,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
-pub trait Store: Reports + Send + Sync + 'static {
+pub trait Store: Mails + Reports + Send + Sync + 'static {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
     /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.

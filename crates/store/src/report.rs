@@ -120,6 +120,10 @@ pub enum Stale {
     SignIns,
     /// Leases that are over.
     Servers,
+    /// Mails that ended; one for the same occasion may be queued anew after it.
+    Mails,
+    /// Those that mails carried.
+    Tokens,
     /// What servers measured.
     Samples,
     /// Reports of hours; those of days stay.
@@ -127,8 +131,16 @@ pub enum Stale {
 }
 
 impl Stale {
-    pub const ALL: [Self; 6] =
-        [Self::Changes, Self::Sessions, Self::SignIns, Self::Servers, Self::Samples, Self::HourReports];
+    pub const ALL: [Self; 8] = [
+        Self::Changes,
+        Self::Sessions,
+        Self::SignIns,
+        Self::Servers,
+        Self::Mails,
+        Self::Tokens,
+        Self::Samples,
+        Self::HourReports,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -136,6 +148,8 @@ impl Stale {
             Self::Sessions => "sessions",
             Self::SignIns => "sign-ins",
             Self::Servers => "servers",
+            Self::Mails => "mails",
+            Self::Tokens => "tokens",
             Self::Samples => "samples",
             Self::HourReports => "hour-reports",
         }

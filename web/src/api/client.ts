@@ -109,6 +109,7 @@ export const http = {
     call<T>('GET', path, { query, ...options }),
   post: <T>(path: string, body?: unknown, options: Options = {}) =>
     call<T>('POST', path, { body, ...options }),
+  put: <T>(path: string, body: unknown) => call<T>('PUT', path, { body }),
   patch: <T>(path: string, body: unknown) => call<T>('PATCH', path, { body }),
   delete: (path: string) => call<undefined>('DELETE', path),
 };

@@ -7,6 +7,7 @@ import { CharactersPage } from '../pages/characters';
 import { ChatPage } from '../pages/chat';
 import { ChatsPage } from '../pages/chats';
 import { LoginPage, RegisterPage } from '../pages/door';
+import { ConfirmPage, ForgotPage, ResetPage, UnsubscribePage } from '../pages/mail';
 import { NotFoundPage } from '../pages/not-found';
 import { SettingsPage } from '../pages/settings';
 import { Failure, Loading } from '../ui/notice';
@@ -41,6 +42,10 @@ function SignedOut({ notice }: { notice: string | undefined }) {
         <LoginPage notice={notice} />
       </Route>
       <Route path="/register" component={RegisterPage} />
+      <Route path="/forgot" component={ForgotPage} />
+      <Route path="/reset" component={ResetPage} />
+      <Route path="/confirm" component={ConfirmPage} />
+      <Route path="/unsubscribe" component={UnsubscribePage} />
       <Route>
         <Redirect to={`/login${next}`} replace />
       </Route>
@@ -53,6 +58,10 @@ function SignedIn() {
     <Switch>
       <Route path="/login" component={GoOn} />
       <Route path="/register" component={GoOn} />
+      <Route path="/forgot" component={GoOn} />
+      <Route path="/reset" component={ResetPage} />
+      <Route path="/confirm" component={ConfirmPage} />
+      <Route path="/unsubscribe" component={UnsubscribePage} />
       <Route>
         <Shell>
           <Switch>

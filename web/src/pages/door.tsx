@@ -8,7 +8,7 @@ import { fieldError, TextField } from '../ui/field';
 import { FormError, Notice } from '../ui/notice';
 import { useTitle } from '../ui/page';
 
-function Door({ title, lead, children }: { title: string; lead: string; children: ReactNode }) {
+export function Door({ title, lead, children }: { title: string; lead: string; children: ReactNode }) {
   useTitle(title);
   return (
     <main className="door">
@@ -69,6 +69,9 @@ export function LoginPage({ notice }: { notice?: string | undefined }) {
           {busy ? 'Logging in…' : 'Log in'}
         </button>
       </form>
+      <p className="door__other">
+        <Link href="/forgot">Forgot your password?</Link>
+      </p>
       {!isClosed && (
         <p className="door__other">
           New here? <Link href={other}>Create an account</Link>

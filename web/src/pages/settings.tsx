@@ -25,6 +25,7 @@ export function SettingsPage() {
           <ThemeChoice />
         </div>
       </section>
+      <Mails />
       <UsageToday />
       <Devices />
       <SignOut />
@@ -80,6 +81,82 @@ function Profile() {
           </span>
         </div>
       </form>
+    </section>
+  );
+}
+
+/** What `/api/mail/notices` answers and takes. */
+interface Notices {
+  replyWaiting: boolean;
+  usage: boolean;
+}
+
+function Mails() {
+  const { user } = useWho();
+  const [notices, setNotices] = useState<Notices>();
+  const [confirmed, setConfirmed] = useState(true);
+  const [sent, setSent] = useState(false);
+  const { error, again } = useLoad('mails', async () => {
+    const [chosen, me] = await Promise.all([
+      http.get<Notices>('/api/mail/notices'),
+      http.get<{ user: { emailConfirmed: boolean } }>('/api/auth/me'),
+    ]);
+    setNotices(chosen);
+    setConfirmed(me.user.emailConfirmed);
+  });
+  const saving = useAction();
+  const sending = useAction();
+  const choose = async (choice: Partial<Notices>) => {
+    if (notices === undefined) return;
+    const next = { ...notices, ...choice };
+    setNotices(next);
+    if (!(await saving.run(() => http.put<Notices>('/api/mail/notices', next)))) setNotices(notices);
+  };
+  const resend = async () => setSent(await sending.run(() => http.post('/api/auth/email/resend')));
+  return (
+    <section className="group">
+      <h2>Mails</h2>
+      {error ? (
+        <Failure error={error} onRetry={again} />
+      ) : notices === undefined ? (
+        <Loading />
+      ) : (
+        <>
+          {!confirmed && (
+            <div className="form__actions">
+              <span>{user.email} is not confirmed yet.</span>
+              <button
+                type="button"
+                className="button"
+                disabled={sending.busy || sent}
+                onClick={() => void resend()}
+              >
+                {sent ? 'A link is on its way' : 'Send the link again'}
+              </button>
+            </div>
+          )}
+          <FormError error={sending.error} />
+          <label className="choice">
+            <input
+              type="checkbox"
+              checked={notices.replyWaiting}
+              disabled={saving.busy}
+              onChange={(event) => void choose({ replyWaiting: event.target.checked })}
+            />{' '}
+            Tell me when a reply waits and I am away
+          </label>
+          <label className="choice">
+            <input
+              type="checkbox"
+              checked={notices.usage}
+              disabled={saving.busy}
+              onChange={(event) => void choose({ usage: event.target.checked })}
+            />{' '}
+            Tell me when my messages of the day are used up
+          </label>
+          <FormError error={saving.error} />
+        </>
+      )}
     </section>
   );
 }

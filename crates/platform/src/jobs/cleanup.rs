@@ -17,9 +17,13 @@ const RUNS: Runs = Runs { queue: QUEUE, concurrency: 1, timeout: Some(Duration::
 /// What servers read when they have been away for a moment is kept this long after it is over.
 const KEEP: Duration = Duration::from_secs(3_600);
 
+/// Nobody is told the same again within this time.
+const KEEP_MAILS: Duration = Duration::from_secs(90 * 24 * 3_600);
+
 /// The jobs, how often they run, and what they remove.
-const CHORES: [(&str, Duration, &[Stale]); 2] = [
-    ("sign-ins", Duration::from_secs(600), &[Stale::Changes, Stale::Sessions, Stale::SignIns, Stale::Servers]),
+const CHORES: [(&str, Duration, &[Stale]); 3] = [
+    ("sign-ins", Duration::from_secs(600), &[Stale::Changes, Stale::Sessions, Stale::SignIns, Stale::Servers, Stale::Tokens]),
+    ("mails", Duration::from_secs(3_600), &[Stale::Mails]),
     ("analytics-detail", Duration::from_secs(3_600), &[Stale::Samples, Stale::HourReports]),
 ];
 
@@ -56,7 +60,8 @@ impl Platform {
 
     fn keeps(&self, what: Stale) -> Duration {
         match what {
-            Stale::Changes | Stale::Sessions | Stale::SignIns | Stale::Servers => KEEP,
+            Stale::Changes | Stale::Sessions | Stale::SignIns | Stale::Servers | Stale::Tokens => KEEP,
+            Stale::Mails => KEEP_MAILS,
             Stale::Samples => self.settings.keep_samples,
             Stale::HourReports => self.settings.keep_hour_reports,
         }

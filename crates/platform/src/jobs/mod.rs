@@ -6,6 +6,7 @@
 pub mod ai_response;
 mod analytics;
 pub mod cleanup;
+pub mod email;
 
 use crate::Platform;
 use crate::faults::hint;
@@ -31,7 +32,9 @@ pub(crate) type Ran = Result<Value, Failure>;
 impl Platform {
     /// Begins to run the jobs of every queue in this process; a worker each.
     pub async fn work(&self) -> Result<Vec<Arc<dyn Worker>>, Fault> {
-        Ok(vec![self.work_replies().await?, self.work_analytics().await?, self.work_cleanup().await?])
+        let mut workers = vec![self.work_replies().await?, self.work_analytics().await?, self.work_cleanup().await?];
+        workers.extend(self.work_mails().await?);
+        Ok(workers)
     }
 
     /// Begins to run one queue's jobs in this process.

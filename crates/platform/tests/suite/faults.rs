@@ -1,6 +1,7 @@
 //! What a store that fails at the worst moment, and a model that panics, must not do: shut a conversation, pay twice
 //! for what is stored, or lose a message.
 
+use crate::post_office::{PostOffice, with};
 use crate::world::{World, settings, until};
 use aim_ai::provider::Remote;
 use aim_ai::{LanguageModel, ModelError, ModelName, ReplyStream, Request, TokenBudget};
@@ -50,6 +51,40 @@ macro_rules! flaky {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$out, StoreError> { self.inner.$name($($arg),*).await })+
         }
     };
+}
+
+macro_rules! flaky_mails {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)+) => {
+        #[async_trait]
+        impl Mails for Flaky {
+            async fn claim_mail(
+                &self,
+                id: &MailId,
+                attempt: u32,
+                holder: &Incarnation,
+            ) -> Result<Option<StoredMail>, StoreError> {
+                let outcome = self.inner.claim_mail(id, attempt, holder).await;
+                self.lose(outcome)
+            }
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$out, StoreError> { self.inner.$name($($arg),*).await })+
+        }
+    };
+}
+
+flaky_mails! {
+    queue_mail(mail: NewMail) -> Option<DueMail>;
+    mail(id: &MailId) -> Option<StoredMail>;
+    due_mails(after: Option<&MailId>, limit: u32) -> Vec<DueMail>;
+    begin_sending(id: &MailId, holder: &Incarnation, tokens: Vec<NewToken>) -> bool;
+    end_mail(id: &MailId, holder: &Incarnation, end: MailEnd) -> bool;
+    doubt_mails() -> u64;
+    token(purpose: Purpose, token: &TokenHash) -> Option<TokenOwner>;
+    confirm_address(token: &TokenHash) -> Option<UserId>;
+    use_reset(token: &TokenHash, password_hash: &str) -> Option<PasswordReset>;
+    mail_standing(user: &UserId) -> MailStanding;
+    want_notice(user: &UserId, notice: Notice, wanted: bool) -> bool;
+    note_presence(seen: Vec<(UserId, bool)>, open: Duration) -> ();
+    presence(user: &UserId) -> Option<Presence>;
 }
 
 flaky! {
@@ -216,4 +251,19 @@ async fn a_reply_that_panicked_keeps_neither_its_claim_nor_its_turn() {
     assert_eq!((server.replies_to(&ann, &asked).await.len(), server.platform.replies_under_way()), (1, 0));
     let state = server.platform.conversation_state(&ann.who, &talk).await.unwrap();
     assert_eq!(state, ConversationState::default());
+}
+
+#[tokio::test]
+async fn a_mail_whose_claim_was_not_answered_is_not_kept_from_everyone() {
+    let (world, office) = (World::new().await, Arc::new(PostOffice::default()));
+    world.let_time_pass();
+    let store = Flaky { inner: world.store(), answers_lost: AtomicU32::new(1), commits_refused: AtomicU32::new(0) };
+    let mut server = world.made_of(Arc::new(store), Arc::new(world.remote()), with(&office)).await;
+    server.work().await;
+    server.keep_lease();
+    server.reconcile();
+    server.person("ann").await;
+    office.of("Welcome", 1).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(office.brought(), 1);
 }

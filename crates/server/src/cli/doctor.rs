@@ -26,6 +26,7 @@ pub(super) async fn run(loaded: &Loaded) -> anyhow::Result<()> {
     findings.push(("database", database(config).await));
     findings.push(("address", address(config).await));
     findings.push(("model", model(config).await));
+    findings.push(("mail", mail(config).await));
     findings.push(("page", page()));
     let mut wrong = 0;
     for (what, finding) in &findings {
@@ -111,6 +112,20 @@ async fn model(config: &Config) -> Finding {
     match checked {
         Ok(()) => Fine(format!("{provider} answers; {name} is to reply")),
         Err(why) => Wrong(format!("{provider}: {why}; see AIM_AI__BASE_URL, AIM_AI__MODEL and AIM_AI__API_KEY")),
+    }
+}
+
+async fn mail(config: &Config) -> Finding {
+    let post = match app::post(config) {
+        Ok(Some(post)) => post,
+        Ok(None) => return Mind("none is sent: set AIM_MAIL__URL to a mail server".to_owned()),
+        Err(error) => return Wrong(format!("{error:#}; see AIM_MAIL__URL and AIM_MAIL__CA_FILE")),
+    };
+    let place = post.carrier.place();
+    match post.carrier.check().await {
+        Ok(()) if config.mail.url.is_empty() => Fine(format!("goes to {place}; /dev/mails shows it")),
+        Ok(()) => Fine(format!("{place} answers; mails are from {}", config.mail_from())),
+        Err(fault) => Wrong(format!("{place}: {fault}; see AIM_MAIL__URL")),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::config::Config;
 use aim_ai::{LanguageModel, ModelError, ModelName, ReplyStream, Request, TokenBudget};
 use aim_backbone::Backbone;
 use aim_domain::{Ambient, Refusal};
-use aim_platform::Platform;
+use aim_platform::{Platform, Settings};
 use aim_store::Store;
 use anyhow::Context;
 use async_trait::async_trait;
@@ -25,7 +25,8 @@ pub(super) async fn platform(config: &Config) -> anyhow::Result<Platform> {
     // What is changed here reaches the servers by the store's change feed: a command needs no Redis.
     let ambient = Ambient::system();
     let backbone = Backbone::local(&app::backbone_settings(config, false), &ambient);
-    Ok(Platform::new(store(config).await?, backbone, model, ambient, app::settings(config)))
+    let settings = Settings { post: app::post(config)?, ..app::settings(config) };
+    Ok(Platform::new(store(config).await?, backbone, model, ambient, settings))
 }
 
 /// What a refusal says to somebody at a terminal.

@@ -54,6 +54,9 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
         ("AIM_HTTP__REQUEST_TIMEOUT", config.http.request_timeout.as_secs()),
         ("AIM_HTTP__HEADER_TIMEOUT", config.http.header_timeout.as_secs()),
         ("AIM_AUTH__SESSION", config.auth.session.as_secs()),
+        ("AIM_MAIL__TIMEOUT", config.mail.timeout.as_secs()),
+        ("AIM_MAIL__CONCURRENCY", config.mail.concurrency as u64),
+        ("AIM_MAIL__ATTEMPTS", u64::from(config.mail.attempts)),
     ];
     if let Some((variable, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
         return Err(ConfigError(format!("{variable}: it must be 1 at least (a length of time: one second)")));
@@ -83,8 +86,28 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
     {
         return Err(ConfigError(format!("{variable}: set AIM_REDIS__URL too, for all other uses")));
     }
+    mail(config)?;
     if config.queue.prefix.contains(':') {
         return Err(ConfigError("AIM_QUEUE__PREFIX: it may hold no colon".to_owned()));
+    }
+    Ok(())
+}
+
+fn mail(config: &Config) -> Result<(), ConfigError> {
+    let mail = &config.mail;
+    let wrong = |variable: &str, why: String| ConfigError(format!("{variable}: {why}"));
+    if !mail.url.is_empty() {
+        aim_mail::check_url(mail.url.expose()).map_err(|why| wrong("AIM_MAIL__URL", why))?;
+        for (variable, value) in [("AIM_MAIL__FROM", &mail.from), ("AIM_MAIL__PUBLIC_URL", &mail.public_url)] {
+            if value.is_empty() && !config.is_development() {
+                return Err(wrong(variable, "it is needed to send mail: see docs/mail.md".to_owned()));
+            }
+        }
+    }
+    aim_mail::Sender::parse(config.mail_from()).map_err(|why| wrong("AIM_MAIL__FROM", why))?;
+    let url = &mail.public_url;
+    if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(wrong("AIM_MAIL__PUBLIC_URL", "it must start with http:// or https://".to_owned()));
     }
     Ok(())
 }

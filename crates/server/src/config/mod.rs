@@ -8,8 +8,8 @@ mod sections;
 mod value;
 
 pub use sections::{
-    Ai, Auth, Cache, Config, Data, Database, Firebase, Http, Limits, LocalModel, LogFormat, Media, Premium, Profile,
-    Queue, ReadFrom, Redis, Registration, Server, Synchronous, Telemetry, Usage, Workers,
+    Ai, Auth, Cache, Config, Data, Database, Firebase, Http, Limits, LocalModel, LogFormat, Mail, Media, Premium,
+    Profile, Queue, ReadFrom, Redis, Registration, Server, Synchronous, Telemetry, Usage, Workers,
 };
 pub use value::Secret;
 

@@ -30,6 +30,7 @@ pub struct Config {
     pub cache: Cache,
     pub queue: Queue,
     pub media: Media,
+    pub mail: Mail,
     pub ai: Ai,
     pub limits: Limits,
     pub usage: Usage,
@@ -292,7 +293,46 @@ pub struct Telemetry {
     pub format: LogFormat,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    pub url: Secret,
+    pub from: String,
+    pub public_url: String,
+    pub ca_file: String,
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
+    pub concurrency: usize,
+    pub attempts: u32,
+    #[serde(deserialize_with = "duration")]
+    pub backoff: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub reply_wait: Duration,
+}
+
 impl Config {
+    /// Where mails become files in development.
+    pub fn mail_folder(&self) -> PathBuf {
+        self.data.dir.join("mails")
+    }
+
+    /// Who mails are from.
+    pub fn mail_from(&self) -> &str {
+        if self.mail.from.is_empty() { "aim <aim@localhost>" } else { &self.mail.from }
+    }
+
+    /// What links in mails begin with; without a slash at the end.
+    pub fn public_url(&self) -> String {
+        let host = match self.http.host.as_str() {
+            "0.0.0.0" | "[::]" | "::" => "localhost",
+            host => host,
+        };
+        match self.mail.public_url.trim_end_matches('/') {
+            "" => format!("http://{host}:{}", self.http.port),
+            url => url.to_owned(),
+        }
+    }
+
     pub fn is_development(&self) -> bool {
         self.profile == Profile::Development
     }

@@ -141,3 +141,23 @@ fn what_is_shown_hides_secrets() {
     assert!(shown.contains("postgres://hidden@db.test/aim?sslmode=require&password=hidden"), "{shown}");
     assert!(from(Some(&loaded.shown()), &[]).is_ok(), "what is shown reads back");
 }
+
+#[test]
+fn a_server_that_sends_mail_says_who_it_is_and_where() {
+    const URL: (&str, &str) = ("AIM_MAIL__URL", "smtps://me:hunter2@mail.test");
+    const FROM: (&str, &str) = ("AIM_MAIL__FROM", "aim <hello@aim.test>");
+    let config = from(None, &[URL, FROM, ("AIM_MAIL__PUBLIC_URL", "https://aim.test/")]).unwrap().config;
+    assert_eq!((config.public_url().as_str(), config.mail_from()), ("https://aim.test", "aim <hello@aim.test>"));
+    for (variables, said) in [
+        (&[URL][..], "AIM_MAIL__FROM: it is needed"),
+        (&[URL, FROM], "AIM_MAIL__PUBLIC_URL: it is needed"),
+        (&[("AIM_MAIL__URL", "mail.test")], "AIM_MAIL__URL: "),
+        (&[("AIM_MAIL__FROM", "hello")], "AIM_MAIL__FROM: "),
+        (&[("AIM_MAIL__PUBLIC_URL", "aim.test")], "AIM_MAIL__PUBLIC_URL: "),
+    ] {
+        let error = error(None, variables);
+        assert!(error.starts_with(said) && !error.contains("hunter2"), "{error:?} should start with {said:?}");
+    }
+    let here = from(None, &[("AIM_PROFILE", "development"), ("AIM_HTTP__HOST", "0.0.0.0")]).unwrap().config;
+    assert_eq!(here.public_url(), "http://localhost:8080");
+}

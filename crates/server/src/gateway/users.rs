@@ -30,6 +30,7 @@ impl Users {
             mine.push(socket.clone());
             mine.len() == 1
         };
+        self.platform.enters(user);
         if first {
             self.turn(user).await;
         }
@@ -43,7 +44,11 @@ impl Users {
         let last = {
             let mut sockets = self.sockets.lock();
             let Some(mine) = sockets.get_mut(user) else { return };
+            let before = mine.len();
             mine.retain(|one| one.id != socket.id);
+            for _ in mine.len()..before {
+                self.platform.leaves(user);
+            }
             let last = mine.is_empty();
             if last {
                 sockets.remove(user);

@@ -67,6 +67,21 @@ pub(super) struct UserAnswer {
     pub user: User,
 }
 
+/// One's own account.
+#[derive(Serialize, ToSchema)]
+struct MeAnswer {
+    user: Me,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Me {
+    #[serde(flatten)]
+    user: User,
+    /// Whether a link that was sent to `email` was followed.
+    email_confirmed: bool,
+}
+
 /// One session of one's own.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -88,7 +103,7 @@ struct DeviceList {
     items: Vec<DeviceItem>,
 }
 
-fn device(headers: &HeaderMap, visit: &Visit) -> Device {
+pub(super) fn device(headers: &HeaderMap, visit: &Visit) -> Device {
     let name = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     Device { name: name.to_owned(), address: visit.address.to_string() }
 }
@@ -154,9 +169,11 @@ async fn logout(State(site): State<Site>, visit: Visit, caller: Caller) -> Resul
 }
 
 /// Who is signed in
-#[utoipa::path(get, path = "/api/auth/me", tag = "auth", responses((status = 200, description = "The account", body = UserAnswer)))]
+#[utoipa::path(get, path = "/api/auth/me", tag = "auth", responses((status = 200, description = "The account", body = MeAnswer)))]
 async fn me(State(site): State<Site>, visit: Visit, caller: Caller, headers: HeaderMap) -> Result<Response> {
-    let answer = axum::Json(UserAnswer { user: site.platform.me(&caller).await? });
+    let user = site.platform.me(&caller).await?;
+    let email_confirmed = site.platform.email_confirmed(&user.id).await?;
+    let answer = axum::Json(MeAnswer { user: Me { user, email_confirmed } });
     // The session lives on with every use; so does the browser's cookie, which pages ask for here.
     match Credential::of(&headers) {
         Some(Credential::Cookie(token)) => {

@@ -7,6 +7,7 @@ pub mod address;
 mod auth;
 mod characters;
 mod conversations;
+mod dev;
 mod docs;
 mod door;
 mod extract;
@@ -18,6 +19,7 @@ mod openapi;
 pub mod origin;
 pub mod problem;
 mod rates;
+mod recovery;
 pub mod serve;
 mod site;
 pub(crate) mod squeeze;
@@ -63,6 +65,7 @@ fn behind_the_door(
     let meters = Meters::new(openapi::routes(&document));
     let openapi = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
     let site = Site::new(site::Parts { platform, config, origins, meters, openapi, stopping });
+    let api = if site.config.is_development() { api.merge(dev::routes(&site)) } else { api };
     api.route("/docs", get(docs::page))
         .route("/docs/{file}", get(docs::file))
         .route("/demo/avatars/{file}", get(pages::portrait))
@@ -86,6 +89,7 @@ fn test_router(platform: Platform, config: Arc<Config>) -> Router {
 fn documented() -> OpenApiRouter<Site> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(auth::routes())
+        .merge(recovery::routes())
         .merge(users::routes())
         .merge(characters::routes())
         .merge(conversations::routes())

@@ -33,7 +33,7 @@ const INDEX: &str = "index.html";
 /// Files here carry a hash of their content in their name.
 const HASHED: &str = "assets/";
 /// What is not the page's, and so never answers with it.
-const NOT_PAGES: [&str; 4] = ["/api", "/socket.io", "/media", "/demo"];
+const NOT_PAGES: [&str; 5] = ["/api", "/socket.io", "/media", "/demo", "/dev"];
 
 /// Whether the page was built into this binary.
 pub fn is_built() -> bool {

@@ -10,6 +10,7 @@ pub mod claims;
 pub mod conversations;
 pub mod feed;
 pub mod leases;
+pub mod mails;
 pub mod reports;
 pub mod sending;
 mod world;
@@ -99,6 +100,21 @@ macro_rules! store_conformance {
                 a_dead_holders_claim_is_free,
                 an_ended_lease_gives_back_what_it_holds,
                 an_ended_lease_keeps_what_was_told_to_stop_from_being_answered
+            ];
+            mails: [
+                an_occasion_has_one_mail,
+                a_mail_waits_for_its_time,
+                one_server_claims_a_mail,
+                claims_of_a_mail_at_once_from_two_stores_never_meet,
+                a_dead_servers_mail_is_sent_by_another_unless_it_was_handed_over,
+                what_was_not_taken_is_tried_again_later,
+                a_dropped_mail_comes_up_again_with_its_occasion,
+                a_token_confirms_an_address_once,
+                a_token_sets_a_password_once_and_ends_all_sessions,
+                a_reset_at_once_from_two_stores_is_done_once,
+                notices_are_unwanted_each_by_itself,
+                presence_ends_with_a_socket_or_with_its_time,
+                a_sweep_takes_mails_that_ended_and_tokens_that_are_over
             ];
             feed: [
                 changes_come_in_order_after_a_cursor,

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_workers.sql"),
     include_str!("../../migrations/postgres/0003_reports.sql"),
+    include_str!("../../migrations/postgres/0004_mails.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

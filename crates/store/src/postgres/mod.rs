@@ -22,6 +22,7 @@ mod feed;
 mod lanes;
 mod leases;
 mod listen;
+mod mails;
 mod messages;
 mod pool;
 mod replies;

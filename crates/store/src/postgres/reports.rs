@@ -110,6 +110,8 @@ fn over(what: Stale) -> &'static [(&'static str, &'static str, &'static str, &'s
             ("sign_in_blocks", "subject", "blocked_until", "true"),
         ],
         Stale::Servers => &[("servers", "id", "lease_until", "true")],
+        Stale::Mails => &[("mails", "id", "ended_at", "ended_at IS NOT NULL")],
+        Stale::Tokens => &[("one_time_tokens", "hash", "expires_at", "true")],
         Stale::Samples => &[("samples", "at, server", "at", "true")],
         Stale::HourReports => &[("reports", "period, start", "start", "period = 'hour'")],
     }

@@ -76,14 +76,19 @@ pub(super) async fn revoke(pg: &Postgres, user: &UserId, session: &SessionId) ->
 }
 
 pub(super) async fn revoke_all(pg: &Postgres, user: &UserId, except: Option<&SessionId>) -> Tried<u64> {
+    let mut db = pg.begin().await?;
+    let ended = revoke_each(&mut db, user, except).await?;
+    db.commit().await?;
+    Ok(ended.len() as u64)
+}
+
+/// Within a transaction; the changes that its commit tells.
+pub(super) async fn revoke_each(db: &mut Db, user: &UserId, except: Option<&SessionId>) -> Tried<Vec<Change>> {
     let delete = sql("DELETE FROM sessions WHERE user_id = $1 AND id IS DISTINCT FROM $2 RETURNING id, token_hash")
         .bind(user.as_str())
         .bind(except.map(SessionId::as_str));
-    let mut db = pg.begin().await?;
-    let ended = db.all(delete, revoked).await?;
-    for (id, token) in &ended {
-        db.tell(&Change::Session { token: token.clone(), id: id.clone(), user: user.clone() })?;
-    }
-    db.commit().await?;
-    Ok(ended.len() as u64)
+    let ended = db.all(delete, revoked).await?.into_iter();
+    let ended: Vec<Change> = ended.map(|(id, token)| Change::Session { token, id, user: user.clone() }).collect();
+    ended.iter().try_for_each(|change| db.tell(change))?;
+    Ok(ended)
 }

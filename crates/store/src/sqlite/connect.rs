@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0002_sign_in_attempts.sql"),
     include_str!("../../migrations/sqlite/0003_workers.sql"),
     include_str!("../../migrations/sqlite/0004_reports.sql"),
+    include_str!("../../migrations/sqlite/0005_mails.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.

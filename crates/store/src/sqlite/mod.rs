@@ -13,6 +13,7 @@ mod counts;
 mod db;
 mod feed;
 mod leases;
+mod mails;
 mod messages;
 mod readers;
 mod replies;

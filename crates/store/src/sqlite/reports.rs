@@ -117,6 +117,8 @@ fn over(what: Stale) -> &'static [(&'static str, &'static str, &'static str)] {
             &[("sign_in_attempts", "subject, seq", "at < ?1"), ("sign_in_blocks", "subject", "blocked_until < ?1")]
         }
         Stale::Servers => &[("servers", "id", "lease_until < ?1")],
+        Stale::Mails => &[("mails", "id", "ended_at IS NOT NULL AND ended_at < ?1")],
+        Stale::Tokens => &[("one_time_tokens", "hash", "expires_at < ?1")],
         Stale::Samples => &[("samples", "at, server", "at < ?1")],
         Stale::HourReports => &[("reports", "period, start", "period = 'hour' AND start < ?1")],
     }

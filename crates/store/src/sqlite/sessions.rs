@@ -69,16 +69,20 @@ pub(super) fn revoke(db: &Db, user: &UserId, session: &SessionId) -> Result<bool
 }
 
 pub(super) fn revoke_all(db: &Db, user: &UserId, except: Option<&SessionId>) -> Result<u64> {
+    Ok(revoke_each(db, user, except)?.len() as u64)
+}
+
+/// As `revoke_all`; the changes that it wrote.
+pub(super) fn revoke_each(db: &Db, user: &UserId, except: Option<&SessionId>) -> Result<Vec<Change>> {
     let revoked = db.all(
         "DELETE FROM sessions WHERE user = ?1 AND id IS NOT ?2 RETURNING id, token_hash",
         params![user.as_str(), except.map(SessionId::as_str)],
         |row| {
             let mut c = Columns::of(row);
-            Ok((SessionId::trusted(c.text()?), TokenHash::trusted(c.text()?)))
+            let (id, token) = (SessionId::trusted(c.text()?), TokenHash::trusted(c.text()?));
+            Ok(Change::Session { token, id, user: user.clone() })
         },
     )?;
-    for (id, token) in &revoked {
-        feed::write(db, &Change::Session { token: token.clone(), id: id.clone(), user: user.clone() })?;
-    }
-    Ok(revoked.len() as u64)
+    revoked.iter().try_for_each(|change| feed::write(db, change))?;
+    Ok(revoked)
 }

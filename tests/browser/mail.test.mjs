@@ -1,0 +1,116 @@
+// Where links in mails lead, in a real browser: from the letter in the folder to the page and back in.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { startAim } from './aim.mjs';
+import { launchChromium, openPage, PASSWORD, register } from './chromium.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let browser;
+let aim;
+
+before(async () => {
+  // Nothing is answered here.
+  aim = await startAim({ AIM_AI__PROVIDER: 'ollama', AIM_AI__MODEL: 'none' });
+  browser = await launchChromium();
+});
+
+after(async () => {
+  await browser?.close();
+  await aim?.stop();
+});
+
+/** A test with a page of its own. */
+function visit(name, body) {
+  test(name, { timeout: 120_000 }, async () => {
+    const { page, close } = await openPage(browser, aim.url);
+    try {
+      await body(page);
+    } catch (error) {
+      error.message += `\nat ${page.url()}; the server said last:\n${aim.log().slice(-1_500)}`;
+      throw error;
+    } finally {
+      await close();
+    }
+  });
+}
+
+/** Opens the newest mail of this subject to this person as HTML, as the page of the folder shows it. */
+async function openMail(page, username, subject) {
+  const row = page.getByRole('row').filter({ hasText: `${username}@example.test` }).getByRole('link', { name: subject });
+  for (let tries = 0; tries < 100; tries += 1) {
+    await page.goto('/dev/mails');
+    if ((await row.count()) > 0) break;
+    await page.waitForTimeout(100);
+  }
+  await row.first().click();
+  await page.getByRole('link', { name: 'As HTML' }).click();
+}
+
+async function assertAccessible(page) {
+  const { violations } = await page.evaluate(`${axe}; axe.run({ runOnly: ['wcag2a', 'wcag2aa'] })`);
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`), []);
+}
+
+visit('somebody who forgot a password comes back in by mail', async (page) => {
+  const username = await register(page);
+  await page.goto('/settings');
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.getByRole('link', { name: 'Forgot your password?' }).click();
+  await assertAccessible(page);
+  await page.getByLabel('Email or username').fill(username);
+  await page.getByRole('button', { name: 'Send the link' }).click();
+  await page.getByText('a mail is on its way').waitFor();
+  await openMail(page, username, 'Choose a new password');
+  const link = await page.getByRole('link', { name: 'Choose a new password' }).getAttribute('href');
+  await page.getByRole('link', { name: 'Choose a new password' }).click();
+  await page.waitForURL('**/reset?*');
+  await assertAccessible(page);
+  await page.getByLabel('New password').fill('battery staple');
+  await page.getByRole('button', { name: 'Set password' }).click();
+  await page.getByText('Your new password is set.').waitFor();
+  await page.getByRole('link', { name: 'Log in' }).click();
+  await page.getByLabel('Email or username').fill(username);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByRole('alert').waitFor();
+  await page.getByLabel('Password').fill('battery staple');
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.waitForURL('**/characters');
+  await page.goto(link);
+  await page.getByLabel('New password').fill('battery staple 2');
+  await page.getByRole('button', { name: 'Set password' }).click();
+  await page.getByText('This link was used already').waitFor();
+});
+
+visit('a welcome confirms the address, and the settings say so', async (page) => {
+  const username = await register(page);
+  await page.goto('/settings');
+  await page.getByText('is not confirmed yet').waitFor();
+  await openMail(page, username, 'Welcome to aim');
+  await assertAccessible(page);
+  await page.getByRole('link', { name: 'Confirm this address' }).click();
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByText('your address is confirmed').waitFor();
+  await assertAccessible(page);
+  await page.goto('/settings');
+  const choice = page.getByRole('checkbox', { name: 'Tell me when a reply waits' });
+  await choice.waitFor();
+  assert.equal(await page.getByText('is not confirmed yet').count(), 0);
+  await choice.uncheck();
+  await page.waitForFunction(async () => !(await (await fetch('/api/mail/notices')).json()).replyWaiting);
+  await page.reload();
+  await choice.waitFor();
+  assert.equal(await choice.isChecked(), false);
+});
+
+visit('a link that was cut off says what to do', async (page) => {
+  await page.goto('/unsubscribe?token=half');
+  await page.getByText('This link does not work any more.').waitFor();
+  await assertAccessible(page);
+  await page.goto('/confirm?token=half');
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByText('its time is over').waitFor();
+});
