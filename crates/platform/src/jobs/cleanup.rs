@@ -22,7 +22,11 @@ const KEEP_MAILS: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 /// The jobs, how often they run, and what they remove.
 const CHORES: [(&str, Duration, &[Stale]); 3] = [
-    ("sign-ins", Duration::from_secs(600), &[Stale::Changes, Stale::Sessions, Stale::SignIns, Stale::Servers, Stale::Tokens]),
+    (
+        "sign-ins",
+        Duration::from_secs(600),
+        &[Stale::Changes, Stale::Sessions, Stale::SignIns, Stale::Servers, Stale::Tokens],
+    ),
     ("mails", Duration::from_secs(3_600), &[Stale::Mails]),
     ("analytics-detail", Duration::from_secs(3_600), &[Stale::Samples, Stale::HourReports]),
 ];

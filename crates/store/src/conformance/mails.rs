@@ -260,7 +260,10 @@ pub async fn a_sweep_takes_mails_that_ended_and_tokens_that_are_over(world: Worl
     delivered(&world, &tess, "a", Purpose::Confirm).await;
     let due = queued(&world, &tess, "welcome:1").await;
     world.clock.advance(HOUR / 2);
-    assert_eq!((store.sweep(Stale::Mails, HOUR).await.unwrap(), store.sweep(Stale::Tokens, HOUR).await.unwrap()), (0, 0));
+    assert_eq!(
+        (store.sweep(Stale::Mails, HOUR).await.unwrap(), store.sweep(Stale::Tokens, HOUR).await.unwrap()),
+        (0, 0)
+    );
     world.clock.advance(HOUR);
     assert_eq!(store.sweep(Stale::Mails, HOUR).await.unwrap(), 1);
     world.clock.advance(HOUR);
