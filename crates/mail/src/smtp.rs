@@ -171,21 +171,13 @@ fn is_here(host: &str) -> bool {
 }
 
 fn later(what: &str, error: &Error) -> Fault {
-    Fault::Later(format!("{what}: {}", told(error)))
+    Fault::Later(format!("{what}: {error}"))
 }
 
 /// Of an answer to what is not the letter itself.
 fn refused(what: &str, error: &Error) -> Fault {
-    let text = format!("{what}: {}", told(error));
+    let text = format!("{what}: {error}");
     if error.is_permanent() { Fault::Never(text) } else { Fault::Later(text) }
-}
-
-/// With its cause, which says what the other side said.
-fn told(error: &Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }
 
 #[async_trait]
@@ -229,7 +221,7 @@ impl Passage for Announced {
             Ok(Err(error)) if error.is_permanent() || error.is_transient() => {
                 return Err(refused("the letter", &error));
             }
-            Ok(Err(error)) => return Err(Fault::Doubt(format!("the letter was not answered: {}", told(&error)))),
+            Ok(Err(error)) => return Err(Fault::Doubt(format!("the letter was not answered: {error}"))),
             Err(_) => return Err(Fault::Doubt(format!("the letter was not answered: {}", silent()))),
         };
         let _ = tokio::time::timeout(GOODBYE, self.connection.quit()).await;
