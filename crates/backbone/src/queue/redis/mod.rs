@@ -6,12 +6,15 @@
 //!
 //! Schedules belong to the code that sets them: one that Redis lost, or that somebody removed there, is set again.
 
+mod board;
 mod connection;
 mod crew;
+mod entry;
 mod job;
 mod schedules;
 mod worker;
 
+use super::board::Posted;
 use super::meters::Meters;
 use super::{
     Added, Counts, Handler, Job, JobState, KEPT_COMPLETED, NewJob, Queue, Schedule, Worker, WorkerSettings, check_id,
@@ -61,7 +64,7 @@ impl RedisQueue {
     }
 
     /// One round trip.
-    pub(super) async fn put(&self, job: &NewJob) -> Result<Added, Fault> {
+    pub(super) async fn put(&self, job: &Posted) -> Result<Added, Fault> {
         check_id(&job.id)?;
         let options = job::options(job);
         self.connection
@@ -72,7 +75,7 @@ impl RedisQueue {
                     let key = queue.keys().job_key(&job.id);
                     Ok::<bool, Error>(redis::cmd("EXISTS").arg(key).query_async(&mut wire).await?)
                 };
-                let added = async { queue.add(job.name, &job.data).options(options).await };
+                let added = async { queue.add(&job.name, &job.data).options(options).await };
                 let (known, added) = join(known, added).await;
                 added?;
                 Ok(if known? { Added::Known } else { Added::New })
@@ -111,7 +114,7 @@ impl RedisQueue {
 #[async_trait]
 impl Queue for RedisQueue {
     async fn add(&self, job: NewJob) -> Result<Added, Fault> {
-        self.put(&job).await
+        self.put(&job.into()).await
     }
 
     async fn work(
