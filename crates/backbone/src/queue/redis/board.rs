@@ -240,9 +240,14 @@ impl Board for RedisQueue {
                 if !queue.is_paused().await? {
                     return Ok(Obliterated::NotPaused);
                 }
+                // The crate says "no force" in a way that BullMQ's script takes for force. Nothing becomes active in a
+                // queue that is paused.
+                if !force && queue.get_active_count().await? > 0 {
+                    return Ok(Obliterated::HasActive);
+                }
                 match queue.obliterate(force, BATCH as usize).await {
                     Ok(()) => Ok(Obliterated::Done),
-                    // BullMQ's script has numbers of its own.
+                    // The script has numbers of its own.
                     Err(Error::Script { code: -1, .. }) => Ok(Obliterated::NotPaused),
                     Err(Error::Script { code: -2, .. }) => Ok(Obliterated::HasActive),
                     Err(error) => Err(error),
