@@ -4,6 +4,7 @@
 mod character;
 mod doctor;
 mod offline;
+mod queue;
 mod user;
 
 use crate::config::{Config, Loaded};
@@ -41,6 +42,9 @@ enum Command {
     /// Bring characters in
     #[command(subcommand)]
     Character(character::Command),
+    /// See and steer the queues of jobs, where they are in Redis
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// Bring the database to this version's form
     Migrate,
     /// Check that the configuration works, and say what to do where it does not
@@ -75,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Migrate => block_on(&loaded.config, migrate(&loaded.config)),
         Command::User(command) => block_on(&loaded.config, user::run(command, &loaded.config)),
         Command::Character(command) => block_on(&loaded.config, character::run(command, &loaded.config)),
+        Command::Queue(command) => block_on(&loaded.config, queue::run(command, &loaded.config)),
         Command::Openapi => ExitCode::SUCCESS,
     }
 }

@@ -46,8 +46,11 @@ const SHORT: [(&str, &str); 8] = [
     ("tm", "telemetryMetadata"),
 ];
 
+/// As BullMQ's own libraries tell them: with the attempts, and without the schedule, which the job names itself.
 fn options(text: &str) -> Value {
-    let options: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    let mut options: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
+    options.remove("repeatJobKey");
+    options.entry("attempts").or_insert_with(|| json!(0));
     let long = |name: String| SHORT.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| (*long).into());
     Value::Object(options.into_iter().map(|(name, value)| (long(name), value)).collect())
 }

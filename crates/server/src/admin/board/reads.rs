@@ -41,19 +41,21 @@ pub(super) struct Asked {
 
 impl Asked {
     fn shown(&self) -> Result<Shown> {
-        let wrong = || Trouble::bad("INVALID_QUERY_PARAM");
+        let wrong = |field: &str| Trouble::bad("INVALID_QUERY_PARAM").options(json!({ "field": field }));
         // What is empty counts as not said.
         let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let number = |text: &Option<String>, otherwise: usize| {
-            said(text).map_or(Ok(otherwise), |text| text.parse().ok().filter(|n| *n >= 1).ok_or_else(wrong))
+        let number = |field: &str, text: &Option<String>, otherwise: usize| {
+            let read = |text: String| text.parse().ok().filter(|n| *n >= 1).ok_or_else(|| wrong(field));
+            said(text).map_or(Ok(otherwise), read)
         };
         let statuses = match said(&self.status).as_deref() {
             None | Some("latest") => Status::ALL.to_vec(),
-            Some(name) => vec![Status::of(name).ok_or_else(wrong)?],
+            Some(name) => vec![Status::of(name).ok_or_else(|| wrong("status"))?],
         };
-        let (page, per_page) = (number(&self.page, 1)?, number(&self.jobs_per_page, PER_PAGE)?);
+        let page = number("page", &self.page, 1)?;
+        let per_page = number("jobsPerPage", &self.jobs_per_page, PER_PAGE)?;
         if per_page > MOST_PER_PAGE {
-            return Err(wrong());
+            return Err(wrong("jobsPerPage"));
         }
         Ok(Shown { statuses, page, per_page })
     }
