@@ -10,7 +10,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { isDeepStrictEqual, promisify } from 'node:util';
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
@@ -43,7 +43,8 @@ before(async () => {
   ends.push(() => Promise.all(Object.values(queues).map((queue) => queue.close())));
   original = await startOriginal();
   ours = await startOurs(server.url);
-  nodeWorker = new Worker(name, work, { connection: connection.duplicate(), prefix: 'aim', drainDelay: 1, name: 'node' });
+  const options = { prefix: 'aim', drainDelay: 1, name: 'node', concurrency: 5 };
+  nodeWorker = new Worker(name, work, { connection: connection.duplicate(), ...options });
   await nodeWorker.waitUntilReady();
   ends.push(async () => {
     await nodeWorker.close(true);
@@ -59,7 +60,7 @@ async function work(job) {
   await job.log(`${job.name} begins`);
   await job.updateProgress(50);
   if (job.data.fail) throw new UnrecoverableError('the picture is torn');
-  if (job.data.wait) await sleep(60_000);
+  if (job.data.wait) await sleep(60_000, undefined, { ref: false });
   return { done: job.id };
 }
 
@@ -138,7 +139,6 @@ const is = (id, state) => eventually(`${id} is ${state}`, async () => {
 /** Both boards' answer to the same question, once they agree; workers and their clients come and go meanwhile. */
 async function same(at) {
   const [theirs, own] = await Promise.all([original('GET', at), ours('GET', at)]);
-  if (process.env.DUMP) { const { writeFileSync } = await import('node:fs'); const sort = (v) => Array.isArray(v) ? v.map(sort) : v && typeof v === 'object' ? Object.fromEntries(Object.keys(v).sort().map((k) => [k, sort(v[k])])) : v; writeFileSync('/tmp/own.json', JSON.stringify(sort(own), null, 1)); writeFileSync('/tmp/theirs.json', JSON.stringify(sort(theirs), null, 1)); }
   assert.deepEqual(own, theirs, at);
   return own.body;
 }
@@ -207,7 +207,8 @@ test('each sees what was ordered at the other', async () => {
     ['PATCH', 'job-schedulers/often', { pattern: 'now and then' }],
     ['PUT', 'job-schedulers/none/remove'],
   ]) {
-    const [theirs, own] = [await original(method, `/queues/${name}/${at}`, body), await ours(method, `/queues/${name}/${at}`, body)];
+    const theirs = await original(method, `/queues/${name}/${at}`, body);
+    const own = await ours(method, `/queues/${name}/${at}`, body);
     assert.deepEqual([own.status, own.body.error], [theirs.status, theirs.body.error], `${method} ${at}`);
   }
   const next = (await ours('GET', `/job-schedulers?queueName=${name}`)).body.schedulers.find((one) => one.id === 'nightly');
@@ -226,7 +227,7 @@ test('each sees what was ordered at the other', async () => {
   await eventually('both agree when all is done', async () => {
     const at = `/queues?activeQueue=${name}&status=completed`;
     const [theirs, own] = await Promise.all([original('GET', at), ours('GET', at)]);
-    return JSON.stringify(own.body.queues.map(({ counts }) => counts)) === JSON.stringify(theirs.body.queues.map(({ counts }) => counts));
+    return isDeepStrictEqual(own, theirs);
   });
   assert.deepEqual((await ours('PUT', `/queues/${name}/retry/failed`)).body, { retried: 1, skipped: 0 });
 });

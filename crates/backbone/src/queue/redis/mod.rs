@@ -90,7 +90,7 @@ impl RedisQueue {
         self.schedules.set(schedule).await
     }
 
-    async fn page(
+    async fn listed(
         &self,
         queue: &'static str,
         list: &'static str,
@@ -193,12 +193,12 @@ impl Queue for RedisQueue {
             JobState::Failed => "failed",
             JobState::Waiting => "wait",
         };
-        let mut jobs = self.page(queue, list, state, skip, limit).await?;
+        let mut jobs = self.listed(queue, list, state, skip, limit).await?;
         // Those without a priority are a list of their own, and run before those with one.
         if state == JobState::Waiting && jobs.len() < limit {
             let before = usize::try_from(self.bull_counts(queue).await?.waiting).unwrap_or(usize::MAX);
             let skip = skip.saturating_sub(before);
-            jobs.extend(self.page(queue, "prioritized", state, skip, limit - jobs.len()).await?);
+            jobs.extend(self.listed(queue, "prioritized", state, skip, limit - jobs.len()).await?);
         }
         Ok(jobs)
     }

@@ -29,8 +29,9 @@ pub(crate) use page::is_built;
 /// Where the board is.
 pub(crate) const BASE: &str = "/admin/queues";
 
-/// What one call may spend on Redis: an operator who removes thousands of jobs can wait for it.
-const BUDGET: Duration = Duration::from_secs(20);
+/// What a look may spend on Redis, and what an order may: who removes thousands of jobs can wait for it.
+const LOOK: Duration = Duration::from_secs(2);
+const ORDER: Duration = Duration::from_secs(20);
 
 /// Whether only admins may know of this address.
 pub(crate) fn is_beneath(path: &str) -> bool {
@@ -96,7 +97,8 @@ async fn admins_alone(visit: Visit, request: Request, next: Next) -> Response {
     };
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let order = changes.then(|| (request.method().clone(), request.uri().path().to_owned()));
-    let response = with_budget(BUDGET, next.run(request)).await;
+    let budget = if changes { ORDER } else { LOOK };
+    let response = with_budget(budget, next.run(request)).await;
     if let Some((method, path)) = order {
         let (user, status) = (member.user_id(), response.status().as_u16());
         tracing::info!(target: "aim_server::board", %user, %method, path, status, "an order to the queues");
