@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bullmq::error::error_code;
 use bullmq::{Error, Job, JobOptions, Queue};
 use futures::future::{join, join_all};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::join;
 
@@ -312,7 +312,7 @@ impl Board for RedisQueue {
                 let options: Option<JobOptions> = known.opts.and_then(|options| serde_json::from_value(options).ok());
                 let options = options.unwrap_or_else(|| JobOptions { attempts: Some(1), ..kept() });
                 let options = JobOptions { job_id: Some(job.to_owned()), ..options };
-                queue.add(&known.name, known.data.unwrap_or_default()).options(options).await?;
+                queue.add(&known.name, known.data.unwrap_or_else(|| json!({}))).options(options).await?;
                 Ok(true)
             })
             .await
