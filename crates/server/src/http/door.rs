@@ -182,7 +182,10 @@ async fn enter(site: &Site, parts: &Parts, line: &Line, is_api: bool) -> Result<
     }
     if is_board {
         // Asked for who calls like the API, and counted by no limit.
-        return forbidden.map_or(Ok((visit, None)), |refusal| Err((refusal, None)));
+        return match forbidden {
+            Some(refusal) => Err((refusal, None)),
+            None => Ok((visit, None)),
+        };
     }
     let route = line.route.as_ref().map_or("", MatchedPath::as_str);
     let member = visit.member.as_ref().ok();

@@ -94,7 +94,7 @@ impl Board for RedisQueue {
             Ok(Survey {
                 tally: Tally(Status::ALL.map(count)),
                 is_paused: meta.paused,
-                concurrency: meta.concurrency.map(|most| most as u64),
+                concurrency: meta.concurrency,
                 limited_for: Duration::from_millis(u64::try_from(limited_for?).unwrap_or(0)),
                 limits_rate: true,
                 schedules: schedules?,
