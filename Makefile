@@ -14,7 +14,7 @@ model := models/demo.gguf
 say = @printf '\n==> %s\n'
 
 # What the page is made of, and the packages of each Node project in the tree.
-page_sources := $(shell find web \( -name node_modules -o -path web/dist -o -path web/coverage \) -prune -o -type f -print 2>/dev/null)
+page_sources := $(shell find web \( -name node_modules -o -path web/dist -o -path web/dist-board -o -path web/coverage \) -prune -o -type f -print 2>/dev/null)
 node_modules := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,web/package-lock.json $(wildcard tests/*/package-lock.json))
 
 help: ## This list
@@ -39,7 +39,7 @@ soak: ready-to-test modules web/dist/index.html ## Break every single thing unde
 
 model: $(model) ## Fetch the small built-in model
 
-page: web/dist/index.html ## Build the page into web/dist
+page: web/dist/index.html ## Build the page, and gather that of the queues
 
 modules: $(node_modules)
 
@@ -70,7 +70,7 @@ bench: ready-to-bench web/dist/index.html ## Measure the server beside its Node.
 
 clean: ## Remove what was built; data and models stay
 	cargo clean
-	rm -rf web/dist bench/loadgen/target bench/results $(dir $(node_modules)) bench/peer-node/node_modules
+	rm -rf web/dist web/dist-board bench/loadgen/target bench/results $(dir $(node_modules)) bench/peer-node/node_modules
 
 ready-to-run ready-to-test ready-to-bench: ready-to-%:
 	@scripts/install-missing.sh $*

@@ -1,24 +1,26 @@
 // Starts the real server on a free port with a data folder of its own. Nothing here skips: what is missing fails.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 
 const root = resolve(import.meta.dirname, '../..');
 const binary = resolve(process.env.AIM_BIN ?? join(root, 'target/debug/aim'));
 const model = resolve(process.env.AIM_AI__LOCAL__MODEL_PATH ?? join(root, 'models/demo.gguf'));
 
-export function requireProduct() {
+/** `answers`: the built-in model has to be there too. */
+export function requireProduct({ answers = true } = {}) {
   const missing = [
     [binary, 'the server; build it with: cargo build --features local-model'],
-    [model, 'the demo model; fetch it with: make model'],
+    ...(answers ? [[model, 'the demo model; fetch it with: make model']] : []),
   ].filter(([path]) => !existsSync(path));
   if (missing.length > 0) throw new Error(missing.map(([path, what]) => `${path} is missing: ${what}`).join('\n'));
 }
 
-/** A running server: `{ url, log(), stop() }`. `env` adds to its settings. */
+/** A running server: `{ url, log(), command(…), stop() }`. `env` adds to its settings. */
 export async function startAim(env = {}) {
   const port = await freePort();
   const data = await mkdtemp(join(tmpdir(), 'aim-browser-'));
@@ -55,7 +57,12 @@ export async function startAim(env = {}) {
     await stop();
     throw new Error(`${error.message}; the server said:\n${log}`);
   }
-  return { url, log: () => log, stop };
+  /** Runs `aim …` beside it, on the same data; answers what it printed. */
+  const command = async (...args) => {
+    const settings = { ...process.env, AIM_DATA__DIR: data, ...env };
+    return (await promisify(execFile)(binary, args, { cwd: data, env: settings })).stdout;
+  };
+  return { url, log: () => log, command, stop };
 }
 
 async function ready(url, child) {

@@ -45,6 +45,8 @@ pub struct Backbone {
     pub usage: Arc<dyn usage::Usage>,
     pub limits: Arc<dyn limits::Limits>,
     pub queue: Arc<dyn queue::Queue>,
+    /// The same queues as operators see them.
+    pub board: Arc<dyn queue::board::Board>,
     pub bus: Arc<dyn bus::Bus>,
     pub turns: Arc<dyn turns::Turns>,
     pub sessions: Arc<dyn sessions::Sessions>,
@@ -74,6 +76,7 @@ impl Backbone {
         let windows = limits::local::LocalLimits::new(ambient);
         let queue = queue::redis::RedisQueue::new(links.queue.client("queue"), &links.queue_prefix, ambient);
         let jobs = queue::local::LocalQueue::new(ambient);
+        let board = Arc::new(queue::pair::QueuePair::new(Arc::new(queue), Arc::new(jobs)));
         let turns = turns::redis::RedisTurns::new(links.main.client("turns"), settings.turns);
         let lines = turns::local::LocalTurns::new(settings.turns, ambient);
         let cache = cache::redis::RedisCache::new(links.cache.client("cache"), settings, ambient);
@@ -82,7 +85,8 @@ impl Backbone {
             cache: cache::Cache::new(Arc::new(cache)),
             usage: Arc::new(usage::redis::RedisUsage::new(links.main.client("usage"), ambient)),
             limits: Arc::new(limits::pair::LimitsPair::new(limits, windows, fleet.clone())),
-            queue: Arc::new(queue::pair::QueuePair::new(Arc::new(queue), Arc::new(jobs))),
+            queue: board.clone(),
+            board,
             bus: Arc::new(bus::pair::BusPair::new(bus)),
             turns: Arc::new(turns::pair::TurnsPair::new(turns, lines, settings.turns.lease, settings.answers)),
             sessions: Arc::new(sessions::redis::RedisSessions::new(links.main.client("sessions"), &fleet, ambient)),
@@ -101,11 +105,13 @@ impl Backbone {
     /// count for nobody.
     pub fn local(settings: &Settings, ambient: &Ambient) -> Self {
         let fleet = Fleet::default();
+        let board = Arc::new(queue::local::LocalQueue::new(ambient));
         Self {
             cache: cache::Cache::new(Arc::new(cache::local::LocalCache::new(settings, ambient))),
             usage: Arc::new(usage::local::LocalUsage::new(ambient)),
             limits: Arc::new(limits::local::LocalLimits::new(ambient)),
-            queue: Arc::new(queue::local::LocalQueue::new(ambient)),
+            queue: board.clone(),
+            board,
             bus: Arc::new(bus::local::LocalBus::new()),
             turns: Arc::new(turns::local::LocalTurns::new(settings.turns, ambient)),
             sessions: Arc::new(sessions::local::LocalSessions::new(ambient, &fleet)),

@@ -47,6 +47,19 @@ mod limits {
     crate::limits_promises!(open);
 }
 
+mod board {
+    use super::*;
+    use crate::queue::{board::Board, local::LocalQueue};
+
+    async fn open() -> Bench<dyn Board> {
+        tokio::time::pause();
+        let (ambient, clock) = ambient();
+        Bench::waiting(Arc::new(LocalQueue::new(&ambient)), clock)
+    }
+
+    crate::board_promises!(open);
+}
+
 mod queue {
     use super::*;
     use crate::queue::{Queue, local::LocalQueue};

@@ -6,6 +6,7 @@
 //! wait for is a few seconds at the most.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it expects by failing")]
 
+pub mod board;
 pub mod bus;
 pub mod cache;
 pub mod limits;

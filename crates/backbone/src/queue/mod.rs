@@ -7,6 +7,7 @@
 //! what was added here runs here to its end, or goes to Redis where nobody works here; schedules that Redis lost are set
 //! again.
 
+pub mod board;
 pub mod local;
 mod meters;
 pub mod pair;
@@ -62,6 +63,11 @@ fn check_id(id: &str) -> Result<(), Fault> {
         return Err(Fault::new("queue", rule));
     }
     Ok(())
+}
+
+/// The line in a job's log for a run that failed.
+fn told(at: Timestamp, attempt: u32, attempts: u32, reason: &str) -> String {
+    format!("{at} run {attempt} of {attempts} failed: {reason}")
 }
 
 #[derive(Clone, Debug, PartialEq)]

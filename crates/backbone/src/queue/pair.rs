@@ -7,6 +7,9 @@
 //! late may be in both and run twice: the claim decides. Reads and orders go to Redis, else to this process; a schedule
 //! runs here only where it was set while Redis was away, until Redis has it.
 
+mod board;
+
+use super::board::Posted;
 use super::local::LocalQueue;
 use super::redis::RedisQueue;
 use super::{Added, Counts, Handler, Job, JobState, NewJob, QUEUES, Queue, Run, Schedule, Worker, WorkerSettings};
@@ -39,6 +42,21 @@ impl QueuePair {
     }
 }
 
+impl QueuePair {
+    async fn put(&self, job: Posted) -> Result<Added, Fault> {
+        if self.local.awaits(job.queue, &job.id) {
+            return Ok(Added::Known);
+        }
+        match self.redis.put(&job).await {
+            Ok(added) => Ok(added),
+            Err(fault) => {
+                self.fallback.note(&fault);
+                self.local.put(job)
+            }
+        }
+    }
+}
+
 /// When Redis is back, what was ordered here in its stead is over, pauses and schedules, and jobs that nobody would run
 /// here are given to it.
 async fn hand_back(redis: Arc<RedisQueue>, local: Arc<LocalQueue>) {
@@ -50,7 +68,7 @@ async fn hand_back(redis: Arc<RedisQueue>, local: Arc<LocalQueue>) {
                 local.hand_back(queue);
                 for job in local.unworked(queue) {
                     if redis.put(&job).await.is_err()
-                        && let Err(fault) = local.add(job).await
+                        && let Err(fault) = local.put(job)
                     {
                         tracing::warn!(%fault, "a job went between Redis and this process: what is due is found in the store");
                     }
@@ -76,16 +94,7 @@ fn shared(handler: Handler, concurrency: usize) -> Handler {
 #[async_trait]
 impl Queue for QueuePair {
     async fn add(&self, job: NewJob) -> Result<Added, Fault> {
-        if self.local.awaits(job.queue, &job.id) {
-            return Ok(Added::Known);
-        }
-        match self.redis.put(&job).await {
-            Ok(added) => Ok(added),
-            Err(fault) => {
-                self.fallback.note(&fault);
-                self.local.add(job).await
-            }
-        }
+        self.put(job.into()).await
     }
 
     async fn work(

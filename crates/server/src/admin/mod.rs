@@ -1,4 +1,6 @@
-//! `/api/admin/*`: what operators see, with the role `admin`.
+//! `/api/admin/*`: what operators see, with the role `admin`; and the board of the queues.
+
+pub(crate) mod board;
 
 mod reports;
 

@@ -1,6 +1,7 @@
 //! `aim doctor`: tries what a server needs, one thing after the other, and says what to do where it fails.
 
 use super::{offline, say};
+use crate::admin::board;
 use crate::config::{Config, Loaded};
 use crate::{app, pages};
 use aim_ai::Provider;
@@ -130,8 +131,8 @@ async fn mail(config: &Config) -> Finding {
 }
 
 fn page() -> Finding {
-    if pages::is_built() {
-        Fine("is built in".to_owned())
+    if pages::is_built() && board::is_built() {
+        Fine("is built in, and that of the queues".to_owned())
     } else {
         Mind("is not built in: `make page`, then build the server again; the API works without it".to_owned())
     }

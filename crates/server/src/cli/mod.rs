@@ -5,6 +5,7 @@ mod character;
 mod cleanup;
 mod doctor;
 mod offline;
+mod queue;
 mod report;
 mod user;
 
@@ -43,6 +44,9 @@ enum Command {
     /// Bring characters in
     #[command(subcommand)]
     Character(character::Command),
+    /// See and steer the queues of jobs, where they are in Redis
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// Remove what nobody needs any more, as the workers do by themselves; or only show what would go
     Cleanup(cleanup::Cleanup),
     /// Make reports of past hours and days anew from what the database holds
@@ -83,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Report(command) => block_on(&loaded.config, report::run(&command, &loaded.config)),
         Command::User(command) => block_on(&loaded.config, user::run(command, &loaded.config)),
         Command::Character(command) => block_on(&loaded.config, character::run(command, &loaded.config)),
+        Command::Queue(command) => block_on(&loaded.config, queue::run(command, &loaded.config)),
         Command::Openapi => ExitCode::SUCCESS,
     }
 }

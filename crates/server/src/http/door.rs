@@ -8,6 +8,7 @@ use super::identity::{self, Credential};
 use super::problem::{self, Problem};
 use super::rates::{self, Counted};
 use super::{Site, squeeze};
+use crate::admin::board;
 use crate::telemetry::request;
 use aim_backbone::limits::Standing;
 use aim_backbone::link::one_budget;
@@ -164,7 +165,8 @@ async fn enter(site: &Site, parts: &Parts, line: &Line, is_api: bool) -> Result<
     let (peer, trusted) = (identity::peer(&parts.extensions), &site.config.http.trusted_proxies);
     let address = client_address(headers, peer, trusted);
     let mut visit = Visit::of_nobody(address, came_over_tls(headers, peer, trusted));
-    if !is_api {
+    let is_board = board::is_beneath(parts.uri.path());
+    if !is_api && !is_board {
         return Ok((visit, None));
     }
     let mut forbidden = None;
@@ -177,6 +179,13 @@ async fn enter(site: &Site, parts: &Parts, line: &Line, is_api: bool) -> Result<
             }
         }
         Some(_) => visit.member = identify(site, headers).await,
+    }
+    if is_board {
+        // Asked for who calls like the API, and counted by no limit.
+        return match forbidden {
+            Some(refusal) => Err((refusal, None)),
+            None => Ok((visit, None)),
+        };
     }
     let route = line.route.as_ref().map_or("", MatchedPath::as_str);
     let member = visit.member.as_ref().ok();

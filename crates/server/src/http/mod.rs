@@ -31,7 +31,7 @@ pub use openapi::document;
 pub use origin::cors_layer;
 pub use serve::serve;
 
-pub(crate) use extract::{Admin, Asked};
+pub(crate) use extract::{Admin, Asked, Json, Visit};
 pub(crate) use site::Site;
 
 use crate::config::Config;
@@ -69,6 +69,7 @@ fn behind_the_door(
     api.route("/docs", get(docs::page))
         .route("/docs/{file}", get(docs::file))
         .route("/demo/avatars/{file}", get(pages::portrait))
+        .merge(admin::board::routes())
         .fallback(pages::fallback)
         .layer(door::Door(site.clone()))
         .with_state(site)

@@ -86,7 +86,7 @@ pub(crate) async fn portrait(Path(name): Path<String>, headers: HeaderMap) -> Re
     }
 }
 
-fn serve(file: EmbeddedFile, name: &str, cache: &'static str, asked: &HeaderMap) -> Response {
+pub(crate) fn serve(file: EmbeddedFile, name: &str, cache: &'static str, asked: &HeaderMap) -> Response {
     let hash = aim_domain::id::hex(&file.metadata.sha256_hash()[..12]);
     let small = if squeeze::is_wanted(asked) { squeezed(&hash, &file) } else { None };
     let tag = format!("\"{hash}{}\"", if small.is_some() { "-gzip" } else { "" });

@@ -156,3 +156,39 @@ fn the_document_is_printed() {
     let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed, aim_server::http::document());
 }
+
+#[tokio::test]
+async fn the_queues_are_steered_from_a_terminal() {
+    let (data, redis) = (tempfile::tempdir().unwrap(), aim_testkit::RedisServer::start().await.unwrap());
+    let url = redis.url();
+    let variables = [("AIM_REDIS__URL", url.as_str())];
+    let run = |arguments: &[&str]| aim(data.path(), &[&["queue"], arguments].concat(), &variables, "");
+    let add = ["add", "email", "welcome", "--data", "{\"to\": \"finn\"}", "--id", "m-1"];
+    assert!(done(&run(&add)).contains("m-1 is added"));
+    let again = run(&add);
+    assert_eq!((again.status.code(), text(&again.stderr).contains("already")), (Some(1), true));
+    done(&run(&["add", "email", "welcome", "--id", "m-2", "--delay", "600", "--attempts", "3"]));
+    let list = done(&run(&["list"]));
+    let row: Vec<&str> = list.lines().find(|line| line.starts_with("email")).unwrap().split_whitespace().collect();
+    assert_eq!(row, ["email", "0", "1", "0", "0", "0", "0", "1"], "{list}");
+    assert!(done(&run(&["jobs", "email", "delayed"])).starts_with("m-2  welcome"));
+    let job: serde_json::Value = serde_json::from_str(&done(&run(&["job", "email", "m-1"]))).unwrap();
+    assert_eq!((&job["status"], &job["data"]), (&json!("waiting"), &json!({ "to": "finn" })));
+
+    done(&run(&["promote", "email", "m-2"]));
+    let early = run(&["promote", "email", "m-2"]);
+    assert!(text(&early.stderr).contains("m-2 is waiting"), "{}", text(&early.stderr));
+    assert!(text(&run(&["retry", "email", "m-2"]).stderr).contains("only when it has ended"));
+    assert!(done(&run(&["retry", "email", "--all"])).starts_with("0 jobs"));
+    done(&run(&["pause", "email"]));
+    assert!(done(&run(&["show", "email"])).contains("email: paused"));
+    done(&run(&["resume", "email"]));
+    done(&run(&["remove", "email", "m-1"]));
+    assert!(text(&run(&["remove", "email", "m-1"]).stderr).contains("There is no job m-1"));
+    assert!(done(&run(&["clean", "email", "waiting"])).starts_with("1 jobs"));
+    assert_eq!(run(&["pause", "letters"]).status.code(), Some(2), "there is no such queue");
+
+    let alone = aim(data.path(), &["queue", "list"], &[], "");
+    assert_eq!(alone.status.code(), Some(1));
+    assert!(text(&alone.stderr).contains("/admin/queues"), "{}", text(&alone.stderr));
+}

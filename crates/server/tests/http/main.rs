@@ -5,6 +5,7 @@
 
 mod accounts;
 mod app;
+mod board;
 mod characters;
 mod commands;
 mod conversations;

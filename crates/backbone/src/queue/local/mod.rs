@@ -3,9 +3,11 @@
 //! A run is never called stalled here while its task lives, however long it takes; only a task that is gone without an
 //! end, as when its runtime is, gives its job back, once.
 
+mod board;
 mod state;
 mod worker;
 
+use super::board::Posted;
 use super::{Added, Counts, Handler, Job, JobState, NewJob, Queue, Schedule, Worker, WorkerSettings, check_id};
 use crate::Fault;
 use aim_domain::Ambient;
@@ -41,8 +43,13 @@ impl LocalQueue {
     }
 
     /// Takes out the jobs of a queue on which nobody works here; none where somebody does.
-    pub(super) fn unworked(&self, queue: &'static str) -> Vec<NewJob> {
+    pub(super) fn unworked(&self, queue: &'static str) -> Vec<Posted> {
         self.line(queue).unworked()
+    }
+
+    pub(super) fn put(&self, job: Posted) -> Result<Added, Fault> {
+        check_id(&job.id)?;
+        self.line(job.queue).with(|state, now| state.add(job, now))
     }
 
     fn line(&self, queue: &'static str) -> Arc<Line> {
@@ -56,8 +63,7 @@ impl LocalQueue {
 #[async_trait]
 impl Queue for LocalQueue {
     async fn add(&self, job: NewJob) -> Result<Added, Fault> {
-        check_id(&job.id)?;
-        self.line(job.queue).with(|state, now| state.add(job, now))
+        self.put(job.into())
     }
 
     async fn work(

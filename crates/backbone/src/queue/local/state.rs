@@ -1,11 +1,17 @@
 //! One queue's jobs as a value: what each operation does to them, at a time that the caller says. Who runs them is
-//! `worker`'s business.
+//! `worker`'s business, and what operators do to them is in `board`.
+
+mod board;
+mod minutes;
 
 use crate::Fault;
-use crate::queue::{Added, Counts, Failure, Job, JobState, KEPT_COMPLETED, KEPT_FAILED, NewJob, Run, Schedule};
+use crate::queue::board::Posted;
+use crate::queue::told;
+use crate::queue::{Added, Counts, Failure, Job, JobState, KEPT_COMPLETED, KEPT_FAILED, Run, Schedule};
 use aim_domain::Timestamp;
+use minutes::Minutes;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,6 +19,8 @@ use tokio::time::Instant;
 /// Jobs of one queue that are not finished; more are refused.
 pub const MOST_JOBS: usize = 1_000_000;
 
+/// Lines that are kept of a job.
+const MOST_LOGS: usize = 100;
 const DAY: u64 = 24 * 60 * 60;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(DAY);
 /// Ten years: a longer delay is taken for this one, so that no time overflows.
@@ -39,14 +47,21 @@ pub(super) struct State {
     /// Numbers arrivals, runs and ends.
     last: u64,
     pub paused: bool,
+    /// Runs at a time, whatever the crews have room for.
+    most_active: Option<usize>,
+    /// Jobs that completed, and that failed for good.
+    ended: [Minutes; 2],
 }
 
 struct Record {
-    job: NewJob,
+    job: Posted,
     place: Place,
     attempts_made: u32,
+    attempts_started: u32,
     /// Runs that were lost with their task.
     lost: u32,
+    /// A line for each run that failed, the last ones.
+    logs: VecDeque<String>,
     added_at: Timestamp,
     ready: Instant,
     started_at: Option<Timestamp>,
@@ -78,11 +93,22 @@ impl Place {
     }
 }
 
+impl Record {
+    fn log(&mut self, line: String) {
+        if self.logs.len() >= MOST_LOGS {
+            self.logs.pop_front();
+        }
+        self.logs.push_back(line);
+    }
+}
+
 struct Scheduled {
     schedule: Schedule,
     next: Instant,
     /// The job of the latest slot.
     latest: Option<Arc<str>>,
+    /// Slots so far.
+    runs: u64,
 }
 
 /// A job that was taken to be run.
@@ -110,7 +136,7 @@ impl State {
         self.last
     }
 
-    pub fn add(&mut self, job: NewJob, now: Now) -> Result<Added, Fault> {
+    pub fn add(&mut self, job: Posted, now: Now) -> Result<Added, Fault> {
         let id: Arc<str> = job.id.as_str().into();
         if self.jobs.contains_key(&id) {
             return Ok(Added::Known);
@@ -125,7 +151,9 @@ impl State {
         let record = Record {
             place,
             attempts_made: 0,
+            attempts_started: 0,
             lost: 0,
+            logs: VecDeque::new(),
             added_at: now.at,
             ready,
             started_at: None,
@@ -167,9 +195,8 @@ impl State {
                 continue;
             }
             scheduled.latest = Some(id.as_str().into());
-            let Schedule { queue, data, .. } = scheduled.schedule.clone();
-            let (backoff, delay) = (Duration::ZERO, Duration::ZERO);
-            let job = NewJob { queue, name, id, data, attempts: 1, backoff, delay, priority: 0 };
+            scheduled.runs += 1;
+            let job = run_of(&scheduled.schedule, id);
             if let Err(fault) = self.add(job, now) {
                 tracing::warn!(%fault, name, "a scheduled job was left out");
             }
@@ -183,7 +210,7 @@ impl State {
     }
 
     pub fn take(&mut self, now: Now) -> Option<Taken> {
-        if self.paused {
+        if self.paused || self.most_active.is_some_and(|most| self.active.len() >= most) {
             return None;
         }
         let ((_, arrival), id) = self.waiting.pop_first()?;
@@ -191,9 +218,10 @@ impl State {
         let record = self.jobs.get_mut(&id)?;
         record.place = Place::Active(number, arrival);
         record.started_at = Some(now.at);
+        record.attempts_started += 1;
         let run = Run {
             id: id.to_string(),
-            name: record.job.name.to_owned(),
+            name: record.job.name.to_string(),
             data: record.job.data.clone(),
             attempt: record.attempts_made + 1,
         };
@@ -210,6 +238,9 @@ impl State {
         let number = self.number();
         let Some(record) = self.jobs.get_mut(id) else { return Ended::NotOurs };
         record.attempts_made += 1;
+        if let Err(Failure::Retry(reason) | Failure::Final(reason)) = &outcome {
+            record.log(told(now.at, record.attempts_made, record.job.attempts, reason));
+        }
         let (place, ended) = match outcome {
             Ok(returned) => {
                 record.returned = Some(returned);
@@ -228,6 +259,11 @@ impl State {
                 (Place::Failed(number), Ended::Failed)
             }
         };
+        match ended {
+            Ended::Completed => self.ended[0].count(now.at),
+            Ended::Failed => self.ended[1].count(now.at),
+            Ended::Retried | Ended::NotOurs => {}
+        }
         if ended != Ended::Retried {
             record.finished_at = Some(now.at);
         }
@@ -280,8 +316,9 @@ impl State {
         let known = self.schedules.remove(schedule.name);
         // A new schedule runs at once; one that is set again keeps its next run, or has it earlier.
         let next = known.as_ref().map_or(now.tick, |known| known.next.min(now.tick + schedule.every));
+        let runs = known.as_ref().map_or(0, |known| known.runs);
         let latest = known.and_then(|known| known.latest);
-        self.schedules.insert(schedule.name, Scheduled { schedule, next, latest });
+        self.schedules.insert(schedule.name, Scheduled { schedule, next, latest, runs });
     }
 
     pub fn unschedule(&mut self, name: &str) -> bool {
@@ -316,7 +353,7 @@ impl State {
         let (id, record) = self.jobs.get_key_value(id)?;
         Some(Job {
             id: id.to_string(),
-            name: record.job.name.to_owned(),
+            name: record.job.name.to_string(),
             data: record.job.data.clone(),
             state: record.place.state(),
             attempts: record.job.attempts,
@@ -347,13 +384,13 @@ impl State {
     }
 
     /// Those that wait, for their time or their turn, as if they were added now; they are no longer here.
-    pub fn take_out(&mut self, now: Now) -> Vec<NewJob> {
+    pub fn take_out(&mut self, now: Now) -> Vec<Posted> {
         let waiting = std::mem::take(&mut self.waiting).into_values();
         let all = waiting.chain(std::mem::take(&mut self.delayed).into_values()).collect::<Vec<_>>();
         let mut jobs = Vec::with_capacity(all.len());
         for id in all {
             if let Some(record) = self.jobs.remove(&id) {
-                jobs.push(NewJob { delay: record.ready.saturating_duration_since(now.tick), ..record.job });
+                jobs.push(Posted { delay: record.ready.saturating_duration_since(now.tick), ..record.job });
             }
         }
         jobs
@@ -384,6 +421,13 @@ impl State {
         }
         self.jobs.remove(id).is_some()
     }
+}
+
+/// A job as a schedule makes it.
+fn run_of(schedule: &Schedule, id: String) -> Posted {
+    let (backoff, delay) = (Duration::ZERO, Duration::ZERO);
+    let Schedule { queue, name, data, .. } = schedule.clone();
+    Posted { queue, name: name.into(), id, data, attempts: 1, backoff, delay, priority: 0 }
 }
 
 /// The oldest go first.

@@ -3,9 +3,10 @@
 
 use super::state::{Ended, Now, State, Taken};
 use crate::Fault;
+use crate::queue::board::{Posted, Seen};
 use crate::queue::meters::Meters;
-use crate::queue::{Failure, Handler, NewJob, Worker, WorkerSettings};
-use aim_domain::Ambient;
+use crate::queue::{Failure, Handler, Worker, WorkerSettings};
+use aim_domain::{Ambient, Timestamp};
 use async_trait::async_trait;
 use futures::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
@@ -45,6 +46,7 @@ struct Crew {
     handler: Handler,
     runtime: Handle,
     concurrency: usize,
+    since: Timestamp,
     running: usize,
     stopping: bool,
     /// A run has ended.
@@ -125,7 +127,7 @@ impl Line {
     }
 
     /// Takes out what waits, unless a crew is here.
-    pub fn unworked(self: &Arc<Self>) -> Vec<NewJob> {
+    pub fn unworked(self: &Arc<Self>) -> Vec<Posted> {
         let mut inner = self.inner.lock();
         if !inner.crews.is_empty() {
             return Vec::new();
@@ -134,6 +136,20 @@ impl Line {
         let jobs = inner.state.take_out(now);
         self.proceed(inner, now);
         jobs
+    }
+
+    /// The crews that take jobs.
+    pub fn crews(&self) -> Vec<Seen> {
+        let now = self.ambient.now();
+        let inner = self.inner.lock();
+        let at_work = inner.crews.iter().filter(|(_, crew)| !crew.stopping);
+        let seen = |(number, crew): (&u64, &Crew)| Seen {
+            id: number.to_string(),
+            name: None,
+            address: "this process".into(),
+            age: now.since(crew.since),
+        };
+        at_work.map(seen).collect()
     }
 
     fn proceed(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, now: Now) {
@@ -163,6 +179,7 @@ impl Line {
             handler,
             runtime: runtime.clone(),
             concurrency: settings.concurrency.max(1),
+            since: self.ambient.now(),
             running: 0,
             stopping: false,
             ended: ended.clone(),

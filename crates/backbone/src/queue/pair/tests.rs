@@ -3,6 +3,7 @@
 use super::*;
 use crate::conformance::{Bench, eventually, unhurried};
 use crate::link::{BUDGET, Link, Settings};
+use crate::queue::board::{Board, Outcome, Status};
 use crate::queue::redis::tests::job;
 use crate::queue::{AI_RESPONSE, EMAIL};
 use aim_domain::{Ambient, SystemClock};
@@ -43,6 +44,17 @@ mod with_redis {
     }
 
     crate::queue_promises!(open);
+
+    mod board {
+        use super::*;
+
+        async fn open() -> Bench<dyn Board> {
+            let rig = rig().await;
+            Bench::<dyn Board>::waiting(rig.pair.clone(), Arc::new(SystemClock)).keeping(rig)
+        }
+
+        crate::board_promises!(open);
+    }
 }
 
 mod without_redis {
@@ -56,6 +68,19 @@ mod without_redis {
     }
 
     crate::queue_promises!(open);
+
+    mod board {
+        use super::*;
+
+        async fn open() -> Bench<dyn Board> {
+            let rig = rig().await;
+            rig.proxy.cut().await;
+            eventually("Redis is away", async || !rig.over_redis.is_open()).await;
+            Bench::<dyn Board>::waiting(rig.pair.clone(), Arc::new(SystemClock)).keeping(rig)
+        }
+
+        crate::board_promises!(open);
+    }
 }
 
 /// How often each job ran.
@@ -227,4 +252,26 @@ async fn what_was_ordered_here_in_redis_stead_is_over_when_redis_is_back() {
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(tally.lock().keys().filter(|id| id.starts_with("sweep-")).count(), before, "no longer here");
     assert!(worker.stop(PATIENCE).await);
+}
+
+#[tokio::test]
+async fn a_job_that_was_added_here_is_found_and_steered_when_redis_is_back() {
+    unhurried(async {
+        let rig = rig().await;
+        let stuck: Handler = Arc::new(|_| Box::pin(async { Err(super::super::Failure::Final("not here".into())) }));
+        let worker = rig.pair.work(EMAIL, SETTINGS, stuck).await.unwrap();
+        rig.proxy.cut().await;
+        eventually("Redis is away", async || !rig.over_redis.is_open()).await;
+        rig.pair.add(job("here")).await.unwrap();
+        let status = async || rig.pair.entry(EMAIL, "here").await.unwrap().map(|(_, status)| status);
+        eventually("it fails here", async || status().await == Some(Status::Failed)).await;
+        rig.proxy.heal().await;
+        eventually("Redis is back", async || rig.over_redis.is_open()).await;
+        assert_eq!(status().await, Some(Status::Failed));
+        assert_eq!(rig.pair.logs(EMAIL, "here").await.unwrap().len(), 1);
+        assert_eq!(rig.pair.discard(EMAIL, "here").await.unwrap(), Outcome::Done);
+        assert_eq!(rig.pair.discard(EMAIL, "here").await.unwrap(), Outcome::Unknown);
+        assert!(worker.stop(PATIENCE).await);
+    })
+    .await;
 }

@@ -2,8 +2,9 @@
 //! concurrency and the end of all runs are its own.
 
 use super::job;
+use crate::link::BUDGET;
 use crate::queue::meters::Meters;
-use crate::queue::{Failure, Handler, WorkerSettings};
+use crate::queue::{Failure, Handler, WorkerSettings, told};
 use aim_domain::Ambient;
 use bullmq::{Error, Job};
 use futures::FutureExt;
@@ -67,6 +68,13 @@ impl Crew {
         Err(Error::RateLimited { delay_ms: 0 })
     }
 
+    /// Writes a run's failure into the job's log, which keeps what a retry forgets. Nobody waits for it long.
+    async fn log(&self, job: &Job, reason: &str) {
+        let attempts = job.opts().attempts.unwrap_or(1).max(1);
+        let line = told(self.ambient.now(), job.attempts_made() + 1, attempts, reason);
+        let _ = tokio::time::timeout(BUDGET, job.log(&line)).await;
+    }
+
     pub async fn run(&self, job: Job, shift: Shift) -> Result<Value, Error> {
         let room = tokio::select! {
             biased;
@@ -88,6 +96,9 @@ impl Crew {
             () = self.give_up.cancelled() => return Self::give_back(),
         };
         self.meters.ran.record(began.elapsed());
+        if let Err(Failure::Retry(reason) | Failure::Final(reason)) = &outcome {
+            self.log(&job, reason).await;
+        }
         match outcome {
             Ok(returned) => {
                 self.meters.completed.increment(1);

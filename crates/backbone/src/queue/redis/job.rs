@@ -1,6 +1,7 @@
 //! A job as BullMQ writes it and as the contract does.
 
-use crate::queue::{Job, JobState, KEPT_COMPLETED, KEPT_FAILED, NewJob, Run};
+use crate::queue::board::Posted;
+use crate::queue::{Job, JobState, KEPT_COMPLETED, KEPT_FAILED, Run};
 use aim_domain::Timestamp;
 use bullmq::JobOptions;
 use bullmq::types::{BackoffStrategy, KeepJobs, RemoveOnFinish};
@@ -12,7 +13,7 @@ const LAST_PRIORITY: u32 = 2_097_151;
 const LONGEST_DELAY: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
 
 /// All that a worker of any language needs to do with the job as the contract says.
-pub(super) fn options(job: &NewJob) -> JobOptions {
+pub(super) fn options(job: &Posted) -> JobOptions {
     let retried = job.attempts > 1 && !job.backoff.is_zero();
     JobOptions {
         job_id: Some(job.id.clone()),

@@ -6,12 +6,15 @@
 //!
 //! Schedules belong to the code that sets them: one that Redis lost, or that somebody removed there, is set again.
 
+mod board;
 mod connection;
 mod crew;
+mod entry;
 mod job;
 mod schedules;
 mod worker;
 
+use super::board::Posted;
 use super::meters::Meters;
 use super::{
     Added, Counts, Handler, Job, JobState, KEPT_COMPLETED, NewJob, Queue, Schedule, Worker, WorkerSettings, check_id,
@@ -61,7 +64,7 @@ impl RedisQueue {
     }
 
     /// One round trip.
-    pub(super) async fn put(&self, job: &NewJob) -> Result<Added, Fault> {
+    pub(super) async fn put(&self, job: &Posted) -> Result<Added, Fault> {
         check_id(&job.id)?;
         let options = job::options(job);
         self.connection
@@ -72,7 +75,7 @@ impl RedisQueue {
                     let key = queue.keys().job_key(&job.id);
                     Ok::<bool, Error>(redis::cmd("EXISTS").arg(key).query_async(&mut wire).await?)
                 };
-                let added = async { queue.add(job.name, &job.data).options(options).await };
+                let added = async { queue.add(&job.name, &job.data).options(options).await };
                 let (known, added) = join(known, added).await;
                 added?;
                 Ok(if known? { Added::Known } else { Added::New })
@@ -87,7 +90,7 @@ impl RedisQueue {
         self.schedules.set(schedule).await
     }
 
-    async fn page(
+    async fn listed(
         &self,
         queue: &'static str,
         list: &'static str,
@@ -111,7 +114,7 @@ impl RedisQueue {
 #[async_trait]
 impl Queue for RedisQueue {
     async fn add(&self, job: NewJob) -> Result<Added, Fault> {
-        self.put(&job).await
+        self.put(&job.into()).await
     }
 
     async fn work(
@@ -190,12 +193,12 @@ impl Queue for RedisQueue {
             JobState::Failed => "failed",
             JobState::Waiting => "wait",
         };
-        let mut jobs = self.page(queue, list, state, skip, limit).await?;
+        let mut jobs = self.listed(queue, list, state, skip, limit).await?;
         // Those without a priority are a list of their own, and run before those with one.
         if state == JobState::Waiting && jobs.len() < limit {
             let before = usize::try_from(self.bull_counts(queue).await?.waiting).unwrap_or(usize::MAX);
             let skip = skip.saturating_sub(before);
-            jobs.extend(self.page(queue, "prioritized", state, skip, limit - jobs.len()).await?);
+            jobs.extend(self.listed(queue, "prioritized", state, skip, limit - jobs.len()).await?);
         }
         Ok(jobs)
     }

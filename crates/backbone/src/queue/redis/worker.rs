@@ -7,8 +7,10 @@ use super::connection::{OPENING, PACE, fault, reachable, where_to};
 use super::crew::{Crew, Shift};
 use crate::Fault;
 use crate::link::{Client, Passage};
+use crate::queue::board::METRIC_MINUTES;
 use crate::queue::{Worker, WorkerSettings};
 use async_trait::async_trait;
+use bullmq::options::MetricsOptions;
 use bullmq::worker::WorkerEvent;
 use bullmq::{WorkerOptions, worker};
 use std::sync::Arc;
@@ -132,6 +134,7 @@ impl Keeper {
             .max_stalled_count(STALLED)
             .drain_delay(DRAIN_DELAY)
             .run_retry_delay(RETRY_DELAY)
+            .metrics(MetricsOptions { max_data_points: METRIC_MINUTES })
             .manual_start();
         let shift = Shift::default();
         let (crew, of) = (self.crew.clone(), shift.clone());

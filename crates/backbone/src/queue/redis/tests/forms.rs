@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::link::{Links, LinksSettings, TlsFiles};
+use crate::queue::board::{Board, Status};
 use aim_testkit::{RedisCluster, RedisSentinel};
 
 /// What a failover takes here, detection included, and the way back.
@@ -32,9 +33,15 @@ async fn all_kinds(queue: &RedisQueue) {
     let sweeper = queue.work(CLEANUP, SETTINGS, handler).await.unwrap();
     queue.schedule(sweep).await.unwrap();
     eventually("the schedule runs twice", async || sweeps.lock().len() >= 2).await;
+    let schedules = queue.schedules(CLEANUP).await.unwrap();
+    assert_eq!(schedules.iter().map(|schedule| schedule.id.as_str()).collect::<Vec<_>>(), ["sweep"]);
     assert!(queue.unschedule(CLEANUP, "sweep").await.unwrap());
     assert!(worker.stop(PATIENCE).await && sweeper.stop(PATIENCE).await);
     eventually("all is told to Redis", async || queue.counts(EMAIL).await.unwrap().completed == 3).await;
+    assert_eq!(queue.survey(EMAIL).await.unwrap().tally.of(Status::Completed), 3);
+    assert_eq!(queue.page(EMAIL, &Status::ALL, 0, 9).await.unwrap().len(), 3);
+    assert!(matches!(queue.entry(EMAIL, "later").await.unwrap(), Some((_, Status::Completed))));
+    assert!(queue.server().await.unwrap().is_some_and(|server| server.version.contains('.')));
 }
 
 #[tokio::test]

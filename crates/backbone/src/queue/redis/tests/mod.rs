@@ -28,6 +28,20 @@ async fn open() -> Bench<dyn Queue> {
 
 crate::queue_promises!(open);
 
+mod board {
+    use super::*;
+    use crate::queue::board::Board;
+
+    async fn open() -> Bench<dyn Board> {
+        let redis = RedisServer::start().await.unwrap();
+        let queue = queue(settings(redis.url()), "aim");
+        assert!(queue.ready(PATIENCE).await);
+        Bench::<dyn Board>::waiting(Arc::new(queue), Arc::new(SystemClock)).keeping(redis)
+    }
+
+    crate::board_promises!(open);
+}
+
 fn settings(url: String) -> Settings {
     Settings { url, prefix: "aim:".into(), ..Settings::default() }
 }
