@@ -17,6 +17,8 @@ need Rust "$(rustc --version 2>/dev/null | cut -d ' ' -f 2)" 1.95.0 https://rust
 need Node "$(node --version 2>/dev/null | tr -d v)" 20.19.0 https://nodejs.org
 
 lacks cc build-essential
+# For libopus, which decodes most voice messages and is built with the server.
+lacks cmake cmake
 lacks curl curl
 lacks python3 python3
 python3 -m pip --version >/dev/null 2>&1 || packages+=(python3-pip)
@@ -26,6 +28,9 @@ if [[ $purpose == test ]]; then
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || lacks initdb postgresql
   lacks chromium chromium
   lacks jq jq
+  # Sounds of every type, and speech to put into them.
+  lacks ffmpeg ffmpeg
+  lacks espeak-ng espeak-ng
 fi
 if [[ $purpose == bench ]]; then
   lacks redis-server redis-server

@@ -1,11 +1,15 @@
 //! Anthropic, Gemini and Ollama, each in its own protocol, through genai.
 
-use crate::model::{ErrorKind, ModelError, Request, Role, StopReason, TokenCount};
+use crate::model::{ErrorKind, ModelError, Request, Role, StopReason, TokenCount, Turn};
 use crate::provider::{Event, Events, Protocol, Provider, ProviderSettings, http_client, transport_error};
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::stream::StreamExt;
 use genai::adapter::AdapterKind;
-use genai::chat::{ChatMessage, ChatOptions, ChatRequest, ChatStreamEvent, StopReason as Stop, StreamEnd};
+use genai::chat::{
+    ChatMessage, ChatOptions, ChatRequest, ChatStreamEvent, ContentPart, MessageContent, StopReason as Stop, StreamEnd,
+};
 use genai::resolver::{AuthData, Endpoint};
 use genai::{Client, ModelIden, ServiceTarget};
 use std::time::Duration;
@@ -59,7 +63,7 @@ impl Hosted {
             }
             messages.push(match turn.role {
                 Role::System => ChatMessage::system(turn.text.as_str()),
-                Role::User => ChatMessage::user(turn.text.as_str()),
+                Role::User => ChatMessage::user(content(turn)),
                 Role::Character => ChatMessage::assistant(turn.text.as_str()),
             });
             spoken |= turn.role != Role::System;
@@ -105,6 +109,15 @@ impl Protocol for Hosted {
         let status = call.send().await.map_err(transport_error)?.status();
         if status.is_success() { Ok(()) } else { Err(ModelError::refused(status.as_u16(), None)) }
     }
+}
+
+fn content(turn: &Turn) -> MessageContent {
+    let text = ContentPart::from_text(turn.text.as_str());
+    let pictures = turn
+        .pictures
+        .iter()
+        .map(|picture| ContentPart::from_binary_base64(&*picture.mime_type, STANDARD.encode(&picture.bytes), None));
+    MessageContent::from_parts(std::iter::once(text).chain(pictures).collect::<Vec<_>>())
 }
 
 fn ended(end: StreamEnd) -> Event {

@@ -1,5 +1,5 @@
 //! Language models and what surrounds them: the contract (`model`), the providers behind it, the prompt a character
-//! makes, the clean-up of a reply as it streams, and what can be told of its mood afterwards. Knows neither the store
+//! makes, the clean-up of a reply as it streams, what can be told of its mood afterwards, and transcripts of speech. Knows neither the store
 //! nor Redis; claims, daily budgets and caches are the platform's business.
 
 pub mod cleanup;
@@ -10,12 +10,14 @@ pub mod personality;
 pub mod prompt;
 pub mod provider;
 pub mod tokens;
+pub mod transcription;
 
 mod hosted;
 mod openai;
 
 pub use model::{
-    ErrorKind, LanguageModel, ModelError, ModelName, Piece, ReplyStream, Request, Role, StopReason, TokenCount, Turn,
+    ErrorKind, LanguageModel, ModelError, ModelName, Picture, Piece, ReplyStream, Request, Role, StopReason,
+    TokenCount, Turn,
 };
 pub use provider::{ApiKey, Provider, ProviderSettings};
 pub use tokens::{Ceiling, TokenBudget};

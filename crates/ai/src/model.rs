@@ -32,16 +32,33 @@ pub enum Role {
     Character,
 }
 
+/// A picture for a model that sees.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// `image/webp`.
+    pub mime_type: Arc<str>,
+    pub bytes: Arc<[u8]>,
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} bytes", self.mime_type, self.bytes.len())
+    }
+}
+
 /// One utterance of what the model is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
     pub role: Role,
     pub text: String,
+    /// Shown with the text; the providers' models that see nothing are to be given none.
+    #[serde(skip)]
+    pub pictures: Vec<Picture>,
 }
 
 impl Turn {
     pub fn new(role: Role, text: impl Into<String>) -> Self {
-        Self { role, text: text.into() }
+        Self { role, text: text.into(), pictures: Vec::new() }
     }
 }
 

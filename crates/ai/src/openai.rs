@@ -2,9 +2,11 @@
 //! LM Studio, OpenRouter, …). Written out rather than left to genai, which takes three times the processor time a
 //! reply: here a piece is borrowed from the bytes that came, and pieces that came together leave as one.
 
-use crate::model::{ErrorKind, ModelError, Request, Role, StopReason, TokenCount};
+use crate::model::{ErrorKind, ModelError, Request, Role, StopReason, TokenCount, Turn};
 use crate::provider::{Event, Events, Protocol, ProviderSettings, http_client, transport_error};
 use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::stream::{Stream, StreamExt};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Response, Url};
@@ -182,7 +184,7 @@ impl Serialize for Messages<'_> {
         #[derive(Serialize)]
         struct Message<'a> {
             role: &'static str,
-            content: &'a str,
+            content: Content<'a>,
         }
         serializer.collect_seq(self.0.messages.iter().map(|turn| Message {
             role: match turn.role {
@@ -190,8 +192,42 @@ impl Serialize for Messages<'_> {
                 Role::User => "user",
                 Role::Character => "assistant",
             },
-            content: &turn.text,
+            content: Content::of(turn),
         }))
+    }
+}
+
+/// Plain where it can be: not every compatible server knows parts.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Parts(Vec<ContentPart<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ContentPart<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl },
+}
+
+#[derive(Serialize)]
+struct ImageUrl {
+    url: String,
+}
+
+impl<'a> Content<'a> {
+    fn of(turn: &'a Turn) -> Self {
+        if turn.pictures.is_empty() {
+            return Self::Text(&turn.text);
+        }
+        let pictures = turn.pictures.iter().map(|picture| {
+            let url = format!("data:{};base64,{}", picture.mime_type, STANDARD.encode(&picture.bytes));
+            ContentPart::ImageUrl { image_url: ImageUrl { url } }
+        });
+        let text = (!turn.text.is_empty()).then_some(ContentPart::Text { text: &turn.text });
+        Self::Parts(text.into_iter().chain(pictures).collect())
     }
 }
 

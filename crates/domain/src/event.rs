@@ -5,6 +5,7 @@ use crate::conversation::ConversationState;
 use crate::error::{Code, Refusal};
 use crate::id::{CharacterId, ConversationId, MessageId, UserId};
 use crate::message::Message;
+use crate::upload::UploadView;
 use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,8 @@ pub enum UserEvent {
         #[serde(flatten)]
         usage: Usage,
     },
+    #[serde(rename = "upload:updated")]
+    Upload { upload: UploadView },
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod mail;
 pub mod message;
 pub mod time;
+pub mod upload;
 pub mod usage;
 
 pub use account::{Member, Profile, Role, Session, Tier, User, Username};
@@ -32,4 +33,5 @@ pub use limits::{Rule, RuleSet};
 pub use mail::{MailKind, MailState, Notice, Purpose};
 pub use message::{Author, Kind, Media, Message, Personality, ReplyState, Variants};
 pub use time::{Millis, Timestamp};
+pub use upload::{MediaKind, Upload, UploadDetails, UploadStatus, UploadVariant, UploadView, VariantView};
 pub use usage::{Allowance, Usage, UsageCount};

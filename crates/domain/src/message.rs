@@ -56,8 +56,27 @@ words!(ReplyState {
 #[serde(rename_all = "camelCase")]
 pub struct Media {
     pub upload_id: UploadId,
+    /// Where a picture for a screen, or the audio, is served; `/media/{uploadId}/thumb` and `…/full` are a picture's others.
     pub url: String,
     pub mime_type: String,
+    /// Pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// <https://blurha.sh>: what to show before the picture is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blur_hash: Option<String>,
+    /// Milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length_ms: Option<u64>,
+    /// How loud it is from its beginning to its end, 0 to 255 each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<u32>>)]
+    pub waveform: Option<Vec<u8>>,
+    /// What is said in it, as far as it was understood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<String>,
 }
 
 /// How many answers a reply has, and which is shown; counted from 0.

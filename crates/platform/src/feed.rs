@@ -111,6 +111,7 @@ impl Platform {
                 tokio::join!(cache.invalidate(&character, reach), self.forget_prompt(id, reach));
             }
             Change::Conversation { id } => self.forget_window(id, reach).await,
+            Change::Upload { id, .. } => self.forget_upload(id, reach).await,
             Change::Session { .. } | Change::Cancel { .. } => {}
         }
     }
@@ -123,7 +124,7 @@ impl Platform {
             Change::Session { token, .. } => {
                 hint("drop a session", self.backbone.sessions.drop_session(token).await);
             }
-            Change::Character { .. } | Change::Conversation { .. } => {}
+            Change::Character { .. } | Change::Conversation { .. } | Change::Upload { .. } => {}
             Change::Cancel { conversation, fence } => self.running.stop(conversation, *fence),
         }
         // Nobody may be listening: a worker has no sockets.

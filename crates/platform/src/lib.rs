@@ -16,6 +16,7 @@ pub mod jobs;
 mod lease;
 mod letters;
 mod mail;
+mod media;
 mod notices;
 mod passwords;
 mod presence;
@@ -23,12 +24,15 @@ mod reconciler;
 mod recovery;
 mod reply;
 pub mod reports;
+mod resumable;
 mod retry;
 mod send_message;
 mod settings;
 mod sign_in;
+mod signed;
 mod token_ceiling;
 mod turns;
+mod uploads;
 mod usage;
 mod window;
 
@@ -37,11 +41,14 @@ pub use demo::DemoCharacter;
 pub use gate::Via;
 pub use health::{Check, HealthReport, Level};
 pub use mail::Post;
+pub use media::{Ear, Media, Recording, Unheard, unfit};
 pub use passwords::hash_password;
 pub use recovery::NoticeChoices;
+pub use resumable::Standing;
 pub use send_message::{Accepted, Outgoing, SendReport};
 pub use settings::Settings;
 pub use sign_in::{AttemptReport, Device, SignInReport, SignedIn};
+pub use uploads::{Received, Served, sniff};
 pub use usage::UsageReport;
 
 use aim_ai::LanguageModel;
@@ -49,8 +56,8 @@ use aim_backbone::Backbone;
 use aim_domain::Ambient;
 use aim_store::{Change, Store};
 use std::ops::Deref;
-use std::sync::Arc;
-use tokio::sync::broadcast;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{OnceCell, broadcast};
 use tokio_util::task::TaskTracker;
 
 /// Changes that a slow receiver may be behind by.
@@ -74,6 +81,9 @@ pub struct Inner {
     /// Replies that this process gives right now.
     running: reply::Running,
     tokens: token_ceiling::DailyTokens,
+    media: OnceLock<Media>,
+    /// What addresses of media are signed with, once it was asked for.
+    media_key: OnceCell<String>,
     /// What goes on after somebody was answered.
     tasks: TaskTracker,
     changed: broadcast::Sender<Change>,
@@ -102,6 +112,8 @@ impl Platform {
             presence: presence::PresenceBook::default(),
             running: reply::Running::default(),
             tokens: token_ceiling::DailyTokens::default(),
+            media: OnceLock::new(),
+            media_key: OnceCell::new(),
             tasks: TaskTracker::new(),
             changed: broadcast::channel(CHANGES_KEPT).0,
             store,

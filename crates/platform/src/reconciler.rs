@@ -9,7 +9,7 @@
 
 use crate::Platform;
 use crate::faults::hint;
-use crate::jobs::ai_response;
+use crate::jobs::{ai_response, media_processing};
 use aim_backbone::turns::Turn;
 use aim_store::{Due, StoreError};
 use futures::future::join_all;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 const PACE: Duration = Duration::from_secs(1);
 const BATCH: u32 = 1_000;
+const UPLOADS: u32 = 100;
 /// Questions to the lines that share a round trip.
 const SIDE_BY_SIDE: usize = 100;
 /// A turn that nobody has renewed for so long is compared with its job. The look renews it.
@@ -26,13 +27,17 @@ const QUIET: Duration = Duration::from_secs(2);
 const LOOK_EVERY: u32 = 5;
 /// Rounds between two looks for due mails.
 const MAILS_EVERY: u32 = 5;
+/// Rounds between two looks for files of uploads that are deleted or given up.
+const TIDY_EVERY: u32 = 30;
+/// Jobs of one upload that are looked up at the most.
+const JOBS_OF_UPLOAD: u32 = 20;
 
 impl Platform {
     /// Reconciles once a second until `stop`; the first time at once. `works`: messages are answered in this process.
     pub async fn reconcile(&self, works: bool, stop: CancellationToken) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut round, mut after, mut mails_after) = (0_u32, None, None);
+        let (mut round, mut after, mut mails_after, mut after_upload) = (0_u32, None, None, None);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -50,6 +55,14 @@ impl Platform {
                         tracing::warn!(%error, "due mails were not looked for");
                         None
                     });
+                }
+                if let Err(error) = self.add_missing_uploads(&mut after_upload).await {
+                    tracing::warn!(%error, "due uploads were not looked for");
+                }
+                if round.is_multiple_of(TIDY_EVERY)
+                    && let Err(error) = self.sweep_uploads().await
+                {
+                    tracing::warn!(%error, "what is left of uploads was not swept");
                 }
             }
             round = round.wrapping_add(1);
@@ -86,6 +99,32 @@ impl Platform {
                 if known.is_ok_and(|known| !known) {
                     metrics::counter!("aim_reconciled_total", "what" => "turn").increment(1);
                     self.enter_turn(turn.clone()).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Uploads that are due and have no job that is still to run get one.
+    async fn add_missing_uploads(&self, after: &mut Option<aim_domain::UploadId>) -> Result<(), StoreError> {
+        let due = self.store.due_uploads(after.as_ref(), UPLOADS).await?;
+        *after = if due.len() < UPLOADS as usize { None } else { due.last().map(|last| last.id.clone()) };
+        'due: for upload in due {
+            // A job's number is one more than the claims there were; it is passed over where such a job came to nothing.
+            for attempt in 1..=upload.attempts + JOBS_OF_UPLOAD {
+                let id = media_processing::job_id(&upload.id, attempt);
+                match self.backbone.queue.job(media_processing::QUEUE, &id).await {
+                    Ok(Some(job)) if job.finished_at.is_none() => continue 'due,
+                    Ok(Some(_)) => {}
+                    Ok(None) if attempt <= upload.attempts => {}
+                    Ok(None) => {
+                        metrics::counter!("aim_reconciled_total", "what" => "upload").increment(1);
+                        let job = media_processing::job(&upload.id, attempt);
+                        hint("hurry an upload", self.backbone.queue.add(job).await.map(drop));
+                        continue 'due;
+                    }
+                    // What cannot be told is asked again in the next round.
+                    Err(_) => continue 'due,
                 }
             }
         }

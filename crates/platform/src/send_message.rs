@@ -66,6 +66,10 @@ impl Platform {
 
     async fn accept(&self, who: &Member, outgoing: Outgoing, origin: Option<Origin>) -> Result<Accepted, Refusal> {
         let text = check(&outgoing)?;
+        let media = match &outgoing.upload_id {
+            Some(upload) => Some(self.attachment(who, outgoing.kind, upload).await?),
+            None => None,
+        };
         let send = SendMessage {
             conversation: outgoing.conversation.clone(),
             sender: who.user_id().clone(),
@@ -73,7 +77,7 @@ impl Platform {
             client_id: outgoing.client_id,
             kind: outgoing.kind,
             text,
-            media: None,
+            media,
             usage_limit: usage_limit(who.tier, outgoing.kind, self.settings.usage_multiplier),
             max_due: self.settings.max_waiting(),
         };
@@ -154,17 +158,16 @@ fn check(outgoing: &Outgoing) -> Result<String, Refusal> {
     let mut checks = Checks::default();
     checks.length("clientId", &outgoing.client_id, 1, 64);
     let text = outgoing.text.as_deref().unwrap_or_default();
+    let count = text.chars().take(aim_domain::message::MAX_TEXT + 1).count();
+    checks.storable("text", text);
+    checks.require(count <= aim_domain::message::MAX_TEXT, "text", "must have at most 8000 characters");
     match outgoing.kind {
         Kind::Text => {
-            let count = text.chars().take(aim_domain::message::MAX_TEXT + 1).count();
-            checks.storable("text", text);
             checks.require(!text.trim().is_empty(), "text", "must not be empty");
-            checks.require(count <= aim_domain::message::MAX_TEXT, "text", "must have at most 8000 characters");
             checks.require(outgoing.upload_id.is_none(), "uploadId", "belongs to audio and image messages");
         }
         Kind::Audio | Kind::Image => {
-            let detail = "is not accepted by this version: only text messages are";
-            checks.require(false, "type", detail);
+            checks.require(outgoing.upload_id.is_some(), "uploadId", "is needed by audio and image messages");
         }
     }
     checks.finish()?;

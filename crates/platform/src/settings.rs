@@ -24,6 +24,15 @@ pub struct Settings {
     pub server_lease: Duration,
     /// `ai-response` jobs at a time; none are run here when 0.
     pub reply_concurrency: usize,
+    /// `media-processing` jobs at a time.
+    pub media_concurrency: usize,
+    /// How long a message waits for its upload to be processed.
+    pub upload_patience: Duration,
+    /// Uploads in parts that a user may have under way, and how long one may take.
+    pub resumables_at_a_time: u32,
+    pub resumable_age: Duration,
+    /// Whether the model is shown pictures; one that sees none is told that there is one.
+    pub model_sees: bool,
     pub max_reply_tokens: u32,
     pub temperature: f32,
     /// Tokens of a UTC day over all users, after which nothing is generated; 0 without end.
@@ -54,6 +63,11 @@ impl Default for Settings {
             serves: true,
             server_lease: Duration::from_secs(10),
             reply_concurrency: 20,
+            media_concurrency: 2,
+            upload_patience: Duration::from_secs(8),
+            resumables_at_a_time: 10,
+            resumable_age: Duration::from_secs(24 * 3600),
+            model_sees: false,
             max_reply_tokens: 512,
             temperature: 0.8,
             daily_tokens: 0,

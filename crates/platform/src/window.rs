@@ -4,10 +4,12 @@
 //! next claim alone.
 
 use crate::Platform;
+use crate::media::key_of;
 use aim_ai::prompt::{self, CompiledPrompt, HistoryTurn};
+use aim_ai::{Picture, Role};
 use aim_backbone::cache::{Cached, Reach, weight_of};
 use aim_backbone::keys;
-use aim_domain::{Author, Character, CharacterId, ConversationId, Refusal};
+use aim_domain::{Author, Character, CharacterId, ConversationId, Kind, MediaKind, Message, Refusal, UploadId};
 use aim_store::Claim;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -43,16 +45,55 @@ struct Said {
     /// Shared with the window of the next claim, and with what the model is given.
     text: Arc<str>,
     sender: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    picture: Option<UploadId>,
 }
 
 impl Cached for Window {
-    const SCHEMA: u16 = 2;
+    const SCHEMA: u16 = 3;
     fn version(&self) -> i64 {
         i64::try_from(self.fence).unwrap_or(i64::MAX)
     }
 
     fn weight(&self) -> u32 {
         weight_of(self.said.iter().map(|said| said.text.len()).sum())
+    }
+}
+
+/// Pictures that a model is shown at the most, among how many of the last messages, how large each may be, and how many tokens
+/// it takes, about.
+const PICTURES: usize = 2;
+const LOOKED_BACK: usize = 12;
+const PICTURE_BYTES: u64 = 4 << 20;
+const PICTURE_TOKENS: u64 = 1_000;
+
+/// What a picture is in words, for a model that sees none.
+const PICTURE: &str = "[picture attached]";
+const NO_TRANSCRIPT: &str = "[voice message without a transcript]";
+
+/// What a message says to the model: a voice message is what was said in it.
+fn words(message: &Message) -> Arc<str> {
+    let stands_for = match (message.kind, &message.media) {
+        (Kind::Image, _) => PICTURE,
+        (Kind::Audio, Some(media)) => media.transcript.as_deref().unwrap_or(NO_TRANSCRIPT),
+        (Kind::Audio, None) => NO_TRANSCRIPT,
+        (Kind::Text, _) => return message.text.as_str().into(),
+    };
+    if message.text.trim().is_empty() { stands_for.into() } else { format!("{stands_for}\n{}", message.text).into() }
+}
+
+fn picture_of(message: &Message) -> Option<UploadId> {
+    let media = message.media.as_ref().filter(|_| message.kind == Kind::Image);
+    media.map(|media| media.upload_id.clone())
+}
+
+/// Puts pictures to the turns that they belong to, counted from the last; one whose turn did not fit is left out.
+fn show(turns: &mut [aim_ai::Turn], pictures: Vec<(usize, Picture)>) {
+    for (back, picture) in pictures {
+        let turn = turns.len().checked_sub(back + 1).and_then(|at| turns.get_mut(at));
+        if let Some(turn) = turn.filter(|turn| turn.role == Role::User && turn.text.contains(PICTURE)) {
+            turn.pictures.push(picture);
+        }
     }
 }
 
@@ -74,9 +115,14 @@ impl Platform {
             };
             history.push(HistoryTurn { author: said.author, text: said.text.clone(), speaker });
         }
-        let (text, speaker) = (claim.message.text.as_str().into(), Some(asker));
+        let (text, speaker) = (words(&claim.message), Some(asker));
         history.push(HistoryTurn { author: Author::User, text, speaker });
-        Ok((prompt::assemble(&compiled.0, &claim.sender_name, &history, &self.model.budget()), window))
+        let shown = self.pictures(claim, &window).await;
+        let mut budget = self.model.budget();
+        budget.window = budget.window.saturating_sub(shown.len() as u64 * PICTURE_TOKENS).max(budget.window / 2);
+        let mut turns = prompt::assemble(&compiled.0, &claim.sender_name, &history, &budget);
+        show(&mut turns, shown);
+        Ok((turns, window))
     }
 
     async fn compiled(&self, character: &Arc<Character>) -> Arc<CachedPrompt> {
@@ -107,10 +153,29 @@ impl Platform {
         let newest = asked.map(|(_, message)| message.seq).max().unwrap_or_default();
         let said = messages.into_iter().map(|(author, message)| Said {
             author,
-            text: message.text.into(),
+            text: words(&message),
+            picture: picture_of(&message),
             sender: message.sender_id.into(),
         });
         Ok(Arc::new(Window { said: said.collect(), newest, fence: claim.fence.saturating_sub(1) }))
+    }
+
+    /// The newest pictures for a model that sees, each with how many messages come after it. One that cannot be read is left
+    /// out: the words say that there was one.
+    async fn pictures(&self, claim: &Claim, window: &Window) -> Vec<(usize, Picture)> {
+        let (true, Ok(media)) = (self.settings.model_sees, self.media()) else { return Vec::new() };
+        let said = window.said.iter().rev().map(|said| said.picture.clone());
+        let newest = std::iter::once(picture_of(&claim.message)).chain(said).enumerate();
+        let wanted: Vec<_> =
+            newest.take(LOOKED_BACK).filter_map(|(back, id)| Some((back, id?))).take(PICTURES).collect();
+        let mut pictures = Vec::with_capacity(wanted.len());
+        for (back, id) in wanted {
+            match media.read_all(&key_of(&id, MediaKind::Image.shown()), PICTURE_BYTES).await {
+                Ok(bytes) => pictures.push((back, Picture { mime_type: "image/webp".into(), bytes: bytes.into() })),
+                Err(error) => tracing::warn!(%error, "a picture was not shown to the model"),
+            }
+        }
+        pictures
     }
 
     async fn speaker(&self, claim: &Claim, asker: &Arc<str>, sender: &str) -> Arc<str> {
@@ -132,10 +197,10 @@ impl Platform {
             return;
         }
         let mut window = Arc::unwrap_or_clone(before);
-        let (text, sender) = (claim.message.text.as_str().into(), claim.message.sender_id.as_str().into());
-        window.said.push(Said { author: Author::User, text, sender });
+        let (text, sender) = (words(&claim.message), claim.message.sender_id.as_str().into());
+        window.said.push(Said { author: Author::User, text, sender, picture: picture_of(&claim.message) });
         let sender = claim.character.as_str().into();
-        window.said.push(Said { author: Author::Character, text: reply.into(), sender });
+        window.said.push(Said { author: Author::Character, text: reply.into(), sender, picture: None });
         let excess = window.said.len().saturating_sub(WINDOW as usize);
         window.said.drain(..excess);
         (window.newest, window.fence) = (claim.message.seq, claim.fence);

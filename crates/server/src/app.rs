@@ -4,16 +4,19 @@ use crate::config::{Config, Registration, Synchronous};
 use crate::engine::Engine;
 use crate::gateway::{CookieSignIn, Gateway};
 use crate::{demo, http};
+use aim_ai::transcription::{self, Transcription, TranscriptionSettings};
 use aim_ai::{ApiKey, LanguageModel, ModelSettings, ProviderSettings, TokenBudget};
 use aim_backbone::link::Links;
 use aim_backbone::{Backbone, Settings as BackboneSettings, turns};
 use aim_domain::Ambient;
 use aim_mail::{Carrier, Folder, Sender, Smtp, SmtpSettings};
-use aim_platform::{Platform, Post, Settings};
+use aim_media::{Caps, Files};
+use aim_platform::{Ear, Media, Platform, Post, Recording, Settings, Unheard};
 use aim_store::Store;
 use aim_store::postgres::{PostgresOptions, PostgresStore};
 use aim_store::sqlite::{SqliteOptions, SqliteStore};
 use anyhow::Context;
+use async_trait::async_trait;
 use futures::FutureExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -65,6 +68,41 @@ pub fn model(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Langu
     };
     let settings = ModelSettings { remote, local_file: ai.local.model_path.clone() };
     aim_ai::from_settings(&settings, ambient.clone()).context("the language model cannot be used")
+}
+
+/// Where uploads lie, and who listens to them.
+pub fn media(config: &Config) -> anyhow::Result<Media> {
+    let files = Files::open(&config.media_place()).context("the place of media cannot be used")?;
+    let said = &config.transcription;
+    let ear: Option<Arc<dyn Ear>> = if said.base_url.is_empty() {
+        None
+    } else {
+        let settings = TranscriptionSettings {
+            base_url: said.base_url.clone(),
+            model: said.model.clone(),
+            api_key: ApiKey::new(said.api_key.expose()),
+            timeout: said.timeout,
+        };
+        Some(Arc::new(Listener(Transcription::new(&settings)?)))
+    };
+    Ok(Media { files, caps: Caps::default(), ear })
+}
+
+/// The provider of transcripts, as the platform knows it.
+struct Listener(Transcription);
+
+#[async_trait]
+impl Ear for Listener {
+    async fn transcribe(&self, recording: Recording) -> Result<String, Unheard> {
+        let extension = match recording.mime_type.as_str() {
+            "audio/mp4" => "m4a",
+            "audio/mpeg" => "mp3",
+            other => other.rsplit('/').next().unwrap_or("bin"),
+        };
+        let sound = transcription::Recording::whole(recording.bytes, recording.mime_type.as_str(), extension);
+        let heard = self.0.transcribe(sound).await;
+        heard.map_err(|error| Unheard { retryable: error.retryable, detail: error.detail })
+    }
 }
 
 /// `answers`: replies are given in this process.
@@ -132,6 +170,9 @@ pub fn settings(config: &Config) -> Settings {
         max_reply_tokens: config.ai.max_tokens,
         temperature: config.ai.temperature,
         daily_tokens: config.ai.daily_tokens,
+        model_sees: config.ai.vision,
+        media_concurrency: config.media.concurrency,
+        resumable_age: config.media.resumable_age,
         reply_timeout: config.ai.reply_timeout,
         prices: config.analytics.prices.clone(),
         keep_samples: config.analytics.keep_samples,

@@ -53,6 +53,7 @@ impl Engine {
             }
         }
         let platform = Platform::new(store, backbone, model, ambient.clone(), settings);
+        platform.take_media(app::media(config)?);
         let (stopping, ended) = (CancellationToken::new(), CancellationToken::new());
 
         let feed = platform.feed_position().await.context("the database's change feed cannot be read")?;

@@ -1,6 +1,6 @@
 //! The change feed: what became stale, for every server that may have it cached.
 
-use aim_domain::{CharacterId, ConversationId, SessionId, TokenHash, UserId};
+use aim_domain::{CharacterId, ConversationId, SessionId, TokenHash, UploadId, UserId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,5 +28,10 @@ pub enum Change {
     Cancel {
         conversation: ConversationId,
         fence: u64,
+    },
+    /// What is known of an upload of this user's, or it is gone.
+    Upload {
+        id: UploadId,
+        user: UserId,
     },
 }

@@ -22,6 +22,7 @@ pub mod reply;
 pub mod report;
 pub mod sqlite;
 mod text;
+pub mod upload;
 
 pub use account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
 pub use attempt::{Attempts, CountAttempt};
@@ -38,6 +39,7 @@ pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
 };
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
+pub use upload::{ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Resumable, UploadClaim, UploadEnd, Uploads};
 
 use aim_domain::{
     Author, Character, CharacterId, Conversation, ConversationId, Incarnation, Member, Message, MessageId, SessionId,
@@ -50,7 +52,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
-pub trait Store: Mails + Reports + Send + Sync + 'static {
+pub trait Store: Mails + Reports + Uploads + Send + Sync + 'static {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
     /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.
@@ -67,7 +69,8 @@ pub trait Store: Mails + Reports + Send + Sync + 'static {
     /// Changes what is given; `None` when there is no such user. Writes `Change::User`.
     async fn change_user(&self, id: &UserId, change: AccountChange) -> Result<Option<User>>;
     /// Removes the account with its sessions, conversations, private characters and usage. False when there was none.
-    /// Public characters stay, without an owner. Writes `Change::User` and a `Change::Session` for each session.
+    /// Public characters stay, without an owner; uploads are deleted, see [`Uploads`]. Writes `Change::User`, a
+    /// `Change::Session` for each session and a `Change::Upload` for each upload.
     async fn delete_user(&self, id: &UserId) -> Result<bool>;
 
     // Sessions

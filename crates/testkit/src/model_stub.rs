@@ -78,9 +78,56 @@ pub struct Asked {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "WireMessage")]
 pub struct AskedMessage {
     pub role: String,
+    /// Its text.
     pub content: String,
+    /// The URLs of its pictures.
+    pub pictures: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct WireMessage {
+    role: String,
+    content: WireContent,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WireContent {
+    Text(String),
+    Parts(Vec<WirePart>),
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum WirePart {
+    Text { text: String },
+    ImageUrl { image_url: WireUrl },
+}
+
+#[derive(Deserialize)]
+struct WireUrl {
+    url: String,
+}
+
+impl From<WireMessage> for AskedMessage {
+    fn from(WireMessage { role, content }: WireMessage) -> Self {
+        let mut message = Self { role, content: String::new(), pictures: Vec::new() };
+        match content {
+            WireContent::Text(text) => message.content = text,
+            WireContent::Parts(parts) => {
+                for part in parts {
+                    match part {
+                        WirePart::Text { text } => message.content.push_str(&text),
+                        WirePart::ImageUrl { image_url } => message.pictures.push(image_url.url),
+                    }
+                }
+            }
+        }
+        message
+    }
 }
 
 impl Asked {

@@ -20,6 +20,29 @@ export type Device = Schemas['DeviceItem'];
 export type DeviceList = Schemas['DeviceList'];
 export type FieldError = Schemas['FieldError'];
 export type Message = Schemas['Message'];
+/** What a message says of its picture or its voice message. */
+export interface Media {
+  uploadId: string;
+  url: string;
+  mimeType: string;
+  /** Pixels. */
+  width?: number | null;
+  height?: number | null;
+  blurHash?: string | null;
+  lengthMs?: number | null;
+  /** 0 to 255 each. */
+  waveform?: number[] | null;
+  transcript?: string | null;
+}
+/** A picture or voice message that was sent ahead of its message. */
+export interface Upload {
+  id: string;
+  kind: 'image' | 'audio';
+  status: 'processing' | 'ready' | 'failed';
+  url: string;
+  /** Why it failed. */
+  error?: string | null;
+}
 export type MessageList = Schemas['MessageList'];
 export type Personality = Schemas['Personality'];
 export type Phase = Schemas['Phase'];

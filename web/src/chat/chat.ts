@@ -4,7 +4,7 @@
  * with the same `clientId` until the server has it.
  */
 import { ApiError, asApiError, http } from '../api/client';
-import type { MessageList } from '../api/types';
+import type { MessageList, Upload } from '../api/types';
 import { freshId } from '../lib/id';
 import { createStore, type Store } from '../lib/store';
 import { recall, remember } from '../lib/storage';
@@ -20,6 +20,8 @@ const STEADY_AFTER = 10_000;
 /** How often others are told that this person goes on typing; they forget it when the connection is lost. */
 const TYPING_EVERY = 4_000;
 const TYPING_ENDS_AFTER = 5_000;
+/** How often an upload is looked at whose end the socket may have missed. */
+const LOOK_EVERY = 15_000;
 
 export interface OpenChat {
   state: ChatState;
@@ -97,11 +99,43 @@ export class Chat {
     }
   }
 
-  send(text: string): void {
+  send(text: string, upload?: Upload): void {
     const createdAt = new Date().toISOString();
-    this.#do({ type: 'typed', unsent: { clientId: freshId(), text, createdAt, status: 'waiting' } });
+    const unsent: Unsent = { clientId: freshId(), text, createdAt, status: 'waiting' };
+    if (upload !== undefined) unsent.upload = { id: upload.id, kind: upload.kind };
+    this.#do({ type: 'typed', unsent });
     this.setTyping(false);
     void this.#flush();
+  }
+
+  /** The upload once it is processed, well or not: as the socket tells, or the server when the socket was away. */
+  async settled(upload: Upload, signal: AbortSignal): Promise<Upload> {
+    if (upload.status !== 'processing') return upload;
+    return new Promise((done, fail) => {
+      const end = (how: () => void) => {
+        stop();
+        clearInterval(timer);
+        how();
+      };
+      const take = (now: Upload) => {
+        if (now.id === upload.id && now.status !== 'processing') end(() => done(now));
+      };
+      const stop = this.#connection.onEvent((event) => {
+        if (event.name === 'upload:updated') take(event.payload.upload);
+      });
+      const look = () => {
+        http.get<{ upload: Upload }>(`/api/uploads/${upload.id}`).then(
+          ({ upload: now }) => take(now),
+          () => undefined,
+        );
+      };
+      const timer = setInterval(look, LOOK_EVERY);
+      // It may be done by now.
+      look();
+      signal.addEventListener('abort', () => end(() => fail(new DOMException('given up', 'AbortError'))), {
+        once: true,
+      });
+    });
   }
 
   /** Sends a refused message again, as the same message. */
@@ -208,12 +242,13 @@ export class Chat {
     this.#do({ type: 'sending', clientId });
     if (!state.joined) return;
     try {
-      const { text } = unsent;
+      const { text, upload } = unsent;
       const answer = await this.#connection.ask('message:send', {
         conversationId: this.#id,
         clientId,
-        type: 'text',
+        type: upload?.kind ?? 'text',
         text,
+        ...(upload === undefined ? {} : { uploadId: upload.id }),
       });
       if (answer.ok) this.#do({ type: 'sent', message: answer.message, usage: answer.usage });
       else this.#refuse(clientId, answer.error);

@@ -2,15 +2,26 @@
  * Where one writes. Enter sends, Shift and Enter begins a line, Escape stops the reply; what is not yet sent is kept
  * for each conversation, a reload or a closed tab notwithstanding.
  */
-import { useEffect, useEffectEvent, useLayoutEffect, useRef, type KeyboardEvent } from 'react';
+import {
+  useEffect,
+  useEffectEvent,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type ClipboardEvent,
+  type DragEvent,
+  type KeyboardEvent,
+} from 'react';
 import type { Usage } from '../api/types';
 import { useAction } from '../lib/load';
 import { lengthOfTime, useNow } from '../lib/time';
 import type { ConnectionState } from '../live/connection';
 import { Icon } from '../ui/icons';
 import { Notice } from '../ui/notice';
+import { AttachmentChip, RecordButton, useAttachment } from './attachment';
 import type { Chat } from './chat';
 import { isAnswering, type ChatState } from './state';
+import { ACCEPTED } from './upload';
 import { limitWords, statusWords, usageWords } from './words';
 
 /** Most characters of a message; the server counts as `Array.from` does. */
@@ -29,7 +40,11 @@ export function Composer(props: {
 }) {
   const { chat, state, connection, name, usage, text, onText } = props;
   const area = useRef<HTMLTextAreaElement>(null);
+  const picker = useRef<HTMLInputElement>(null);
   const stop = useAction();
+  const { attached, attach, remove, forget } = useAttachment(chat);
+  const [trouble, setTrouble] = useState<string>();
+  const [isOver, setIsOver] = useState(false);
   const answering = isAnswering(state);
   const length = text.length < SHOW_COUNT_FROM ? text.length : Array.from(text).length;
 
@@ -37,19 +52,47 @@ export function Composer(props: {
     0,
     ...state.unsent.map((one) => (one.error?.code === 'rate_limited' ? (one.retryAt ?? 0) : 0)),
   );
-  const isSpent = usage?.text.remaining === 0;
+  const kind = attached === undefined ? 'text' : attached.isAudio ? 'audio' : 'image';
+  const isSpent = usage?.[kind].remaining === 0;
   const now = useNow(retryAt > 0 ? 1_000 : isSpent ? 30_000 : undefined);
   const wait = retryAt - now;
   const spent =
-    limitWords(usage, name, now) ??
+    limitWords(usage, name, now, kind) ??
     state.unsent.find((one) => one.error?.code === 'usage_limit_reached')?.error?.detail;
-  const canSend = text.trim() !== '' && length <= MAX_TEXT && wait <= 0 && spent === undefined;
+  const upload = attached?.upload?.status === 'ready' ? attached.upload : undefined;
+  const says = attached === undefined ? text.trim() !== '' : upload !== undefined;
+  const canSend = says && length <= MAX_TEXT && wait <= 0 && spent === undefined;
 
   const send = () => {
     if (!canSend) return;
-    chat.send(text.trim());
+    chat.send(text.trim(), upload);
+    forget();
     onText('');
     area.current?.focus();
+  };
+
+  const take = (files: FileList | null | undefined): boolean => {
+    const file = files?.[0];
+    if (file === undefined) return false;
+    setTrouble(undefined);
+    void attach(file);
+    area.current?.focus();
+    return true;
+  };
+
+  const onPaste = (event: ClipboardEvent) => {
+    if (take(event.clipboardData.files)) event.preventDefault();
+  };
+
+  const onDragOver = (event: DragEvent) => {
+    if (!event.dataTransfer.types.includes('Files')) return;
+    event.preventDefault();
+    setIsOver(true);
+  };
+
+  const onDrop = (event: DragEvent) => {
+    setIsOver(false);
+    if (take(event.dataTransfer.files)) event.preventDefault();
   };
 
   const stopReply = () => {
@@ -89,10 +132,13 @@ export function Composer(props: {
   }, [text]);
 
   const status = statusWords(state, connection, name);
-  const left = usageWords(usage);
-  const isLow = usage?.text.remaining != null && usage.text.remaining <= FEW_LEFT;
+  const left = usageWords(usage, new Date(), kind);
+  const remaining = usage?.[kind].remaining;
+  const isLow = remaining != null && remaining <= FEW_LEFT;
   return (
-    <div className="composer">
+    // A drop is a shortcut: the button beside the text does the same for a keyboard.
+    // eslint-disable-next-line jsx-a11y/no-static-element-interactions
+    <div className="composer" onDragOver={onDragOver} onDragLeave={() => setIsOver(false)} onDrop={onDrop}>
       <div className="composer__inner">
         <div className="composer__status">
           <span className="composer__state" role="status" aria-live="polite">
@@ -110,13 +156,35 @@ export function Composer(props: {
           <Notice tone="warning">That was quick. You can send again in {lengthOfTime(wait)}.</Notice>
         )}
         {stop.error && <Notice tone="error">The reply could not be stopped. {stop.error.message}</Notice>}
+        {trouble !== undefined && <Notice tone="warning">{trouble}</Notice>}
+        {attached !== undefined && <AttachmentChip attached={attached} onRemove={remove} />}
         <form
-          className="composer__box"
+          className={isOver ? 'composer__box composer__box--over' : 'composer__box'}
           onSubmit={(event) => {
             event.preventDefault();
             send();
           }}
         >
+          <input
+            ref={picker}
+            type="file"
+            hidden
+            accept={ACCEPTED}
+            data-attach
+            onChange={(event) => {
+              take(event.target.files);
+              event.target.value = '';
+            }}
+          />
+          <button
+            type="button"
+            className="icon-button"
+            aria-label="Attach a picture or audio"
+            title="Attach a picture or audio"
+            onClick={() => picker.current?.click()}
+          >
+            <Icon name="attach" />
+          </button>
           <textarea
             ref={area}
             className="composer__text"
@@ -131,6 +199,7 @@ export function Composer(props: {
             }}
             onBlur={() => chat.setTyping(false)}
             onKeyDown={onKeyDown}
+            onPaste={onPaste}
           />
           {length >= SHOW_COUNT_FROM && (
             <span className={length > MAX_TEXT ? 'composer__count composer__count--over' : 'composer__count'}>
@@ -138,6 +207,7 @@ export function Composer(props: {
               <span className="sr-only"> characters left</span>
             </span>
           )}
+          {text === '' && <RecordButton onRecorded={(file) => void attach(file)} onTrouble={setTrouble} />}
           {answering && (
             <button
               type="button"

@@ -8,6 +8,7 @@ import { Avatar, moodWord } from '../ui/avatar';
 import { Icon } from '../ui/icons';
 import { Markdown } from '../ui/markdown';
 import type { Chat } from './chat';
+import { ShownMedia } from './media';
 import type { Unsent } from './state';
 import { plainText } from './words';
 
@@ -80,9 +81,12 @@ export const SaidMessage = memo(function SaidMessage(props: {
       personality={message.personality}
       answers={props.answers}
     >
-      <div className="bubble">
-        <Markdown text={message.text} />
-      </div>
+      {message.media && <ShownMedia media={message.media} type={message.type} from={from} />}
+      {(message.text !== '' || !message.media) && (
+        <div className="bubble">
+          <Markdown text={message.text} />
+        </div>
+      )}
       <p className="said__meta">
         {props.waits && (
           <>
@@ -178,7 +182,13 @@ export function SaidUnsent(props: {
       look={isRefused ? 'said--unsent said--refused' : 'said--unsent'}
     >
       <div className="bubble">
-        <Markdown text={unsent.text} />
+        {unsent.upload && (
+          <p className="said__attached">
+            <Icon name={unsent.upload.kind === 'audio' ? 'microphone' : 'attach'} />
+            {unsent.upload.kind === 'audio' ? 'Voice message' : 'Picture'}
+          </p>
+        )}
+        {unsent.text !== '' && <Markdown text={unsent.text} />}
       </div>
       {isRefused ? (
         <Refused unsent={unsent} chat={chat} onEdit={props.onEdit} />

@@ -14,6 +14,8 @@ export interface Unsent {
   /** The same at every attempt, so that the server stores the message once. */
   clientId: string;
   text: string;
+  /** The picture or voice message that goes with it. */
+  upload?: { id: string; kind: 'image' | 'audio' };
   createdAt: string;
   status: 'waiting' | 'sending' | 'refused';
   error?: EventError;
@@ -260,6 +262,8 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
       const others = state.typists.filter((typist) => typist !== userId);
       return { ...state, typists: typing ? [...others, userId] : others };
     }
+    case 'upload:updated':
+      return state;
     case 'usage:updated':
       return event.payload.characterId === state.characterId ? withUsage(state, event.payload) : state;
   }

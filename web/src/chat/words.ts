@@ -36,8 +36,9 @@ export function placeWords(position: number | undefined, name: string): string {
 export function usageWords(
   usage: Usage | undefined,
   now = new Date(),
+  kind: 'text' | 'audio' | 'image' = 'text',
 ): { left: string; until: string } | undefined {
-  const { limit, remaining } = usage?.text ?? {};
+  const { limit, remaining } = usage?.[kind] ?? {};
   if (usage === undefined || limit == null || remaining == null) return undefined;
   return {
     left: `${remaining} of ${limit} left`,
@@ -46,9 +47,16 @@ export function usageWords(
 }
 
 /** Why nothing more can be sent today, or undefined when something can. */
-export function limitWords(usage: Usage | undefined, name: string, now: number): string | undefined {
-  if (usage?.text.limit == null || usage.text.remaining == null || usage.text.remaining > 0) return undefined;
-  const spent = `You have sent ${name} all ${usage.text.limit} messages of today.`;
+export function limitWords(
+  usage: Usage | undefined,
+  name: string,
+  now: number,
+  kind: 'text' | 'audio' | 'image' = 'text',
+): string | undefined {
+  const { limit, remaining } = usage?.[kind] ?? {};
+  if (usage === undefined || limit == null || remaining == null || remaining > 0) return undefined;
+  const what = { text: 'messages', audio: 'voice messages', image: 'pictures' }[kind];
+  const spent = `You have sent ${name} all ${limit} ${what} of today.`;
   if (!usage.resetsAt) return spent;
   const left = new Date(usage.resetsAt).getTime() - now;
   if (left <= 0) return undefined;

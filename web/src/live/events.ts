@@ -1,5 +1,5 @@
 /** Socket.IO as the server speaks it: what it tells this page, and what the page may ask of it. */
-import type { Code, Message, Phase, Usage } from '../api/types';
+import type { Code, Message, Phase, Upload, Usage } from '../api/types';
 
 export interface EventError {
   code: Code;
@@ -41,6 +41,7 @@ export interface ServerEvents {
   'conversation:state': { conversationId: string } & LineState;
   typing: { conversationId: string; userId?: string; characterId?: string; typing: boolean };
   'usage:updated': { characterId: string } & Usage;
+  'upload:updated': { upload: Upload };
 }
 
 export type ServerEventName = keyof ServerEvents;
@@ -58,6 +59,7 @@ export const SERVER_EVENTS: readonly ServerEventName[] = [
   'conversation:state',
   'typing',
   'usage:updated',
+  'upload:updated',
 ];
 
 export interface Refused {
@@ -83,7 +85,13 @@ export interface ClientEvents {
   'conversation:join': { ask: { conversationId: string; afterSeq?: number }; answer: Joined | Refused };
   'conversation:leave': { ask: { conversationId: string }; answer: { ok: true } | Refused };
   'message:send': {
-    ask: { conversationId: string; clientId: string; type: 'text'; text: string };
+    ask: {
+      conversationId: string;
+      clientId: string;
+      type: 'text' | 'audio' | 'image';
+      text: string;
+      uploadId?: string;
+    };
     answer: Sent | Refused;
   };
   'message:cancel': { ask: { conversationId: string }; answer: { ok: true } | Refused };

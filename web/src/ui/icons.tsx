@@ -1,5 +1,7 @@
 /** The page's icons: 24 by 24, drawn with one stroke. They say nothing to a screen reader; their button does. */
 const PATHS = {
+  attach:
+    'M19 11.5l-7.2 7.2a4.6 4.6 0 0 1-6.5-6.5l7.6-7.6a3.1 3.1 0 0 1 4.4 4.4l-7.5 7.5a1.5 1.5 0 0 1-2.2-2.1l6.9-6.9',
   back: 'M15 5l-7 7 7 7',
   chats:
     'M4 12c0-4.4 3.6-7.5 8-7.5s8 3.1 8 7.5-3.6 7.5-8 7.5c-1.2 0-2.3-.2-3.3-.6L4.5 20l1.1-3.7C4.6 15.1 4 13.6 4 12Z',
@@ -11,6 +13,7 @@ const PATHS = {
   edit: 'M4.5 19.5l1-4L16 5l3 3L8.5 18.5l-4 1Z',
   leave: 'M10 4.5H5.5v15H10M14 8l4 4-4 4M18 12H9.5',
   lock: 'M6.5 11h11v8.5h-11zM9 11V8a3 3 0 0 1 6 0v3',
+  microphone: 'M12 14.5a3 3 0 0 0 3-3V6.5a3 3 0 0 0-6 0v5a3 3 0 0 0 3 3ZM5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3',
   monitor: 'M3.5 5h17v11.5h-17zM12 16.5V20M8 20h8',
   moon: 'M19.5 14.5A8 8 0 0 1 9.5 4.5a8 8 0 1 0 10 10Z',
   more: 'M6 12h.01M12 12h.01M18 12h.01',

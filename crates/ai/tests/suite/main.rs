@@ -6,3 +6,4 @@ mod hosted;
 #[cfg(feature = "local-model")]
 mod local;
 mod provider;
+mod transcription;

@@ -7,6 +7,7 @@ pub mod ai_response;
 mod analytics;
 pub mod cleanup;
 pub mod email;
+pub mod media_processing;
 
 use crate::Platform;
 use crate::faults::hint;
@@ -32,7 +33,12 @@ pub(crate) type Ran = Result<Value, Failure>;
 impl Platform {
     /// Begins to run the jobs of every queue in this process; a worker each.
     pub async fn work(&self) -> Result<Vec<Arc<dyn Worker>>, Fault> {
-        let mut workers = vec![self.work_replies().await?, self.work_analytics().await?, self.work_cleanup().await?];
+        let mut workers = vec![
+            self.work_replies().await?,
+            self.work_media().await?,
+            self.work_analytics().await?,
+            self.work_cleanup().await?,
+        ];
         workers.extend(self.work_mails().await?);
         Ok(workers)
     }

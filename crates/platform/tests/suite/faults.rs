@@ -51,6 +51,32 @@ macro_rules! flaky {
             $(async fn $name(&self, $($arg: $type),*) -> Result<$out, StoreError> { self.inner.$name($($arg),*).await })+
         }
     };
+    ($contract:ident: $($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)+) => {
+        #[async_trait]
+        impl $contract for Flaky {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$out, StoreError> { self.inner.$name($($arg),*).await })+
+        }
+    };
+}
+
+flaky! {
+    Uploads:
+    create_upload(new: NewUpload, from: Option<&UploadId>) -> Upload;
+    upload(id: &UploadId) -> Option<Upload>;
+    visible_upload(id: &UploadId, viewer: Option<&UserId>) -> Option<Upload>;
+    claim_upload(id: &UploadId, holder: &Incarnation) -> ClaimedUpload;
+    end_upload(claim: &UploadClaim, end: UploadEnd) -> Option<Upload>;
+    due_uploads(after: Option<&UploadId>, limit: u32) -> Vec<DueUpload>;
+    delete_upload(id: &UploadId, owner: Option<&UserId>) -> DeleteUpload;
+    orphaned_uploads(age: Duration, after: Option<&UploadId>, limit: u32) -> Vec<UploadId>;
+    deleted_uploads(limit: u32) -> Vec<UploadId>;
+    forget_upload(id: &UploadId) -> ();
+    create_resumable(id: &UploadId, owner: &UserId, length: u64, most: u32) -> Option<Resumable>;
+    resumable(id: &UploadId) -> Option<Resumable>;
+    add_part(id: &UploadId, owner: &UserId, offset: u64, part: &Part) -> Option<Resumable>;
+    delete_resumable(id: &UploadId) -> bool;
+    expired_resumables(age: Duration, limit: u32) -> Vec<Resumable>;
+    secret(name: &str, fresh: &str) -> String;
 }
 
 macro_rules! flaky_mails {

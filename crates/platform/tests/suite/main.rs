@@ -13,5 +13,6 @@ mod mails;
 mod notices;
 mod post_office;
 mod stopping;
+mod uploads;
 mod windows;
 mod world;

@@ -41,7 +41,10 @@ async fn expected(
         Role::User => "user",
         Role::Character => "assistant",
     };
-    turns.into_iter().map(|turn| AskedMessage { role: role(turn.role).into(), content: turn.text }).collect()
+    turns
+        .into_iter()
+        .map(|turn| AskedMessage { role: role(turn.role).into(), content: turn.text, pictures: Vec::new() })
+        .collect()
 }
 
 struct Story<'a> {

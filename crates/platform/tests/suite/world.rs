@@ -13,7 +13,8 @@ use aim_domain::{
     Ambient, Author, Character, CharacterDraft, Code, ConversationId, Incarnation, Kind, ManualClock, Member, Message,
     MessageId, Refusal, ReplyState, RoomEvent, RuleSet, SeededRandom, Timestamp, UserId, Visibility,
 };
-use aim_platform::{Accepted, Device, Outgoing, Platform, Registration, Settings, Via};
+use aim_media::{Caps, Files};
+use aim_platform::{Accepted, Device, Ear, Media, Outgoing, Platform, Registration, Settings, Via};
 use aim_store::sqlite::{SqliteOptions, SqliteStore};
 use aim_store::{MessageQuery, Store};
 use aim_testkit::model_stub::{Behaviour, ModelStub};
@@ -33,6 +34,8 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub ambient: Ambient,
     pub model: ModelStub,
+    /// Who listens to voice messages.
+    pub ear: Option<Arc<dyn Ear>>,
     data: TempDir,
 }
 
@@ -64,12 +67,17 @@ impl World {
         let clock = ManualClock::at(Timestamp(1_795_408_728_120));
         let ambient = Ambient { clock: clock.clone(), random: SeededRandom::new(11) };
         let model = ModelStub::start_with(behaviour).await.unwrap();
-        Self { clock, ambient, model, data: tempfile::tempdir().unwrap() }
+        Self { clock, ambient, model, ear: None, data: tempfile::tempdir().unwrap() }
     }
 
     pub fn store(&self) -> Arc<dyn Store> {
         let path = self.data.path().join("aim.db");
         SqliteStore::open(&path, SqliteOptions::default(), self.ambient.clone()).unwrap()
+    }
+
+    /// Where uploads lie, for all servers.
+    pub fn files(&self) -> Files {
+        Files::open(self.data.path().join("media").to_str().unwrap()).unwrap()
     }
 
     pub fn remote(&self) -> Remote {
@@ -119,6 +127,7 @@ impl World {
         settings: Settings,
     ) -> Server {
         let platform = Platform::new(store, backbone, model, self.ambient.clone(), settings);
+        platform.take_media(Media { files: self.files(), caps: Caps::default(), ear: self.ear.clone() });
         platform.take_lease().await.unwrap();
         let heard = Arc::new(Heard::default());
         platform.backbone.bus.listen(heard.clone());

@@ -24,8 +24,10 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
             ConfigError("AIM_DATABASE__URL: it is neither empty nor sqlite://PATH nor postgres://…".to_owned())
         });
     }
-    if !config.media.url.is_empty() {
-        return Err(later("AIM_MEDIA__URL", "object storage", "set AIM_MEDIA__DIR to a folder"));
+    if !config.media.url.is_empty() && !config.media.dir.is_empty() {
+        return Err(ConfigError(
+            "AIM_MEDIA__URL: AIM_MEDIA__DIR is set too, and media lie in one place; empty one".to_owned(),
+        ));
     }
     if !config.firebase.project_id.is_empty() || !config.firebase.jwks_url.is_empty() {
         return Err(later("AIM_FIREBASE__PROJECT_ID", "signing in with Firebase", "leave it empty"));
@@ -38,6 +40,15 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
     if !ai.base_url.is_empty() && !ai.base_url.starts_with("http://") && !ai.base_url.starts_with("https://") {
         return Err(ConfigError("AIM_AI__BASE_URL: it must start with http:// or https://".to_owned()));
     }
+    let transcription = &config.transcription;
+    if !transcription.base_url.is_empty() {
+        if !transcription.base_url.starts_with("http://") && !transcription.base_url.starts_with("https://") {
+            return Err(ConfigError("AIM_TRANSCRIPTION__BASE_URL: it must start with http:// or https://".to_owned()));
+        }
+        if transcription.model.is_empty() {
+            return Err(ConfigError("AIM_TRANSCRIPTION__MODEL: name the model that is to transcribe".to_owned()));
+        }
+    }
     let at_least_one = [
         ("AIM_AI__REPLIES_PER_CHARACTER", ai.replies_per_character),
         ("AIM_AI__MAX_CONCURRENT", ai.max_concurrent as u64),
@@ -46,10 +57,14 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
         ("AIM_DATABASE__ACQUIRE_TIMEOUT", config.database.acquire_timeout.as_secs()),
         ("AIM_DATABASE__CONNECT_TIMEOUT", config.database.connect_timeout.as_secs()),
         ("AIM_DATABASE__STATEMENT_TIMEOUT", config.database.statement_timeout.as_secs()),
+        ("AIM_TRANSCRIPTION__TIMEOUT", config.transcription.timeout.as_secs()),
         ("AIM_AUTH__HASHES_AT_A_TIME", config.auth.hashes_at_a_time as u64),
         ("AIM_LIMITS__MULTIPLIER", config.limits.multiplier),
         ("AIM_USAGE__MULTIPLIER", config.usage.multiplier),
         ("AIM_WORKERS__CONCURRENCY", config.workers.concurrency as u64),
+        ("AIM_MEDIA__CONCURRENCY", config.media.concurrency as u64),
+        ("AIM_MEDIA__UPLOAD_TIMEOUT", config.media.upload_timeout.as_secs()),
+        ("AIM_MEDIA__RESUMABLE_AGE", config.media.resumable_age.as_secs()),
         ("AIM_SERVER__LEASE", config.server.lease.as_secs()),
         ("AIM_HTTP__REQUEST_TIMEOUT", config.http.request_timeout.as_secs()),
         ("AIM_HTTP__HEADER_TIMEOUT", config.http.header_timeout.as_secs()),

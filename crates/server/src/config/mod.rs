@@ -9,7 +9,7 @@ mod value;
 
 pub use sections::{
     Ai, Auth, Cache, Config, Data, Database, Firebase, Http, Limits, LocalModel, LogFormat, Mail, Media, Premium,
-    Profile, Queue, ReadFrom, Redis, Registration, Server, Synchronous, Telemetry, Usage, Workers,
+    Profile, Queue, ReadFrom, Redis, Registration, Server, Synchronous, Telemetry, Transcription, Usage, Workers,
 };
 pub use value::Secret;
 

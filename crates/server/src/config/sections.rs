@@ -32,6 +32,7 @@ pub struct Config {
     pub media: Media,
     pub mail: Mail,
     pub ai: Ai,
+    pub transcription: Transcription,
     pub limits: Limits,
     pub usage: Usage,
     pub workers: Workers,
@@ -182,6 +183,11 @@ pub struct Queue {
 pub struct Media {
     pub dir: String,
     pub url: String,
+    pub concurrency: usize,
+    #[serde(deserialize_with = "duration")]
+    pub upload_timeout: Duration,
+    #[serde(deserialize_with = "duration")]
+    pub resumable_age: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -208,6 +214,7 @@ pub struct Ai {
     pub max_tokens: u32,
     pub context_tokens: u32,
     pub daily_tokens: u64,
+    pub vision: bool,
     pub local: LocalModel,
 }
 
@@ -215,6 +222,17 @@ pub struct Ai {
 #[serde(deny_unknown_fields)]
 pub struct LocalModel {
     pub model_path: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transcription {
+    /// Empty: nothing is transcribed.
+    pub base_url: String,
+    pub model: String,
+    pub api_key: Secret,
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -359,6 +377,15 @@ impl Config {
     /// The path of the database as a person wrote or would write it.
     pub fn database_folder(&self) -> PathBuf {
         self.database_path().parent().map_or_else(PathBuf::new, Path::to_owned)
+    }
+
+    /// Where uploads lie: a folder, or a bucket's URL.
+    pub fn media_place(&self) -> String {
+        match (self.media.url.as_str(), self.media.dir.as_str()) {
+            ("", "") => self.data.dir.join("media").to_string_lossy().into_owned(),
+            ("", dir) => dir.to_owned(),
+            (url, _) => url.to_owned(),
+        }
     }
 
     /// What the model is called on the page: the name that is set, or the file of the built-in one.

@@ -58,6 +58,9 @@ fn an_error_names_its_file_or_variable_and_what_to_do() {
         (None, &[("AIM_HTTP__ALLOWED_ORIGINS", "*")], "AIM_HTTP__ALLOWED_ORIGINS: \"*\" is no origin"),
         (None, &[("AIM_PROFILE", "test")], "AIM_PROFILE: unknown variant `test`"),
         (None, &[("AIM_AI__PROVIDER", "openai")], "AIM_AI__MODEL: name the model"),
+        (None, &[("AIM_TRANSCRIPTION__BASE_URL", "whisper:8082/v1")], "AIM_TRANSCRIPTION__BASE_URL: it must start"),
+        (None, &[("AIM_TRANSCRIPTION__BASE_URL", "http://a/v1")], "AIM_TRANSCRIPTION__MODEL: name the model"),
+        (None, &[("AIM_TRANSCRIPTION__TIMEOUT", "0s")], "AIM_TRANSCRIPTION__TIMEOUT: it must be 1 at least"),
     ] {
         let error = error(file, variables);
         assert!(error.starts_with(said), "{error:?} should start with {said:?}");
@@ -65,16 +68,37 @@ fn an_error_names_its_file_or_variable_and_what_to_do() {
 }
 
 #[test]
+fn nothing_is_transcribed_unless_it_is_said_where() {
+    assert_eq!(from(None, &[]).unwrap().config.transcription.base_url, "");
+    let variables = [
+        ("AIM_TRANSCRIPTION__BASE_URL", "http://127.0.0.1:8082/v1"),
+        ("AIM_TRANSCRIPTION__MODEL", "whisper-1"),
+        ("AIM_TRANSCRIPTION__API_KEY", "canary"),
+        ("AIM_TRANSCRIPTION__TIMEOUT", "30s"),
+    ];
+    let loaded = from(None, &variables).unwrap();
+    assert_eq!(loaded.config.transcription.timeout.as_secs(), 30);
+    assert_eq!(loaded.config.transcription.api_key.expose(), "canary");
+    assert!(!loaded.shown().contains("canary"), "{}", loaded.shown());
+}
+
+#[test]
 fn what_comes_later_is_refused() {
-    for (name, value) in [
-        ("AIM_DATABASE__URL", "firestore://demo"),
-        ("AIM_MEDIA__URL", "s3://bucket"),
-        ("AIM_FIREBASE__PROJECT_ID", "demo"),
-    ] {
+    for (name, value) in [("AIM_DATABASE__URL", "firestore://demo"), ("AIM_FIREBASE__PROJECT_ID", "demo")] {
         let error = error(None, &[(name, value)]);
         assert!(error.starts_with(name) && error.contains("not in this version"), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }
+}
+
+#[test]
+fn media_lie_in_one_place() {
+    let place = |variables| from(None, variables).unwrap().config.media_place();
+    assert_eq!(place(&[("AIM_DATA__DIR", "/data")]), "/data/media");
+    assert_eq!(place(&[("AIM_MEDIA__DIR", "/pictures")]), "/pictures");
+    assert_eq!(place(&[("AIM_MEDIA__URL", "s3://bucket/aim")]), "s3://bucket/aim");
+    let error = error(None, &[("AIM_MEDIA__URL", "s3://bucket"), ("AIM_MEDIA__DIR", "/pictures")]);
+    assert!(error.starts_with("AIM_MEDIA__URL") && error.contains("AIM_MEDIA__DIR"), "{error}");
 }
 
 #[test]

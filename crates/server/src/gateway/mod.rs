@@ -322,11 +322,13 @@ impl Sink for Gateway {
         let Some(packet) = room::encode(&note.event) else { return };
         let origin = note.origin.as_ref().and_then(|origin| origin.socket.parse::<Sid>().ok());
         for socket in self.users.of(user) {
-            if origin == Some(socket.id) {
-                let UserEvent::Usage { character_id, .. } = &note.event;
-                self.told.note(socket, character_id.clone(), packet.clone());
-            } else {
-                let _ = socket.emit(packet.clone());
+            match &note.event {
+                UserEvent::Usage { character_id, .. } if origin == Some(socket.id) => {
+                    self.told.note(socket, character_id.clone(), packet.clone());
+                }
+                _ => {
+                    let _ = socket.emit(packet.clone());
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use super::extract::Visit;
 use super::identity::{self, Credential};
 use super::problem::{self, Problem};
 use super::rates::{self, Counted};
-use super::{Site, squeeze};
+use super::{Site, squeeze, tus, uploads};
 use crate::admin::board;
 use crate::telemetry::request;
 use aim_backbone::limits::Standing;
@@ -106,7 +106,7 @@ where
         line.user = visit.member.as_ref().ok().map(|member| member.user_id().clone());
         parts.extensions.insert(visit);
         let answered = AssertUnwindSafe(inner.call(Request::from_parts(parts, body))).catch_unwind();
-        let response = match tokio::time::timeout(site.config.http.request_timeout, answered).await {
+        let response = match tokio::time::timeout(patience(&site, &line), answered).await {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_panic)) => {
@@ -142,6 +142,14 @@ where
     site.origins.allow(origin.as_ref(), headers);
     request::served(id, || tell(&site, &line, status));
     response
+}
+
+/// How long the answer may take: a file takes as long as the sender's line.
+fn patience(site: &Site, line: &Line) -> std::time::Duration {
+    let route = line.route.as_ref().map_or("", MatchedPath::as_str);
+    let sends_a_file = (line.method == Method::POST && route == uploads::UPLOADING)
+        || (line.method == Method::PATCH && route == tus::PARTS);
+    if sends_a_file { site.config.media.upload_timeout } else { site.config.http.request_timeout }
 }
 
 /// The request's id: the caller's own where it is one, else a new one.
@@ -191,7 +199,9 @@ async fn enter(site: &Site, parts: &Parts, line: &Line, is_api: bool) -> Result<
     let member = visit.member.as_ref().ok();
     let counts_itself = line.method == Method::POST && route == SENDING;
     let is_operator = route.starts_with("/api/admin/") && member.is_some_and(|member| member.is_admin());
-    if is_operator || (counts_itself && member.is_some()) {
+    // The upload was counted when it began.
+    let is_part = route == tus::PARTS;
+    if is_operator || (member.is_some() && (counts_itself || is_part)) {
         return Ok((visit, None));
     }
     let ask = match member {

@@ -190,7 +190,7 @@ async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
 const DRAINED: usize = 64 * 1024 * 1024;
 const DRAINING: Duration = Duration::from_secs(5);
 
-async fn drain(mut body: Body) {
+pub(super) async fn drain(mut body: Body) {
     let rest = async {
         let mut left = DRAINED;
         while let Some(Ok(frame)) = body.frame().await {

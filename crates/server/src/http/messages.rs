@@ -131,7 +131,8 @@ async fn counted_alone(site: &Site, caller: &Member, problem: Problem) -> Respon
     }
 }
 
-fn with_standing(mut response: Response, verdict: Option<&Verdict>) -> Response {
+/// An answer that tells what a handler's own question to the limiter gave.
+pub(super) fn with_standing(mut response: Response, verdict: Option<&Verdict>) -> Response {
     if let Some(counted) = verdict.and_then(Counted::of) {
         response.extensions_mut().insert(counted);
     }

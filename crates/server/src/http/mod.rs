@@ -13,6 +13,8 @@ mod door;
 mod extract;
 mod health;
 pub mod identity;
+mod incoming;
+mod media;
 mod messages;
 mod meters;
 mod openapi;
@@ -23,6 +25,8 @@ mod recovery;
 pub mod serve;
 mod site;
 pub(crate) mod squeeze;
+mod tus;
+mod uploads;
 mod users;
 
 pub use address::{ClientAddress, client_address};
@@ -95,6 +99,9 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(characters::routes())
         .merge(conversations::routes())
         .merge(messages::routes())
+        .merge(uploads::routes())
+        .merge(tus::routes())
+        .merge(media::routes())
         .merge(admin::routes())
         .merge(health::routes())
 }

@@ -22,6 +22,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -83,7 +84,16 @@ impl TestApp {
         Self::with(&[("AIM_LIMITS__MULTIPLIER", "100000"), ("AIM_USAGE__MULTIPLIER", "100000")]).await
     }
 
+    /// On a clock that the test moves.
+    pub async fn at(clock: std::sync::Arc<aim_domain::ManualClock>) -> Self {
+        Self::on(Ambient { clock, ..Ambient::system() }, &[("AIM_LIMITS__MULTIPLIER", "1000")]).await
+    }
+
     pub async fn with(variables: &[(&str, &str)]) -> Self {
+        Self::on(Ambient::system(), variables).await
+    }
+
+    async fn on(ambient: Ambient, variables: &[(&str, &str)]) -> Self {
         let model = ModelStub::start().await.unwrap();
         let data = tempfile::tempdir().unwrap();
         let (base_url, dir) = (model.base_url(), data.path().to_str().unwrap().to_owned());
@@ -95,7 +105,7 @@ impl TestApp {
             ("AIM_AI__MODEL", "stub"),
         ];
         let config = Config::with(own.into_iter().chain(variables.iter().copied())).unwrap();
-        let running = app::start(config, Ambient::system()).await.unwrap();
+        let running = app::start(config, ambient).await.unwrap();
         // What is compressed is to be seen as it is sent.
         let client = reqwest::Client::builder().no_proxy().no_gzip().redirect(reqwest::redirect::Policy::none());
         let client = client.build().unwrap();
@@ -189,10 +199,16 @@ impl Call {
         Self { request: self.request.header("content-type", content_type).body(text) }
     }
 
+    /// A file in the field `file` of a form.
+    pub fn file(self, bytes: impl Into<Vec<u8>>) -> Self {
+        let part = reqwest::multipart::Part::bytes(bytes.into()).file_name("any.exe").mime_str("text/html").unwrap();
+        Self { request: self.request.multipart(reqwest::multipart::Form::new().part("file", part)) }
+    }
+
     pub async fn send(self) -> Answer {
         let response = self.request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await.unwrap();
-        Answer { status, headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        Answer { status, headers, text: String::from_utf8_lossy(&bytes).into_owned(), bytes: bytes.into() }
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 
 /// Every call of API.md part 3 that this version serves.
-const CALLS: [(&str, &str); 34] = [
+const CALLS: [(&str, &str); 42] = [
     ("post", "/api/auth/register"),
     ("post", "/api/auth/login"),
     ("post", "/api/auth/logout"),
@@ -33,6 +33,14 @@ const CALLS: [(&str, &str); 34] = [
     ("get", "/api/conversations/{id}/messages"),
     ("post", "/api/conversations/{id}/messages"),
     ("post", "/api/conversations/{id}/messages/{messageId}/retry"),
+    ("post", "/api/uploads"),
+    ("get", "/api/uploads/{id}"),
+    ("delete", "/api/uploads/{id}"),
+    ("post", "/api/uploads/tus"),
+    ("head", "/api/uploads/tus/{id}"),
+    ("patch", "/api/uploads/tus/{id}"),
+    ("delete", "/api/uploads/tus/{id}"),
+    ("get", "/media/{uploadId}/{variant}"),
     ("post", "/api/conversations/{id}/cancel"),
     ("get", "/api/conversations/{id}/state"),
     ("get", "/api/admin/ai/usage"),

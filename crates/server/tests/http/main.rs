@@ -12,5 +12,7 @@ mod conversations;
 mod documents;
 mod doors;
 mod limits;
+mod media;
 mod problems;
 mod reports;
+mod resumable;

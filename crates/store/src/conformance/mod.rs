@@ -13,6 +13,7 @@ pub mod leases;
 pub mod mails;
 pub mod reports;
 pub mod sending;
+pub mod uploads;
 mod world;
 
 pub use world::{Fixture, World};
@@ -129,6 +130,21 @@ macro_rules! store_conformance {
                 tokens_of_days_add_up_by_model,
                 a_report_is_replaced_and_read_in_order,
                 a_sweep_takes_more_than_a_portion_and_keeps_days
+            ];
+            uploads: [
+                an_upload_is_made_once_and_due,
+                one_living_server_processes_an_upload,
+                a_claim_that_was_lost_ends_nothing,
+                an_ended_upload_says_what_was_found,
+                an_upload_is_seen_by_its_owner_and_by_members_of_its_conversation,
+                a_portrait_of_its_owners_is_seen_by_everyone,
+                what_is_shown_is_not_deleted,
+                orphans_are_old_and_shown_nowhere,
+                an_erased_accounts_uploads_are_deleted,
+                parts_are_added_in_order_and_once,
+                a_user_sends_so_many_in_parts_at_a_time,
+                parts_that_nobody_goes_on_with_expire,
+                a_secret_is_the_same_for_every_server
             ];
         }
     };

@@ -17,6 +17,12 @@ pub async fn a_message_has_the_next_seq_and_is_due(world: World) {
         upload_id: UploadId::parse("upload-1").unwrap(),
         url: "/media/upload-1.webp".into(),
         mime_type: "image/webp".into(),
+        width: Some(640),
+        height: Some(480),
+        blur_hash: Some("LEHV6nWB2yk8pyo0adR*.7kCMdnj".into()),
+        length_ms: None,
+        waveform: None,
+        transcript: None,
     });
     let Sent::Accepted { message, usage, due, character: of } = store.send_message(send.clone()).await.unwrap() else {
         panic!("not accepted")

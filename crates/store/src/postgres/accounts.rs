@@ -1,8 +1,8 @@
 //! Accounts.
 
-use super::conversations;
 use super::db::{Db, Postgres, Tried, sql};
 use super::rows::{self, USER};
+use super::{conversations, uploads};
 use crate::text::plain;
 use crate::{AccountChange, Change, CreateUser, Credentials, NewUser};
 use aim_domain::{CharacterId, ConversationId, SessionId, Timestamp, TokenHash, User, UserId, Username};
@@ -133,6 +133,7 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
         db.tell(&Change::Character { id: character })?;
     }
     remove_characters(&mut db, id, now).await?;
+    uploads::delete_all(&mut db, id).await?;
     db.run(sql("DELETE FROM usage WHERE user_id = $1").bind(me)).await?;
     db.run(sql("DELETE FROM token_uses WHERE user_id = $1").bind(me)).await?;
     db.run(sql("DELETE FROM users WHERE id = $1").bind(me)).await?;

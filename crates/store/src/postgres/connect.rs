@@ -16,18 +16,19 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 /// In order; one that was released never changes.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_workers.sql"),
     include_str!("../../migrations/postgres/0003_reports.sql"),
     include_str!("../../migrations/postgres/0004_mails.sql"),
+    include_str!("../../migrations/postgres/0005_uploads.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.
 const MIGRATING: &str = "SELECT pg_advisory_xact_lock(1634299246, 1)";
 
 /// Prepared statements that a connection keeps; more than there are.
-const STATEMENTS: usize = 200;
+const STATEMENTS: usize = 240;
 
 /// Where a database starts beside the server, it is waited for this long.
 const STARTING: Duration = Duration::from_secs(10);

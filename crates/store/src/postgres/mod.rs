@@ -31,6 +31,7 @@ mod rows;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
 use crate::{
@@ -127,11 +128,13 @@ macro_rules! ask {
         $self.pg.run(Again::Fine, || async { $what(&mut $self.pg.take().await? $(, $with)*).await }).await
     };
 }
+use ask;
 
 /// A command that changes nothing, or answers the same, when it is asked a second time.
 macro_rules! again {
     ($self:ident, $what:path $(, $with:expr)*) => { $self.pg.run(Again::Fine, || $what(&$self.pg $(, $with)*)).await };
 }
+use again;
 
 /// A command of which nobody could tell whether it was done before.
 macro_rules! once {

@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::rows::{self, Columns, USER};
-use super::{conversations, feed};
+use super::{conversations, feed, uploads};
 use crate::{AccountChange, Change, CreateUser, Credentials, NewUser, Result};
 use aim_domain::{CharacterId, ConversationId, SessionId, TokenHash, User, UserId, Username};
 use rusqlite::params;
@@ -134,6 +134,7 @@ pub(super) fn delete(db: &Db, id: &UserId) -> Result<bool> {
         feed::write(db, &Change::Character { id: character })?;
     }
     remove_characters(db, id)?;
+    uploads::delete_all(db, id)?;
     db.run("DELETE FROM token_uses WHERE user = ?1", me)?;
     // Sessions and usage go with it.
     db.run("DELETE FROM users WHERE id = ?1", me)?;

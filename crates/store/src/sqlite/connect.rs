@@ -17,10 +17,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0003_workers.sql"),
     include_str!("../../migrations/sqlite/0004_reports.sql"),
     include_str!("../../migrations/sqlite/0005_mails.sql"),
+    include_str!("../../migrations/sqlite/0006_uploads.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.
-const STATEMENTS: usize = 160;
+const STATEMENTS: usize = 200;
 
 /// Opens the file to write, and makes it where it is missing, with its folder.
 pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection> {

@@ -22,6 +22,7 @@ mod rows;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod writer;
 
 use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
