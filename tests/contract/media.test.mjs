@@ -1,7 +1,10 @@
 // Pictures and voice messages end to end: uploaded, processed, told of, shown, answered, served.
 
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,8 +12,16 @@ import { eventually } from './client.mjs';
 import { Server } from './server.mjs';
 
 let server;
-before(async () => { server = await Server.start(); });
-after(() => server?.stop());
+let folder;
+before(async () => {
+  // One place for all servers, where there are several.
+  folder = await mkdtemp(join(tmpdir(), 'aim-media-'));
+  server = await Server.start({ env: { AIM_MEDIA__DIR: folder } });
+});
+after(async () => {
+  await server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
 
 function crc(bytes) {
   let rest = ~0;
