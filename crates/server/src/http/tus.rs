@@ -53,15 +53,15 @@ fn answered(outcome: Result<Response>) -> Response {
 }
 
 /// A client of another version is told which one is spoken here.
-fn check_version(headers: &HeaderMap) -> Result<(), Response> {
+fn other_version(headers: &HeaderMap) -> Option<Response> {
     if headers.get(RESUMABLE).is_some_and(|version| version == VERSION) {
-        return Ok(());
+        return None;
     }
     let refusal = Refusal::invalid("tus-resumable", format!("must be {VERSION}"));
     let mut response = answered(Err(Problem(refusal)));
     *response.status_mut() = StatusCode::PRECONDITION_FAILED;
     response.headers_mut().insert("tus-version", HeaderValue::from_static(VERSION));
-    Err(response)
+    Some(response)
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, as HTTP writes a time.
@@ -108,7 +108,7 @@ async fn describe_parts(State(site): State<Site>) -> Result<Response> {
     responses((status = 201, description = "Begun; its address is in `Location`"), (status = 412, description = "Another version of tus")),
 )]
 async fn begin_parts(State(site): State<Site>, caller: Caller, headers: HeaderMap) -> Response {
-    if let Err(response) = check_version(&headers) {
+    if let Some(response) = other_version(&headers) {
         return response;
     }
     let verdict = match site.platform.admit(&[site.platform.upload_ask(&caller)]).await {
@@ -139,7 +139,7 @@ async fn stand_of_parts(
     Named(id): Named<UploadId>,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(response) = check_version(&headers) {
+    if let Some(response) = other_version(&headers) {
         return response;
     }
     let look = async {
@@ -168,7 +168,7 @@ async fn add_part(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    if let Err(response) = check_version(&headers) {
+    if let Some(response) = other_version(&headers) {
         return response;
     }
     let body = request.into_body();
@@ -215,7 +215,7 @@ async fn end_parts(
     Named(id): Named<UploadId>,
     headers: HeaderMap,
 ) -> Response {
-    if let Err(response) = check_version(&headers) {
+    if let Some(response) = other_version(&headers) {
         return response;
     }
     let end = async {
