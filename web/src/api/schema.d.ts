@@ -21,6 +21,60 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/admin/reports': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What people did, what models took, and how quick everything was, by hour or day */
+    get: operations['reports'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/auth/email/confirm': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Confirms an address */
+    post: operations['confirm'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/auth/email/resend': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Sends another link that confirms one's address
+     * @description Three in an hour.
+     */
+    post: operations['resend'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/auth/login': {
     parameters: {
       query?: never;
@@ -69,6 +123,46 @@ export interface paths {
     get: operations['me'];
     put?: never;
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/auth/password/forgot': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Sends a link for a new password
+     * @description The answer is the same, and comes as soon, whether or not there is such an account. Five attempts in 15 minutes by address.
+     */
+    post: operations['forgot'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/auth/password/reset': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Sets a new password
+     * @description By the token of a mail, which works once. Signs out every device.
+     */
+    post: operations['reset'];
     delete?: never;
     options?: never;
     head?: never;
@@ -359,6 +453,48 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/mail/notices': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Which notices one gets by mail */
+    get: operations['notices'];
+    /** Chooses which notices one gets by mail */
+    put: operations['choose_notices'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/mail/unsubscribe': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Leads to the page that ends a notice
+     * @description Changes nothing by itself: programs that look through mails follow links.
+     */
+    get: operations['show_unsubscribe'];
+    put?: never;
+    /**
+     * Ends a notice in one click
+     * @description What mail programs call (RFC 8058), without any sign-in. The body is not read. As often as one likes.
+     */
+    post: operations['unsubscribe'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/openapi.json': {
     parameters: {
       query?: never;
@@ -371,6 +507,88 @@ export interface paths {
     put?: never;
     post?: never;
     delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/uploads': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Sends a picture or a voice message, whole
+     * @description Counts `upload`, and `ai` where it is audio that will be transcribed. It is processed behind the answer: `upload:updated`
+     *     tells its owner's sockets when it is ready, or why it cannot be used.
+     */
+    post: operations['create_upload'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/uploads/tus': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Begins an upload in parts (tus 1.0)
+     * @description Counts `upload`. Its parts go to the address in `Location`, whose last word is the upload's id.
+     */
+    post: operations['begin_parts'];
+    delete?: never;
+    /** What this server speaks of tus */
+    options: operations['describe_parts'];
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/uploads/tus/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /** Gives up an upload in parts, with what came of it */
+    delete: operations['end_parts'];
+    options?: never;
+    /** Where the next part begins */
+    head: operations['stand_of_parts'];
+    /**
+     * Adds a part
+     * @description The last one makes it an upload, which `GET /api/uploads/{id}` knows from then on.
+     */
+    patch: operations['add_part'];
+    trace?: never;
+  };
+  '/api/uploads/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** An upload of one's own, and how far it is */
+    get: operations['read_upload'];
+    put?: never;
+    post?: never;
+    /** Deletes an upload of one's own that nothing shows */
+    delete: operations['remove_upload'];
     options?: never;
     head?: never;
     patch?: never;
@@ -485,6 +703,27 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/media/{uploadId}/{variant}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * A variant of an upload
+     * @description For its owner, for members of a conversation that shows it, and for everyone where it is the picture of its owner's profile
+     *     or character: with a token, with the cookie, or by a signed address (`GET /api/uploads/{id}?signed=1`). Takes one range.
+     */
+    get: operations['read_media'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/metrics': {
     parameters: {
       query?: never;
@@ -506,6 +745,38 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    /** @description What people did in a stretch of time, as the store knows it now: what was erased since is not in it. */
+    Activity: {
+      /**
+       * Format: int64
+       * @description Who sent at least one message.
+       */
+      activeUsers: number;
+      /** Format: int64 */
+      audioMessages: number;
+      /** Format: int64 */
+      cancelledReplies: number;
+      /** Format: int64 */
+      downgrades: number;
+      /**
+       * Format: int64
+       * @description Of the messages sent in this time, those whose reply failed, and was not had by trying again.
+       */
+      failedReplies: number;
+      /** Format: int64 */
+      imageMessages: number;
+      /** Format: int64 */
+      newUsers: number;
+      /** Format: int64 */
+      replies: number;
+      /** Format: int64 */
+      textMessages: number;
+      /**
+       * Format: int64
+       * @description From free to premium, and back.
+       */
+      upgrades: number;
+    };
     AiUsageAnswer: {
       /** @description In UTC. */
       day: string;
@@ -530,6 +801,17 @@ export interface components {
      * @enum {string}
      */
     Author: 'user' | 'character';
+    CacheReport: {
+      /** Format: int64 */
+      asked: number;
+      /** Format: int64 */
+      hits: number;
+      /**
+       * Format: double
+       * @description 0 to 1; null where nothing was asked.
+       */
+      ratio?: number | null;
+    };
     Character: {
       avatarUrl?: string | null;
       createdAt: components['schemas']['Timestamp'];
@@ -697,6 +979,10 @@ export interface components {
       field: string;
       message: string;
     };
+    ForgotForm: {
+      /** @description The email or the username. */
+      login: string;
+    };
     HealthAnswer: {
       checks: components['schemas']['HealthReport'];
       status: components['schemas']['Level'];
@@ -726,11 +1012,43 @@ export interface components {
       /** Format: password */
       password: string;
     };
-    Media: {
-      mimeType: string;
-      uploadId: components['schemas']['UploadId'];
-      url: string;
+    Me: components['schemas']['User'] & {
+      /** @description Whether a link that was sent to `email` was followed. */
+      emailConfirmed: boolean;
     };
+    /** @description One's own account. */
+    MeAnswer: {
+      user: components['schemas']['Me'];
+    };
+    Media: {
+      /** @description <https://blurha.sh>: what to show before the picture is there. */
+      blurHash?: string | null;
+      /** Format: int32 */
+      height?: number | null;
+      /**
+       * Format: int64
+       * @description Milliseconds.
+       */
+      lengthMs?: number | null;
+      mimeType: string;
+      /** @description What is said in it, as far as it was understood. */
+      transcript?: string | null;
+      uploadId: components['schemas']['UploadId'];
+      /** @description Where a picture for a screen, or the audio, is served; `/media/{uploadId}/thumb` and `…/full` are a picture's others. */
+      url: string;
+      /** @description How loud it is from its beginning to its end, 0 to 255 each. */
+      waveform?: number[] | null;
+      /**
+       * Format: int32
+       * @description Pixels.
+       */
+      width?: number | null;
+    };
+    /**
+     * @description What an upload is; found in its first bytes, never in its name.
+     * @enum {string}
+     */
+    MediaKind: 'image' | 'audio';
     MemberForm: {
       userId: components['schemas']['UserId'];
     };
@@ -765,6 +1083,20 @@ export interface components {
       /** @description In order of `seq`. */
       items: components['schemas']['Message'][];
     };
+    ModelReport: {
+      /** Format: int64 */
+      completion: number;
+      /**
+       * Format: double
+       * @description In US dollars; null where no price is configured.
+       */
+      cost?: number | null;
+      model: string;
+      /** Format: int64 */
+      prompt: number;
+      /** Format: int64 */
+      requests: number;
+    };
     /** @description One model's day. */
     ModelTokens: {
       /** Format: int64 */
@@ -775,8 +1107,51 @@ export interface components {
       /** Format: int64 */
       requests: number;
     };
+    /**
+     * @description Mails that a person can have no more of.
+     * @enum {string}
+     */
+    Notice: 'reply-waiting' | 'usage';
+    /** @description Which notices somebody gets by mail. */
+    NoticeChoices: {
+      /** @description "A reply is waiting", after some minutes away; once a day and conversation at the most. */
+      replyWaiting: boolean;
+      /** @description The day's allowance is used up; once a day at the most. */
+      usage: boolean;
+    };
     OpenForm: {
       characterId: components['schemas']['CharacterId'];
+    };
+    /**
+     * @description How long a report's stretch of time is. Stretches begin with the hour and the day in UTC.
+     * @enum {string}
+     */
+    Period: 'hour' | 'day';
+    /** @description One hour or day. */
+    PeriodReport: components['schemas']['Activity'] & {
+      cache: components['schemas']['CacheReport'];
+      /** @description From the call of the model to its first text. */
+      firstToken: components['schemas']['Quantiles'];
+      /** @description When it was made; a stretch that is not over has a later report. */
+      madeAt: components['schemas']['Timestamp'];
+      models: components['schemas']['ModelReport'][];
+      /** @description By queue. */
+      queueWaits: {
+        [key: string]: components['schemas']['Quantiles'];
+      };
+      /** @description Refused calls and messages, by rule. */
+      rateLimited: {
+        [key: string]: number;
+      };
+      /** @description From the claim of a message to its stored reply. */
+      reply: components['schemas']['Quantiles'];
+      /** @description Of REST calls. */
+      request: components['schemas']['Quantiles'];
+      start: components['schemas']['Timestamp'];
+      /** @description Messages refused because the day's usage was full, by type. */
+      usageRefused: {
+        [key: string]: number;
+      };
     };
     /** @description What the analysis says of a reply; never its text. */
     Personality: {
@@ -825,6 +1200,17 @@ export interface components {
       avatarUrl?: string | null;
       displayName?: string | null;
     };
+    /** @description In milliseconds; null where nothing was measured. */
+    Quantiles: {
+      /** Format: int64 */
+      count: number;
+      /** Format: double */
+      p50?: number | null;
+      /** Format: double */
+      p90?: number | null;
+      /** Format: double */
+      p99?: number | null;
+    };
     RegisterForm: {
       /** @description The username unless it is given. */
       displayName?: string | null;
@@ -848,6 +1234,19 @@ export interface components {
      * @enum {string}
      */
     ReplyState: 'due' | 'done' | 'failed' | 'cancelled';
+    ReportsAnswer: {
+      from: components['schemas']['Timestamp'];
+      /** @description In order of time, 1,500 at most. An hour or day in which nothing was reported is missing. */
+      items: components['schemas']['PeriodReport'][];
+      period: components['schemas']['Period'];
+      to: components['schemas']['Timestamp'];
+    };
+    ResetForm: {
+      /** Format: password */
+      password: string;
+      /** @description From the mail; works once, within an hour. */
+      token: string;
+    };
     /** @enum {string} */
     Role: 'user' | 'admin';
     SendForm: {
@@ -891,7 +1290,84 @@ export interface components {
      * @description RFC 3339, UTC
      */
     Timestamp: string;
+    /** @description A token from a mail. */
+    TokenForm: {
+      token: string;
+    };
+    UnsubscribedAnswer: {
+      /** @description Of what there is no more. */
+      notice: components['schemas']['Notice'];
+    };
+    UploadAnswer: {
+      upload: components['schemas']['UploadView'];
+    };
+    /** @description What was found in an upload. */
+    UploadDetails: {
+      /** @description <https://blurha.sh>: what to show before the picture is there. */
+      blurHash?: string | null;
+      /** @description Why it failed, for the person whose it is. */
+      error?: string | null;
+      /** Format: int32 */
+      height?: number | null;
+      /**
+       * Format: int64
+       * @description Milliseconds.
+       */
+      lengthMs?: number | null;
+      /** @description What is said in it. */
+      transcript?: string | null;
+      /** @description How loud it is from its beginning to its end, 0 to 255 each. */
+      waveform?: number[] | null;
+      /**
+       * Format: int32
+       * @description Pixels, of the picture as it is to be shown.
+       */
+      width?: number | null;
+    };
+    UploadForm: {
+      /**
+       * Format: binary
+       * @description A picture (PNG, JPEG, WebP, GIF; 25 MB at most) or audio (WebM, Ogg, M4A, MP3, WAV; 50 MB at most), by its content.
+       */
+      file: string;
+    };
     UploadId: string;
+    /** @enum {string} */
+    UploadStatus: 'processing' | 'ready' | 'failed';
+    /** @description One of the forms in which an upload is kept. */
+    UploadVariant: {
+      /** Format: int32 */
+      height?: number | null;
+      mimeType: string;
+      /** @description `thumb`, `display` or `full` of a picture, `original` of audio. */
+      name: string;
+      /**
+       * Format: int64
+       * @description Bytes.
+       */
+      size: number;
+      /**
+       * Format: int32
+       * @description Pixels, of a picture.
+       */
+      width?: number | null;
+    };
+    /** @description An upload as its owner sees it. */
+    UploadView: components['schemas']['UploadDetails'] & {
+      createdAt: components['schemas']['Timestamp'];
+      id: components['schemas']['UploadId'];
+      kind: components['schemas']['MediaKind'];
+      mimeType: string;
+      /**
+       * Format: int64
+       * @description Bytes, as they came.
+       */
+      size: number;
+      status: components['schemas']['UploadStatus'];
+      /** @description What a message shows of it; there once it is ready. */
+      url: string;
+      variants: components['schemas']['VariantView'][];
+    };
     /** @description One character's entry of `GET /api/auth/usage`. */
     Usage: {
       audio: components['schemas']['Allowance'];
@@ -931,6 +1407,10 @@ export interface components {
       user: components['schemas']['User'];
     };
     UserId: string;
+    /** @description A variant as clients see it. */
+    VariantView: components['schemas']['UploadVariant'] & {
+      url: string;
+    };
     /** @description How many answers a reply has, and which is shown; counted from 0. */
     Variants: {
       /** Format: int32 */
@@ -982,7 +1462,7 @@ export interface components {
         'application/problem+json': components['schemas']['Problem'];
       };
     };
-    /** @description The body is not JSON */
+    /** @description The body is of a type that is not taken */
     UnsupportedMediaType: {
       headers: {
         'X-Request-Id': components['headers']['RequestId'];
@@ -1083,6 +1563,112 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  reports: {
+    parameters: {
+      query?: {
+        /** @description `hour` or `day`; `day` unless given */
+        period?: 'hour' | 'day';
+        /** @description The first moment, a day (`2026-11-23`) or a time in RFC 3339; two days, or thirty, before `to` unless given */
+        from?: string;
+        /** @description The moment after the last: a time, or a day, which is included; now unless given */
+        to?: string;
+        /** @description `json` or `csv` */
+        format?: 'json' | 'csv';
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The reports; as text/csv with `format=csv` */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ReportsAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  confirm: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['TokenForm'];
+      };
+    };
+    responses: {
+      /** @description Confirmed */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  resend: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description A mail is on its way */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      /** @description It is confirmed already */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   login: {
     parameters: {
       query?: never;
@@ -1171,10 +1757,72 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['UserAnswer'];
+          'application/json': components['schemas']['MeAnswer'];
         };
       };
       401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  forgot: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ForgotForm'];
+      };
+    };
+    responses: {
+      /** @description If there is such an account, a mail is on its way */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  reset: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ResetForm'];
+      };
+    };
+    responses: {
+      /** @description Set */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
       503: components['responses']['Unavailable'];
@@ -2006,6 +2654,126 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  notices: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description One's own choices */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['NoticeChoices'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  choose_notices: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NoticeChoices'];
+      };
+    };
+    responses: {
+      /** @description As chosen */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['NoticeChoices'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  show_unsubscribe: {
+    parameters: {
+      query: {
+        /** @description From the mail. */
+        token: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description To the page */
+      303: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  unsubscribe: {
+    parameters: {
+      query: {
+        /** @description From the mail. */
+        token: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description There are no more of these */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['UnsubscribedAnswer'];
+        };
+      };
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   openapi: {
     parameters: {
       query?: never;
@@ -2027,6 +2795,307 @@ export interface operations {
           'application/json': unknown;
         };
       };
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  create_upload: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'multipart/form-data': components['schemas']['UploadForm'];
+      };
+    };
+    responses: {
+      /** @description The upload */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['UploadAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  begin_parts: {
+    parameters: {
+      query?: never;
+      header: {
+        'tus-resumable': string;
+        /** @description Bytes of the whole */
+        'upload-length': number;
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Begun; its address is in `Location` */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      /** @description Another version of tus */
+      412: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  describe_parts: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Its version, extensions and largest size, in headers */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  end_parts: {
+    parameters: {
+      query?: never;
+      header: {
+        'tus-resumable': string;
+      };
+      path: {
+        id: components['schemas']['UploadId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Gone */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      /** @description It is whole, and something shows it */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  stand_of_parts: {
+    parameters: {
+      query?: never;
+      header: {
+        'tus-resumable': string;
+      };
+      path: {
+        id: components['schemas']['UploadId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description `Upload-Offset` and `Upload-Length` */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  add_part: {
+    parameters: {
+      query?: never;
+      header: {
+        'tus-resumable': string;
+        'upload-offset': number;
+      };
+      path: {
+        id: components['schemas']['UploadId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/offset+octet-stream': number[];
+      };
+    };
+    responses: {
+      /** @description Added; `Upload-Offset` is where the next begins */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description The next part begins elsewhere */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  read_upload: {
+    parameters: {
+      query?: {
+        /** @description 1: with addresses that hold for an hour without a session, for whoever has them. */
+        signed?: number;
+      };
+      header?: never;
+      path: {
+        id: components['schemas']['UploadId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The upload */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['UploadAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  remove_upload: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['UploadId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Deleted */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      /** @description A message or a profile shows it */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
       503: components['responses']['Unavailable'];
@@ -2226,6 +3295,60 @@ export interface operations {
       };
       500: components['responses']['Internal'];
       503: components['responses']['Unavailable'];
+    };
+  };
+  read_media: {
+    parameters: {
+      query?: {
+        /** @description Of a signed address: until when it holds, in seconds since the Unix epoch. */
+        expires?: number;
+        /** @description Of a signed address. */
+        signature?: string;
+      };
+      header?: never;
+      path: {
+        uploadId: components['schemas']['UploadId'];
+        /** @description `thumb`, `display` or `full` of a picture, `original` of audio */
+        variant: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The bytes */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description The bytes of the range */
+      206: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description Unchanged */
+      304: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      /** @description No such range */
+      416: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      422: components['responses']['Invalid'];
+      500: components['responses']['Internal'];
     };
   };
   metrics: {

@@ -3,6 +3,7 @@
 
 use super::{Ran, Runs, schedule};
 use crate::Platform;
+use Thing::{OrphanedUploads, Rows};
 use aim_backbone::Fault;
 use aim_backbone::queue::{self, Failure, Run, Worker};
 use aim_store::{Stale, StoreError};
@@ -19,16 +20,26 @@ const KEEP: Duration = Duration::from_secs(3_600);
 
 /// Nobody is told the same again within this time.
 const KEEP_MAILS: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// Whoever attached a file and went away finds it for a day.
+const KEEP_ORPHANS: Duration = Duration::from_secs(24 * 3_600);
+
+#[derive(Clone, Copy)]
+enum Thing {
+    Rows(Stale),
+    /// Uploads that no message and no portrait shows, with their files.
+    OrphanedUploads,
+}
 
 /// The jobs, how often they run, and what they remove.
-const CHORES: [(&str, Duration, &[Stale]); 3] = [
+const CHORES: [(&str, Duration, &[Thing]); 4] = [
     (
         "sign-ins",
         Duration::from_secs(600),
-        &[Stale::Changes, Stale::Sessions, Stale::SignIns, Stale::Servers, Stale::Tokens],
+        &[Rows(Stale::Changes), Rows(Stale::Sessions), Rows(Stale::SignIns), Rows(Stale::Servers), Rows(Stale::Tokens)],
     ),
-    ("mails", Duration::from_secs(3_600), &[Stale::Mails]),
-    ("analytics-detail", Duration::from_secs(3_600), &[Stale::Samples, Stale::HourReports]),
+    ("uploads", Duration::from_secs(3_600), &[OrphanedUploads]),
+    ("mails", Duration::from_secs(3_600), &[Rows(Stale::Mails)]),
+    ("analytics-detail", Duration::from_secs(3_600), &[Rows(Stale::Samples), Rows(Stale::HourReports)]),
 ];
 
 /// What a cleanup did, or would do.
@@ -52,12 +63,12 @@ impl Platform {
     }
 
     async fn run_cleanup(&self, run: Run) -> Ran {
-        let Some((_, _, kinds)) = CHORES.iter().find(|(name, ..)| *name == run.name) else {
+        let Some((_, _, things)) = CHORES.iter().find(|(name, ..)| *name == run.name) else {
             return Err(Failure::Final(format!("no job is called {:?} here", run.name)));
         };
         let mut cleaned = Vec::new();
-        for what in *kinds {
-            cleaned.push(self.clean(*what, false).await.map_err(|error| Failure::Retry(error.to_string()))?);
+        for thing in *things {
+            cleaned.push(self.clean(*thing, false).await.map_err(|error| Failure::Retry(error.to_string()))?);
         }
         Ok(json!({ "removed": cleaned }))
     }
@@ -71,20 +82,28 @@ impl Platform {
         }
     }
 
-    async fn clean(&self, what: Stale, dry_run: bool) -> Result<Cleaned, StoreError> {
-        let keep = self.keeps(what);
-        let count = match dry_run {
-            true => self.store.count_stale(what, keep).await?,
-            false => self.store.sweep(what, keep).await?,
-        };
-        Ok(Cleaned { what: what.as_str(), keep, count })
+    async fn clean(&self, thing: Thing, dry_run: bool) -> Result<Cleaned, StoreError> {
+        Ok(match thing {
+            Rows(what) => {
+                let keep = self.keeps(what);
+                let count = match dry_run {
+                    true => self.store.count_stale(what, keep).await?,
+                    false => self.store.sweep(what, keep).await?,
+                };
+                Cleaned { what: what.as_str(), keep, count }
+            }
+            OrphanedUploads => {
+                let count = self.delete_orphaned_uploads(KEEP_ORPHANS, !dry_run).await?;
+                Cleaned { what: "uploads", keep: KEEP_ORPHANS, count }
+            }
+        })
     }
 
     /// Does all that the jobs of `cleanup` do; in a dry run it counts what would go, and removes nothing.
     pub async fn clean_up(&self, dry_run: bool) -> Result<Vec<Cleaned>, StoreError> {
         let mut cleaned = Vec::new();
-        for what in Stale::ALL {
-            cleaned.push(self.clean(what, dry_run).await?);
+        for thing in CHORES.iter().flat_map(|(_, _, things)| *things) {
+            cleaned.push(self.clean(*thing, dry_run).await?);
         }
         Ok(cleaned)
     }
