@@ -133,7 +133,8 @@ fn named<'f, T>(figures: &'f BTreeMap<String, T>, prefix: &'f str) -> impl Itera
 
 fn tokens_of(measured: &Figures) -> Vec<ModelTokens> {
     let mut models: BTreeMap<String, ModelTokens> = BTreeMap::new();
-    let parts: [(&str, fn(&mut ModelTokens) -> &mut u64); 3] = [
+    type Part = fn(&mut ModelTokens) -> &mut u64;
+    let parts: [(&str, Part); 3] = [
         (names::PROMPT_TOKENS, |of| &mut of.prompt),
         (names::COMPLETION_TOKENS, |of| &mut of.completion),
         (names::MODEL_USES, |of| &mut of.requests),
