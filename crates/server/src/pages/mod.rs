@@ -42,7 +42,7 @@ pub fn is_built() -> bool {
 
 /// Headers of whatever a browser shows: scripts and styles come from here alone.
 pub(crate) fn guard(headers: &mut HeaderMap) {
-    const POLICY: &str = "default-src 'self'; img-src 'self' data: https:; style-src 'self'; script-src 'self'; \
+    const POLICY: &str = "default-src 'self'; img-src 'self' data: blob: https:; style-src 'self'; script-src 'self'; \
         connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
