@@ -38,6 +38,7 @@ test('ten thousand jobs have ten thousand effects, whatever is killed meanwhile'
   queue.on('error', () => {});
   t.after(() => queue.close());
 
+  // Both go on until the last kill.
   const adding = (async () => {
     for (let n = 0; n < samples; n += 500) {
       const jobs = Array.from({ length: Math.min(500, samples - n) }, (_, i) => sample(n + i));
@@ -45,13 +46,13 @@ test('ten thousand jobs have ten thousand effects, whatever is killed meanwhile'
       for (let added = false; !added;) {
         added = await queue.addBulk(jobs).then(() => true, () => sleep(200));
       }
-      await sleep(50);
+      await sleep(1_500);
     }
   })();
   const talking = (async () => {
     for (let sent = 0; sent < messages; sent += 200) {
       await traffic.burst(200);
-      await sleep(3_000);
+      await sleep(6_000);
     }
   })();
 
