@@ -38,7 +38,7 @@ impl DailyTokens {
 impl Platform {
     /// Tokens and requests by model of one UTC day.
     pub async fn tokens_on(&self, day: &str) -> Result<Vec<ModelTokens>, Refusal> {
-        self.store.tokens_on(day).await.or_refuse()
+        self.store.tokens_between(day, day).await.or_refuse()
     }
 
     pub(crate) async fn check_token_ceiling(&self) -> Result<(), Refusal> {

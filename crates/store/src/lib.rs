@@ -159,8 +159,6 @@ pub trait Store: Mails + Reports + Uploads + Send + Sync + 'static {
     async fn usage(&self, user: &UserId, character: &CharacterId) -> Result<UsageCount>;
     /// All characters with usage in the last 24 hours.
     async fn usages(&self, user: &UserId) -> Result<Vec<(CharacterId, UsageCount)>>;
-    /// Tokens and requests by model of one UTC day, `2026-11-23`.
-    async fn tokens_on(&self, day: &str) -> Result<Vec<ModelTokens>>;
 
     // Servers and the change feed
 

@@ -153,7 +153,6 @@ flaky! {
     missed(conversation: &ConversationId, after: u64, limit: u32) -> Vec<Message>;
     usage(user: &UserId, character: &CharacterId) -> UsageCount;
     usages(user: &UserId) -> Vec<(CharacterId, UsageCount)>;
-    tokens_on(day: &str) -> Vec<ModelTokens>;
     renew_lease(server: &Incarnation, lease: Duration, serves: bool) -> bool;
     end_lease(server: &Incarnation) -> ();
     live_servers() -> u64;

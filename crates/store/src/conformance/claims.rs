@@ -187,13 +187,13 @@ pub async fn tokens_are_added_with_the_reply(world: World) {
     store.end_reply(end).await.unwrap();
     let day = world.now().day();
     assert_eq!(
-        store.tokens_on(&day).await.unwrap(),
+        store.tokens_between(&day, &day).await.unwrap(),
         [
             ModelTokens { model: "p/a".into(), prompt: 60, completion: 6, requests: 3 },
             ModelTokens { model: "p/b".into(), prompt: 7, completion: 0, requests: 1 },
         ]
     );
-    assert!(store.tokens_on("2001-01-01").await.unwrap().is_empty());
+    assert!(store.tokens_between("2001-01-01", "2001-01-01").await.unwrap().is_empty());
 }
 
 pub async fn an_ended_claim_leaves_its_message_as_told(world: World) {

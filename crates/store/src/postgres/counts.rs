@@ -2,8 +2,8 @@
 
 use super::db::{Db, Tried, sql};
 use super::rows::{self, USAGE, int};
+use crate::TokenUse;
 use crate::text::plain;
-use crate::{ModelTokens, TokenUse};
 use aim_domain::usage::USAGE_WINDOW;
 use aim_domain::{CharacterId, Timestamp, UsageCount, UserId};
 
@@ -38,14 +38,4 @@ pub(super) async fn add_tokens(db: &mut Db, tokens: Option<&TokenUse>) -> Tried<
         .bind(int(tokens.prompt))
         .bind(int(tokens.completion));
     db.run(add).await.map(drop)
-}
-
-pub(super) async fn tokens_on(db: &mut Db, day: &str) -> Tried<Vec<ModelTokens>> {
-    let sums = sql("SELECT model, sum(prompt)::bigint, sum(completion)::bigint, sum(requests)::bigint
-         FROM token_days WHERE day = $1 GROUP BY model ORDER BY model")
-    .bind(plain(day));
-    db.all(sums, |c| {
-        Ok(ModelTokens { model: c.string()?, prompt: c.count()?, completion: c.count()?, requests: c.count()? })
-    })
-    .await
 }

@@ -36,7 +36,7 @@ mod uploads;
 use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
 use crate::{
     Attempts, Cancel, Change, CharacterPage, CharacterQuery, Claim, ClaimReply, Claimed, CommitReply, Committed,
-    ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage, MessageQuery, ModelTokens,
+    ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage, MessageQuery,
     OpenConversation, Result, SaveCharacter, SendMessage, Sent, Store,
 };
 use aim_domain::{
@@ -319,10 +319,6 @@ impl Store for PostgresStore {
 
     async fn usages(&self, user: &UserId) -> Result<Vec<(CharacterId, UsageCount)>> {
         ask!(self, counts::usages, user)
-    }
-
-    async fn tokens_on(&self, day: &str) -> Result<Vec<ModelTokens>> {
-        ask!(self, counts::tokens_on, day)
     }
 
     async fn renew_lease(&self, server: &Incarnation, lease: Duration, serves: bool) -> Result<bool> {

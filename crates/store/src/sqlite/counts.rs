@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::rows::{self, Columns, USAGE, int};
-use crate::{ModelTokens, Result, TokenUse};
+use crate::{Result, TokenUse};
 use aim_domain::usage::USAGE_WINDOW;
 use aim_domain::{CharacterId, UsageCount, UserId};
 use rusqlite::params;
@@ -55,12 +55,4 @@ pub(super) fn add_tokens(db: &Db, tokens: Option<&TokenUse>) -> Result<()> {
         params![day, tokens.model, prompt, completion],
     )?;
     Ok(())
-}
-
-pub(super) fn tokens_on(db: &Db, day: &str) -> Result<Vec<ModelTokens>> {
-    let sql = "SELECT model, prompt, completion, requests FROM token_days WHERE day = ?1 ORDER BY model";
-    db.all(sql, [day], |row| {
-        let mut c = Columns::of(row);
-        Ok(ModelTokens { model: c.string()?, prompt: c.count()?, completion: c.count()?, requests: c.count()? })
-    })
 }

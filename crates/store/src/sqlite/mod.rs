@@ -29,7 +29,7 @@ use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser
 use crate::text::{plain, plain_character, plain_message};
 use crate::{
     Attempts, Cancel, Change, CharacterPage, CharacterQuery, Claim, ClaimReply, Claimed, CommitReply, Committed,
-    ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage, MessageQuery, ModelTokens,
+    ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage, MessageQuery,
     OpenConversation, Result, SaveCharacter, SendMessage, Sent, Store, StoreError,
 };
 use aim_domain::{
@@ -321,11 +321,6 @@ impl Store for SqliteStore {
     async fn usages(&self, user: &UserId) -> Result<Vec<(CharacterId, UsageCount)>> {
         let user = user.clone();
         self.read(move |db| counts::usages(db, &user)).await
-    }
-
-    async fn tokens_on(&self, day: &str) -> Result<Vec<ModelTokens>> {
-        let day = day.to_owned();
-        self.read(move |db| counts::tokens_on(db, &day)).await
     }
 
     async fn renew_lease(&self, server: &Incarnation, lease: Duration, serves: bool) -> Result<bool> {
