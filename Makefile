@@ -11,6 +11,8 @@ SHELL := /bin/bash
 release := $(or $(CARGO_TARGET_DIR),target)/release
 debug := $(or $(CARGO_TARGET_DIR),target)/debug
 model := models/demo.gguf
+# Python packages that tests need, each in an environment of its own beside its list.
+python_envs := $(patsubst %/requirements.txt,%/.venv/installed,$(wildcard tests/*/requirements.txt))
 say = @printf '\n==> %s\n'
 
 # What the page is made of, and the packages of each Node project in the tree.
@@ -41,7 +43,7 @@ model: $(model) ## Fetch the small built-in model
 
 page: web/dist/index.html ## Build the page, and gather that of the queues
 
-modules: $(node_modules)
+modules: $(node_modules) $(python_envs)
 
 openapi: web/node_modules/.package-lock.json web/dist/index.html ## Write the OpenAPI document and the page's types anew from the code
 	cargo build --workspace --locked --features local-model --bins --tests
@@ -70,7 +72,7 @@ bench: ready-to-bench web/dist/index.html ## Measure the server beside its Node.
 
 clean: ## Remove what was built; data and models stay
 	cargo clean
-	rm -rf web/dist web/dist-board bench/loadgen/target bench/results $(dir $(node_modules)) bench/peer-node/node_modules
+	rm -rf web/dist web/dist-board bench/loadgen/target bench/results $(dir $(node_modules)) $(dir $(python_envs)) bench/peer-node/node_modules
 
 ready-to-run ready-to-test ready-to-bench: ready-to-%:
 	@scripts/install-missing.sh $*
@@ -85,6 +87,12 @@ web/dist/index.html: web/node_modules/.package-lock.json $(page_sources)
 %/node_modules/.package-lock.json: %/package-lock.json
 	$(say) "Installing the packages of $*"
 	cd $* && npm ci --no-audit --no-fund
+	@touch $@
+
+%/.venv/installed: %/requirements.txt
+	$(say) "Installing the Python packages of $*"
+	python3 -m venv --clear $*/.venv
+	$*/.venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(model):

@@ -28,6 +28,7 @@ if [[ $purpose == test ]]; then
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || lacks initdb postgresql
   lacks chromium chromium
   lacks jq jq
+  python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
   # Sounds of every type, and speech to put into them.
   lacks ffmpeg ffmpeg
   lacks espeak-ng espeak-ng

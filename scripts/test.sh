@@ -51,6 +51,7 @@ if ((step_code == 0)); then
   step "interop: Node's BullMQ and our queues" node_tests tests/interop
   step "contract: the official client and the server" node_tests tests/contract
   step "contract: each client of another server" fleet_contract
+  step "media: tus's client, a real whisper, an object store" node_tests tests/media
   step "mail: a real SMTP server, and who is killed while he sends" node_tests tests/mail
   step "fleet: servers and workers that act as one" node_tests tests/fleet
   step "fleet: what breaks while messages are under way" node_tests tests/fleet/faults
