@@ -2,6 +2,7 @@
 // the same calls, so the same store stands for both, each reached by its own client in the server.
 
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -13,7 +14,7 @@ import { png } from '../lib/pictures.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const moto = path.join(here, '.venv/bin/moto_server');
-const bucket = 'aim-test';
+const bucket = 'aimtest';
 
 class ObjectStore extends Daemon {
   static async start() {
@@ -50,8 +51,10 @@ const vendors = {
   }),
   gs: () => ({
     AIM_MEDIA__URL: `gs://${bucket}/in-gs`,
+    // As Google's own file has it, with a key of this test's: what is signed with it is a token at once.
     GOOGLE_SERVICE_ACCOUNT_KEY: JSON.stringify({
-      gcs_base_url: store.url, disable_oauth: true, client_email: '', private_key: '', private_key_id: '',
+      gcs_base_url: store.url, client_email: 'aim@test.example', private_key_id: 'test',
+      private_key: generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }),
     }),
   }),
 };
