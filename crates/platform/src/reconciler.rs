@@ -64,6 +64,9 @@ impl Platform {
                 {
                     tracing::warn!(%error, "what is left of uploads was not swept");
                 }
+                if round.is_multiple_of(TIDY_EVERY) {
+                    self.tidy_errands().await;
+                }
             }
             round = round.wrapping_add(1);
         }

@@ -1,5 +1,6 @@
 //! What an operator can choose of the platform's behaviour.
 
+use crate::foreign::Foreign;
 use crate::mail::Post;
 use crate::reports::Prices;
 use aim_domain::RuleSet;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub keep_hour_reports: Duration,
     /// How mails go out; none do without it.
     pub post: Option<Post>,
+    /// What workers of other programs do.
+    pub foreign: Foreign,
 }
 
 impl Default for Settings {
@@ -77,6 +80,7 @@ impl Default for Settings {
             keep_samples: 14 * DAY,
             keep_hour_reports: 400 * DAY,
             post: None,
+            foreign: Foreign::default(),
         }
     }
 }

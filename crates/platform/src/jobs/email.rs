@@ -5,9 +5,9 @@
 //! of the letter goes out, so a worker that dies from there on leaves it in doubt, and it is not sent again.
 
 use super::{Ran, Runs};
-use crate::Platform;
 use crate::faults::hint;
 use crate::mail::Post;
+use crate::{Platform, foreign};
 use aim_backbone::Fault;
 use aim_backbone::queue::{self, Failure, NewJob, Run, Worker};
 use aim_domain::{Incarnation, MailId, MailKind};
@@ -42,8 +42,13 @@ pub fn job(mail: &DueMail, wait: Duration) -> NewJob {
         attempts: ATTEMPTS,
         backoff: Duration::from_secs(1),
         delay,
-        priority: if mail.kind.notice().is_some() { 1 } else { 0 },
+        priority: priority(mail.kind),
     }
+}
+
+/// What people wait for goes before notices.
+pub(crate) fn priority(kind: MailKind) -> u32 {
+    if kind.notice().is_some() { 1 } else { 0 }
 }
 
 fn mail_of(data: &Value) -> Option<DueMail> {
@@ -69,6 +74,14 @@ impl Platform {
     }
 
     async fn run_mail_job(&self, run: Run) -> Ran {
+        if run.name == foreign::MAIL {
+            return Err(Failure::Final(
+                "it is for a worker of another program: AIM_WORKERS__FOREIGN differs here".into(),
+            ));
+        }
+        if self.is_left_to_others(QUEUE) {
+            return Ok(json!({ "outcome": "left to others" }));
+        }
         let Some(due) = mail_of(&run.data) else {
             return Err(Failure::Final("the job's data name no mail".into()));
         };
@@ -117,7 +130,7 @@ impl Platform {
         let (letter, tokens) = composed;
         let message = letter.mail(mail.id.as_str(), &post.from, self.ambient.now());
         let passage = match message {
-            Ok(message) => post.carrier.open(message).await,
+            Ok(message) => self.open_passage(post, mail, message).await,
             Err(fault) => Err(fault),
         };
         let passage = match passage {

@@ -276,6 +276,14 @@ pub struct Usage {
 pub struct Workers {
     pub enabled: bool,
     pub concurrency: usize,
+    pub foreign: Vec<String>,
+}
+
+impl Workers {
+    /// Whether workers of other programs run the jobs of this queue.
+    pub fn has_foreign(&self, queue: &str) -> bool {
+        self.foreign.iter().any(|name| name == queue)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
