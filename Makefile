@@ -15,7 +15,9 @@ say = @printf '\n==> %s\n'
 
 # What the page is made of, and the packages of each Node project in the tree.
 page_sources := $(shell find web \( -name node_modules -o -path web/dist -o -path web/dist-board -o -path web/coverage \) -prune -o -type f -print 2>/dev/null)
-node_modules := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,web/package-lock.json $(wildcard tests/*/package-lock.json))
+node_modules := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,web/package-lock.json $(wildcard tests/*/package-lock.json examples/workers/*/package-lock.json))
+# Of the example worker in Python.
+python_modules := examples/workers/python/.venv/pyvenv.cfg
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +43,7 @@ model: $(model) ## Fetch the small built-in model
 
 page: web/dist/index.html ## Build the page, and gather that of the queues
 
-modules: $(node_modules)
+modules: $(node_modules) $(python_modules)
 
 openapi: web/node_modules/.package-lock.json web/dist/index.html ## Write the OpenAPI document and the page's types anew from the code
 	cargo build --workspace --locked --features local-model --bins --tests
@@ -70,7 +72,7 @@ bench: ready-to-bench web/dist/index.html ## Measure the server beside its Node.
 
 clean: ## Remove what was built; data and models stay
 	cargo clean
-	rm -rf web/dist web/dist-board bench/loadgen/target bench/results $(dir $(node_modules)) bench/peer-node/node_modules
+	rm -rf web/dist web/dist-board bench/loadgen/target bench/results $(dir $(node_modules)) $(dir $(python_modules)) bench/peer-node/node_modules
 
 ready-to-run ready-to-test ready-to-bench: ready-to-%:
 	@scripts/install-missing.sh $*
@@ -85,6 +87,13 @@ web/dist/index.html: web/node_modules/.package-lock.json $(page_sources)
 %/node_modules/.package-lock.json: %/package-lock.json
 	$(say) "Installing the packages of $*"
 	cd $* && npm ci --no-audit --no-fund
+	@touch $@
+
+$(python_modules): examples/workers/python/requirements.txt
+	$(say) "Installing the packages of examples/workers/python"
+	rm -rf $(@D)
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $< || { rm -rf $(@D); exit 1; }
 	@touch $@
 
 $(model):

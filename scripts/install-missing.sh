@@ -28,6 +28,8 @@ if [[ $purpose == test ]]; then
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || lacks initdb postgresql
   lacks chromium chromium
   lacks jq jq
+  # For the example worker in Python.
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
   # Sounds of every type, and speech to put into them.
   lacks ffmpeg ffmpeg
   lacks espeak-ng espeak-ng

@@ -119,8 +119,7 @@ test('the example generates, and the server that added the job claims, streams a
     assert.deepEqual(Object.keys(job.data).sort(), ['attempt', 'characterId', 'conversationId', 'messageId', 'premium']);
     assert.deepEqual(job.returnvalue, { outcome: 'done' });
   }
-  const used = await fleet.query("SELECT string_agg(DISTINCT model, ',') FROM token_uses").catch(() => undefined);
-  if (used) assert.equal(used, 'openai/stub');
+  assert.equal(await fleet.query('SELECT DISTINCT model FROM token_uses'), 'openai/stub', 'tokens are the worker\'s model\'s');
 });
 
 test('a worker that is killed in the middle costs no message and doubles none', async (t) => {
@@ -252,6 +251,42 @@ test('a job that somebody removed is added again, also when Redis forgot everyth
   await example(t);
   fleet.model.plan = { ...fleet.model.plan, chunks: 4, delayMs: 0, fail: undefined };
   await answered(who, message, said('#removed', 4));
+});
+
+test('while Redis is away a server that works answers with its own model, where it has one', async (t) => {
+  const other = await Fleet.start({
+    servers: 1, workers: 0, network: false, env: { AIM_WORKERS__FOREIGN: 'ai-response', AIM_SERVER__LEASE: '2s' },
+  });
+  t.after(() => other.close());
+  const worker = await Example.start('node', {
+    REDIS_URL: other.redis.url, OPENAI_BASE_URL: other.model.url, OPENAI_MODEL: 'theirs', LOCK_DURATION: '1500',
+  });
+  t.after(() => worker.close());
+  const models = async () => (await other.query('SELECT DISTINCT model FROM token_uses ORDER BY model')).split('\n');
+  const who = await somebody(t, other.servers[0]);
+  await answered(who, await ask(who, 'Hello #with'), said('#with'));
+  assert.deepEqual(await models(), ['openai/theirs']);
+  // One is under way when Redis goes, another comes after it.
+  other.model.plan = { ...other.model.plan, chunks: 40, delayMs: 100 };
+  const cut = await ask(who, 'Hello #cut');
+  await eventually('it is under way', () => other.model.callsFor('#cut').length > 0);
+  await sleep(500);
+  await other.redis.kill();
+  await sleep(500);
+  other.model.plan = { ...other.model.plan, chunks: 8, delayMs: 0 };
+  const second = await somebody(t, other.servers[0]);
+  await answered(second, await ask(second, 'Hello #without'), said('#without'));
+  const reply = await who.socket.reply(cut.id, patience);
+  assert.ok([said('#cut'), said('#cut', 40)].includes(reply.text));
+  assert.equal(streamed(who.socket, reply.id), reply.text);
+  assert.ok((await models()).includes('openai/stub'));
+  // And back again.
+  await other.redis.restart();
+  await eventually('Redis is used again', async () => (await other.servers[0].health()).status === 'ok', patience);
+  const before = other.model.calls.length;
+  await answered(who, await ask(who, 'Hello #again'), said('#again'));
+  assert.equal(other.model.calls.length, before + 1);
+  other.assertNobodyFell();
 });
 
 test('nobody fell', () => {
