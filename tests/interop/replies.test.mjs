@@ -101,7 +101,10 @@ async function answered(who, message, text) {
 const said = (marker, chunks = 8) => piecesFor(marker, chunks).join('');
 
 test('the example generates, and the server that added the job claims, streams and commits', async (t) => {
+  const ai = async () => (await fleet.servers[0].health()).checks.ai;
+  assert.deepEqual([(await ai()).status, (await ai()).unit], ['degraded', 'workers'], 'no worker is there');
   await example(t);
+  await eventually('the worker is seen', async () => (await ai()).status === 'ok');
   fleet.model.plan = { ...fleet.model.plan, chunks: 12, delayMs: 60 };
   const all = await Promise.all([0, 1, 2, 3].map((n) => somebody(t, fleet.servers[n % 2])));
   const asked = await Promise.all(all.map((who, n) => ask(who, `Hello #first-${n}`)));
@@ -113,8 +116,10 @@ test('the example generates, and the server that added the job claims, streams a
   assert.equal(fleet.model.calls.length, 4);
   assert.equal(fleet.model.calls[0].messages[0].role, 'system', 'the prompt is made by the server');
   // What was said stays in no job.
-  const jobs = await queue.getJobs(['completed']);
-  assert.equal(jobs.length, 4);
+  const jobs = await eventually('the jobs are emptied', async () => {
+    const done = await queue.getJobs(['completed']);
+    return done.length === 4 && done.every((job) => !job.data.messages) && done;
+  });
   for (const job of jobs) {
     assert.deepEqual(Object.keys(job.data).sort(), ['attempt', 'characterId', 'conversationId', 'messageId', 'premium']);
     assert.deepEqual(job.returnvalue, { outcome: 'done' });
@@ -286,6 +291,30 @@ test('while Redis is away a server that works answers with its own model, where 
   const before = other.model.calls.length;
   await answered(who, await ask(who, 'Hello #again'), said('#again'));
   assert.equal(other.model.calls.length, before + 1);
+  other.assertNobodyFell();
+});
+
+test('over a Redis Cluster it is the same', async (t) => {
+  const other = await Fleet.start({ servers: 1, workers: 0, cluster: true, env: { ...alone, AIM_WORKERS__FOREIGN: 'ai-response' } });
+  t.after(() => other.close());
+  const nodes = (await other.cluster.serving()).map(({ port }) => ({ host: '127.0.0.1', port }));
+  const line = new Redis.Cluster(nodes, { redisOptions: { maxRetriesPerRequest: null } });
+  const generate = async (job) => {
+    await job.updateProgress({ delta: 'The tide ', offset: 0 });
+    await sleep(300);
+    await job.updateProgress({ delta: 'turns', offset: 9 });
+    return 'The tide turns.';
+  };
+  const worker = new Worker('ai-response', generate, { connection: line, prefix: '{aim}' });
+  worker.on('error', () => {});
+  t.after(async () => {
+    await worker.close(true);
+    line.disconnect();
+  });
+  const who = await somebody(t, other.servers[0]);
+  const reply = await answered(who, await ask(who, 'Hello #cluster'), 'The tide turns.');
+  const deltas = who.socket.of('reply:delta').filter((delta) => delta.messageId === reply.id);
+  assert.ok(deltas.length >= 2, 'it came while it was said');
   other.assertNobodyFell();
 });
 

@@ -245,6 +245,7 @@ pub fn settings(config: &Config) -> Settings {
         prices: config.analytics.prices.clone(),
         keep_samples: config.analytics.keep_samples,
         keep_hour_reports: config.analytics.keep_hours,
+        keep_finished_jobs: config.queue.keep_finished,
         foreign: foreign(config),
         ..Default::default()
     }

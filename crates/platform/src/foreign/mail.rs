@@ -29,7 +29,7 @@ fn which(mail: &StoredMail) -> Value {
 }
 
 /// The job of an attempt: `which`, and `{from, to, subject, text, html, headers: {name: value}}`.
-fn job(mail: &StoredMail, which: &Value, letter: &Mail) -> NewJob {
+fn job(mail: &StoredMail, which: &Value, letter: &Mail, priority: u32) -> NewJob {
     let parts = letter.parts();
     let mut data = which.clone();
     data["from"] = parts.from.as_str().into();
@@ -46,7 +46,7 @@ fn job(mail: &StoredMail, which: &Value, letter: &Mail) -> NewJob {
         attempts: ATTEMPTS,
         backoff: Duration::from_secs(1),
         delay: Duration::ZERO,
-        priority: email::priority(mail.kind),
+        priority,
     }
 }
 
@@ -56,12 +56,14 @@ impl Platform {
         &self,
         post: &Post,
         mail: &StoredMail,
+        premium: bool,
         letter: Mail,
     ) -> Result<Box<dyn Passage>, Fault> {
         let errands = self.errands(email::QUEUE).filter(|_| self.settings.foreign.mails);
         let Some(errands) = errands else { return post.carrier.open(letter).await };
         let which = which(mail);
-        let errand = errands.errand(job(mail, &which, &letter), false);
+        let priority = email::priority(mail.kind, premium, Duration::ZERO, self.ambient.now());
+        let errand = errands.errand(job(mail, &which, &letter, priority), false);
         let errand = errand.ok_or_else(|| Fault::Later("no worker takes mails".to_owned()))?;
         Ok(Box::new(JobPassage { errand, which, ending: self.ending.clone() }))
     }
@@ -78,7 +80,7 @@ struct JobPassage {
 impl Passage for JobPassage {
     async fn hand_over(mut self: Box<Self>) -> Result<String, Fault> {
         let handed = self.follow().await;
-        self.errand.settle(&self.which, None).await;
+        self.errand.settle(&self.which, None);
         handed
     }
 }

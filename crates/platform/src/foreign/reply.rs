@@ -192,7 +192,7 @@ impl JobReply {
         }
     }
 
-    /// Takes in one thing that was heard of the job.
+    /// Takes in one thing that was heard of the job. Dropping the call loses nothing: once something was heard it does not wait.
     async fn hear(&mut self) -> Result<(), Broken> {
         let over = self.runs_since.map(|since| since + self.timeout);
         let late = async {
@@ -223,10 +223,10 @@ impl JobReply {
                     self.ready.push_back(Said::End(None));
                 }
             }
-            Heard::Completed(value) => return self.complete(&value).await,
+            Heard::Completed(value) => return self.complete(&value),
             Heard::Failed(_) => {
                 // The reason stays with the job: it may hold anything.
-                self.errand.settle(&self.whose, None).await;
+                self.errand.settle(&self.whose, None);
                 return failed(ErrorKind::Interrupted, "the worker failed; its job says why");
             }
             Heard::Removed { .. } | Heard::Gone => {
@@ -256,12 +256,13 @@ impl JobReply {
         self.telling.begin();
     }
 
-    async fn complete(&mut self, value: &Value) -> Result<(), Broken> {
+    fn complete(&mut self, value: &Value) -> Result<(), Broken> {
         let returned = telling::returned(value);
-        self.errand.settle(&self.whose, Some(&json!({ "outcome": "done" }))).await;
+        self.errand.settle(&self.whose, Some(&json!({ "outcome": "done" })));
         let Some(returned) = returned else {
             return failed(ErrorKind::Bad, "the worker returned neither a text nor {text}: see docs/queues.md");
         };
+        metrics::counter!("aim_model_replies_total", "provider" => "worker", "outcome" => "finished").increment(1);
         self.model = returned.model.or(self.model.take());
         let more = self.telling.end(&returned.text);
         self.pass_on(more);

@@ -8,6 +8,7 @@ mod analytics;
 pub mod cleanup;
 pub mod email;
 pub mod media_processing;
+mod order;
 
 use crate::Platform;
 use crate::faults::hint;

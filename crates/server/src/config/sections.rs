@@ -176,6 +176,8 @@ pub struct Cache {
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     pub prefix: String,
+    #[serde(deserialize_with = "duration")]
+    pub keep_finished: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -245,14 +245,19 @@ impl Errand {
         tokio::time::timeout(LOOK_EVERY, told).await.unwrap_or_default()
     }
 
-    /// Leaves these data with a finished job in place of what it was about, and this answer where one is given.
-    pub async fn settle(&self, data: &Value, returned: Option<&Value>) {
-        let Inner { client, prefix, .. } = &*self.errands.inner;
-        let key = QueueKeys::new(self.job.queue, Some(prefix)).job_key(&self.job.id);
+    /// Leaves these data with a finished job in place of what it was about, and this answer where one is given. Nobody waits
+    /// for it.
+    pub fn settle(&self, data: &Value, returned: Option<&Value>) {
+        let (inner, queue) = (self.errands.inner.clone(), self.job.queue);
+        let key = QueueKeys::new(queue, Some(&inner.prefix)).job_key(&self.job.id);
         let returned = returned.map(Value::to_string).unwrap_or_default();
         let settle = SETTLE.call(&[key]).arg(data.to_string()).arg(returned);
-        if let Err(fault) = client.script::<u64>(Need::Write, &settle).await {
-            tracing::debug!(%fault, queue = self.job.queue, "a finished job was not emptied");
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(fault) = inner.client.script::<u64>(Need::Write, &settle).await {
+                    tracing::warn!(%fault, queue, "a finished job was not emptied: it goes with its age");
+                }
+            });
         }
     }
 }
