@@ -314,6 +314,7 @@ impl Platform {
         let cleaner = || Cleaner::new(&character.name, &claim.sender_name);
         let mut job = if by_job { self.job_reply(claim, under_way.premium, &request) } else { None };
         if let Some(job) = &mut job {
+            under_way.voice.lock().model = Some(job.model().to_owned());
             // It stands in line for as long as it takes, and nobody types meanwhile.
             let taken = tokio::select! {
                 biased;

@@ -79,7 +79,7 @@ pub fn model(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Langu
 }
 
 /// Whether a model is set up for this process itself: a provider, or the built-in one with its file.
-fn has_own_model(config: &Config) -> bool {
+pub fn has_own_model(config: &Config) -> bool {
     let ai = &config.ai;
     ai.provider != Provider::Local || (cfg!(feature = "local-model") && ai.local.model_path.exists())
 }

@@ -71,7 +71,7 @@ impl Speech {
     pub fn model(&self) -> Option<&str> {
         match self {
             Self::Own(_) => None,
-            Self::Job(job) => Some(job.model.as_deref().unwrap_or(UNNAMED)),
+            Self::Job(job) => Some(job.model()),
         }
     }
 }
@@ -175,6 +175,11 @@ fn failed<T>(kind: ErrorKind, detail: &str) -> Result<T, Broken> {
 }
 
 impl JobReply {
+    /// As far as it was told.
+    pub fn model(&self) -> &str {
+        self.model.as_deref().unwrap_or(UNNAMED)
+    }
+
     /// Adds the job and waits until a worker has it, however long it stands in line.
     pub async fn taken(&mut self) -> Result<(), Broken> {
         while self.runs_since.is_none() && self.ready.is_empty() {

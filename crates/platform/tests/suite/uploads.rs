@@ -145,7 +145,7 @@ async fn premium_files_go_first_but_pass_none_that_has_waited_for_long() {
     let server = world.server().await;
     server.platform.backbone.queue.pause(MEDIA_PROCESSING).await.unwrap();
     let (ann, mut pam) = (server.person("ann").await, server.person("pam").await);
-    pam.who.tier = Tier::Premium;
+    pam.who = Arc::new(Member { tier: Tier::Premium, ..(*pam.who).clone() });
     let mut files = Vec::new();
     for who in [&ann, &ann, &pam] {
         files.push(send_file(&server, who).await.id);

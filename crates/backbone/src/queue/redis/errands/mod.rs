@@ -278,3 +278,6 @@ impl Drop for Errand {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
