@@ -42,7 +42,7 @@ async fn over_queues(platform: Platform, config: &Config) -> anyhow::Result<Plat
         }
     };
     if timeout(PATIENCE, there).await.is_err() {
-        eprintln!("The Redis of the queues does not answer: finished jobs stay.");
+        say("The Redis of the queues does not answer: finished jobs stay.")?;
         return Ok(platform);
     }
     let (store, model, ambient) = (platform.store.clone(), platform.model.clone(), platform.ambient.clone());

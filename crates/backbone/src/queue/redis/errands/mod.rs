@@ -171,7 +171,7 @@ impl Errand {
             }
             let heard = tokio::select! {
                 biased;
-                heard = self.events.recv() => heard,
+                Some(heard) = self.events.recv() => Some(heard),
                 () = sleep_until(self.look_at) => self.look().await,
             };
             self.look_at = Instant::now() + LOOK_EVERY;
