@@ -12,12 +12,12 @@ release := $(or $(CARGO_TARGET_DIR),target)/release
 debug := $(or $(CARGO_TARGET_DIR),target)/debug
 model := models/demo.gguf
 # Python packages that tests need, each in an environment of its own beside its list.
-python_envs := $(patsubst %/requirements.txt,%/.venv/installed,$(wildcard tests/*/requirements.txt))
+python_envs := $(patsubst %/requirements.txt,%/.venv/installed,$(wildcard tests/*/requirements.txt examples/workers/*/requirements.txt))
 say = @printf '\n==> %s\n'
 
 # What the page is made of, and the packages of each Node project in the tree.
 page_sources := $(shell find web \( -name node_modules -o -path web/dist -o -path web/dist-board -o -path web/coverage \) -prune -o -type f -print 2>/dev/null)
-node_modules := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,web/package-lock.json $(wildcard tests/*/package-lock.json))
+node_modules := $(patsubst %/package-lock.json,%/node_modules/.package-lock.json,web/package-lock.json $(wildcard tests/*/package-lock.json examples/workers/*/package-lock.json))
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

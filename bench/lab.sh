@@ -31,6 +31,13 @@ on_load_cpu() { taskset -c "$load_cpu" "$@" >>"$results/$log.log" 2>&1 & pids+=(
 start_redis() {
   on_load_cpu redis-server --port "$redis_port" --save '' --appendonly no --dir "$data"
   redis_pid=$!
+  local i
+  for i in {1..50}; do
+    redis-cli -p "$redis_port" ping >/dev/null 2>&1 && return
+    sleep 0.1
+  done
+  echo "Redis does not start, see $results/$log.log" >&2
+  exit 1
 }
 
 # It ends when the other side of its standard input is closed.

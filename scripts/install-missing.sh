@@ -28,7 +28,8 @@ if [[ $purpose == test ]]; then
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || lacks initdb postgresql
   lacks chromium chromium
   lacks jq jq
-  python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+  # For the example worker in Python, and for a whisper and an object store.
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || packages+=(python3-venv)
   # Sounds of every type, and speech to put into them.
   lacks ffmpeg ffmpeg
   lacks espeak-ng espeak-ng

@@ -47,6 +47,8 @@ pub struct Backbone {
     pub queue: Arc<dyn queue::Queue>,
     /// The same queues as operators see them.
     pub board: Arc<dyn queue::board::Board>,
+    /// Jobs that workers of other programs run; none where they run none.
+    pub errands: Option<queue::errands::Errands>,
     pub bus: Arc<dyn bus::Bus>,
     pub turns: Arc<dyn turns::Turns>,
     pub sessions: Arc<dyn sessions::Sessions>,
@@ -71,12 +73,20 @@ pub struct Settings {
 impl Backbone {
     /// Over Redis, and in this process while Redis is away. Needs a runtime.
     pub fn over_redis(settings: &Settings, ambient: &Ambient, links: link::Links) -> Self {
+        Self::with_foreign(settings, ambient, links, &[])
+    }
+
+    /// The same, where workers of other programs run the jobs of the queues in `foreign`.
+    pub fn with_foreign(settings: &Settings, ambient: &Ambient, links: link::Links, foreign: &[&'static str]) -> Self {
         let fleet = Fleet::default();
         let limits = limits::redis::RedisLimits::new(links.main.client("limits"));
         let windows = limits::local::LocalLimits::new(ambient);
-        let queue = queue::redis::RedisQueue::new(links.queue.client("queue"), &links.queue_prefix, ambient);
+        let to_queue = links.queue.client("queue");
+        let queue = Arc::new(queue::redis::RedisQueue::new(to_queue.clone(), &links.queue_prefix, ambient));
         let jobs = queue::local::LocalQueue::new(ambient);
-        let board = Arc::new(queue::pair::QueuePair::new(Arc::new(queue), Arc::new(jobs)));
+        let errands = (!foreign.is_empty())
+            .then(|| queue::errands::Errands::new(queue.clone(), to_queue, &links.queue_prefix, foreign, ambient));
+        let board = Arc::new(queue::pair::QueuePair::new(queue, Arc::new(jobs), foreign));
         let turns = turns::redis::RedisTurns::new(links.main.client("turns"), settings.turns);
         let lines = turns::local::LocalTurns::new(settings.turns, ambient);
         let cache = cache::redis::RedisCache::new(links.cache.client("cache"), settings, ambient);
@@ -87,6 +97,7 @@ impl Backbone {
             limits: Arc::new(limits::pair::LimitsPair::new(limits, windows, fleet.clone())),
             queue: board.clone(),
             board,
+            errands,
             bus: Arc::new(bus::pair::BusPair::new(bus)),
             turns: Arc::new(turns::pair::TurnsPair::new(turns, lines, settings.turns.lease, settings.answers)),
             sessions: Arc::new(sessions::redis::RedisSessions::new(links.main.client("sessions"), &fleet, ambient)),
@@ -112,6 +123,7 @@ impl Backbone {
             limits: Arc::new(limits::local::LocalLimits::new(ambient)),
             queue: board.clone(),
             board,
+            errands: None,
             bus: Arc::new(bus::local::LocalBus::new()),
             turns: Arc::new(turns::local::LocalTurns::new(settings.turns, ambient)),
             sessions: Arc::new(sessions::local::LocalSessions::new(ambient, &fleet)),

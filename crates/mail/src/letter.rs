@@ -56,6 +56,20 @@ pub struct Mail {
     pub(crate) id: String,
     pub(crate) envelope: Envelope,
     pub(crate) bytes: Vec<u8>,
+    parts: Parts,
+}
+
+/// The same in parts, for whoever makes a message of his own of them.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// `aim <hello@chat.example.org>`
+    pub from: String,
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub html: String,
+    /// All others that the message has: `Message-ID`, `Date`, how to want no more of it.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Mail {
@@ -67,6 +81,10 @@ impl Mail {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 impl Letter {
@@ -75,27 +93,37 @@ impl Letter {
         let wrong = |what: &str| Fault::Never(format!("the letter cannot be made: {what}"));
         let to: Address = self.to.parse().map_err(|_| wrong("the address is none"))?;
         let Sender(from) = from;
+        let message_id = format!("<{id}@{}>", from.email.domain());
+        let subject = self.subject.replace(['\r', '\n'], " ");
+        let mut others =
+            vec![("Auto-Submitted", "auto-generated".to_owned()), ("X-Auto-Response-Suppress", "All".to_owned())];
+        if let Some(Unsubscribe { one_click, .. }) = &self.unsubscribe {
+            others.push(("List-Unsubscribe", format!("<{one_click}>")));
+            others.push(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
+        }
         let mut message = Message::builder()
-            .message_id(Some(format!("<{id}@{}>", from.email.domain())))
+            .message_id(Some(message_id.clone()))
             .date(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(now.0).unwrap_or(0)))
             .from(from.clone())
             .to(Mailbox::new(None, to))
-            .subject(self.subject.replace(['\r', '\n'], " "))
-            .raw_header(header("Auto-Submitted", "auto-generated"))
-            .raw_header(header("X-Auto-Response-Suppress", "All"));
-        if let Some(Unsubscribe { one_click, .. }) = &self.unsubscribe {
-            message = message
-                .raw_header(header("List-Unsubscribe", &format!("<{one_click}>")))
-                .raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"));
+            .subject(subject.as_str());
+        for (name, value) in &others {
+            message = message.raw_header(header(name, value));
         }
         let part = |kind: ContentType, body: String| {
             SinglePart::builder().header(kind).header(ContentTransferEncoding::QuotedPrintable).body(body)
         };
+        let (text, html) = (self.text(), self.html());
         let body = MultiPart::alternative()
-            .singlepart(part(ContentType::TEXT_PLAIN, self.text()))
-            .singlepart(part(ContentType::TEXT_HTML, self.html()));
+            .singlepart(part(ContentType::TEXT_PLAIN, text.clone()))
+            .singlepart(part(ContentType::TEXT_HTML, html.clone()));
         let message = message.multipart(body).map_err(|error| wrong(&error.to_string()))?;
-        Ok(Mail { id: id.to_owned(), envelope: message.envelope().clone(), bytes: message.formatted() })
+        let date = message.headers().get_raw("Date").unwrap_or_default().to_owned();
+        let named = [("Message-ID", message_id), ("Date", date)];
+        let headers = named.into_iter().chain(others).map(|(name, value)| (name.to_owned(), value)).collect();
+        let (from, to) = (from.to_string(), self.to.clone());
+        let parts = Parts { from, to, subject, text, html, headers };
+        Ok(Mail { id: id.to_owned(), envelope: message.envelope().clone(), bytes: message.formatted(), parts })
     }
 
     fn text(&self) -> String {

@@ -11,7 +11,7 @@ mod smtp;
 mod tests;
 
 pub use folder::Folder;
-pub use letter::{Letter, Mail, Sender, Unsubscribe};
+pub use letter::{Letter, Mail, Parts, Sender, Unsubscribe};
 pub use smtp::{Smtp, SmtpSettings, check_url};
 
 use async_trait::async_trait;

@@ -56,7 +56,11 @@ impl Platform {
     }
 
     pub(crate) fn token_use(&self, claim: &Claim, count: TokenCount) -> TokenUse {
-        let model = self.model.name().to_string();
+        self.token_use_of(self.model.name().to_string(), claim, count)
+    }
+
+    /// `model`: whose tokens they are, `PROVIDER/MODEL`.
+    pub(crate) fn token_use_of(&self, model: String, claim: &Claim, count: TokenCount) -> TokenUse {
         metrics::counter!("aim_tokens_total", "kind" => "prompt", "model" => model.clone()).increment(count.prompt);
         metrics::counter!("aim_tokens_total", "kind" => "completion", "model" => model.clone())
             .increment(count.completion);

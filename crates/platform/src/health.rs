@@ -2,6 +2,7 @@
 
 use crate::Platform;
 use crate::jobs::ai_response;
+use aim_backbone::Fault;
 use aim_backbone::link::{Health, Passage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -117,6 +118,12 @@ impl Platform {
     }
 
     async fn model_check(&self) -> Check {
+        if self.settings.foreign.replies.is_some()
+            && let Some(errands) = &self.backbone.errands
+            && errands.are_open(ai_response::QUEUE)
+        {
+            return workers_check(errands.workers(ai_response::QUEUE).await);
+        }
         let began = Instant::now();
         match tokio::time::timeout(PATIENCE, self.model.check()).await {
             Ok(Ok(())) => Check::figure(millis(began), SLOW_MODEL_MS, "ms"),
@@ -135,6 +142,16 @@ impl Platform {
     /// Replies that this process gives right now.
     pub fn replies_under_way(&self) -> usize {
         self.running.count()
+    }
+}
+
+/// Workers of other programs that take replies.
+fn workers_check(workers: Result<usize, Fault>) -> Check {
+    let none = |detail: String| Check::failed(Level::Degraded, 0.0, "workers", detail);
+    match workers {
+        Ok(0) => none("no worker takes the jobs of ai-response".into()),
+        Ok(workers) => Check { status: Level::Ok, threshold: None, ..Check::figure(workers as f64, 0.0, "workers") },
+        Err(fault) => none(fault.to_string()),
     }
 }
 

@@ -10,6 +10,7 @@ mod conversations;
 mod demo;
 mod faults;
 mod feed;
+pub mod foreign;
 mod gate;
 mod health;
 pub mod jobs;
@@ -56,8 +57,10 @@ use aim_backbone::Backbone;
 use aim_domain::Ambient;
 use aim_store::{Change, Store};
 use std::ops::Deref;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{OnceCell, broadcast};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Changes that a slow receiver may be behind by.
@@ -82,6 +85,10 @@ pub struct Inner {
     running: reply::Running,
     tokens: token_ceiling::DailyTokens,
     media: OnceLock<Media>,
+    /// Whether jobs are run in this process.
+    works: AtomicBool,
+    /// What others have not begun is given up.
+    ending: CancellationToken,
     /// What addresses of media are signed with, once it was asked for.
     media_key: OnceCell<String>,
     /// What goes on after somebody was answered.
@@ -113,6 +120,8 @@ impl Platform {
             running: reply::Running::default(),
             tokens: token_ceiling::DailyTokens::default(),
             media: OnceLock::new(),
+            works: AtomicBool::new(false),
+            ending: CancellationToken::new(),
             media_key: OnceCell::new(),
             tasks: TaskTracker::new(),
             changed: broadcast::channel(CHANGES_KEPT).0,

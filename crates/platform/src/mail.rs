@@ -5,7 +5,7 @@
 use crate::Platform;
 use crate::faults::{OrRefuse, hint};
 use crate::jobs::email;
-use aim_domain::{MailKind, Refusal, User, UserId};
+use aim_domain::{MailKind, Refusal, Tier, User, UserId};
 use aim_mail::{Carrier, Sender};
 use aim_store::{DueMail, NewMail, StoreError};
 use serde_json::Value;
@@ -45,13 +45,15 @@ pub(crate) struct Occasion {
     pub name: String,
     pub data: Value,
     pub wait: Duration,
+    pub premium: bool,
 }
 
 impl Occasion {
     /// To be sent now.
-    pub fn of(kind: MailKind, user: &User, name: String) -> Self {
-        let (user, address) = (user.id.clone(), user.email.clone());
-        Self { kind, user, address, name, data: Value::Null, wait: Duration::ZERO }
+    pub fn of(kind: MailKind, of: &User, name: String) -> Self {
+        let (user, address) = (of.id.clone(), of.email.clone());
+        let premium = of.tier == Tier::Premium;
+        Self { kind, user, address, name, data: Value::Null, wait: Duration::ZERO, premium }
     }
 }
 
@@ -66,11 +68,11 @@ impl Platform {
         if !self.sends_mail() {
             return Ok(());
         }
-        let Occasion { kind, user, address, name, data, wait } = occasion;
+        let Occasion { kind, user, address, name, data, wait, premium } = occasion;
         let new = NewMail { id: self.ambient.id(), user, address, kind, occasion: name, data, wait };
         if let Some(due) = self.store.queue_mail(new).await? {
             metrics::counter!("aim_mails_queued_total", "kind" => kind.as_str()).increment(1);
-            self.hurry_mail(&due, wait).await;
+            self.hurry_mail(&due, premium, wait).await;
         }
         Ok(())
     }
@@ -84,8 +86,9 @@ impl Platform {
     }
 
     /// Adds the job of a mail. If that is lost, the reconciler finds the mail.
-    pub(crate) async fn hurry_mail(&self, due: &DueMail, wait: Duration) {
-        hint("add a mail's job", self.backbone.queue.add(email::job(due, wait)).await.map(drop));
+    pub(crate) async fn hurry_mail(&self, due: &DueMail, premium: bool, wait: Duration) {
+        let job = email::job(due, premium, wait, self.ambient.now());
+        hint("add a mail's job", self.backbone.queue.add(job).await.map(drop));
     }
 
     /// Whether the address was confirmed.

@@ -64,6 +64,9 @@ impl Platform {
                 {
                     tracing::warn!(%error, "what is left of uploads was not swept");
                 }
+                if round.is_multiple_of(TIDY_EVERY) {
+                    self.tidy_errands().await;
+                }
             }
             round = round.wrapping_add(1);
         }
@@ -119,7 +122,8 @@ impl Platform {
                     Ok(None) if attempt <= upload.attempts => {}
                     Ok(None) => {
                         metrics::counter!("aim_reconciled_total", "what" => "upload").increment(1);
-                        let job = media_processing::job(&upload.id, attempt);
+                        // Whose it is was with its job, which is gone.
+                        let job = media_processing::job(&upload.id, attempt, false, self.ambient.now());
                         hint("hurry an upload", self.backbone.queue.add(job).await.map(drop));
                         continue 'due;
                     }

@@ -6,14 +6,14 @@
 use crate::Platform;
 use crate::claims::{ClaimEnd, Finished};
 use crate::faults::hint;
+use crate::foreign::{Broken, Said, Speech};
 use crate::window::Window;
 use aim_ai::cleanup::Cleaner;
-use aim_ai::{ErrorKind, ModelError, Piece, Request, TokenCount, personality, tokens};
+use aim_ai::{ErrorKind, ModelError, Request, TokenCount, personality, tokens};
 use aim_backbone::turns::Turn;
 use aim_domain::message::utf16_len;
 use aim_domain::{Character, Code, ConversationId, Incarnation, MessageId, Refusal, RoomEvent};
-use aim_store::{Claim, ClaimReply, Claimed, StoreError};
-use futures::StreamExt;
+use aim_store::{Claim, ClaimReply, Claimed, StoreError, TokenUse};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -97,16 +97,38 @@ struct UnderWay {
     platform: Platform,
     claim: Claim,
     holder: Incarnation,
-    reply: MessageId,
+    voice: Mutex<Voiced>,
+    premium: bool,
     stop: Stop,
     settled: bool,
 }
 
+/// What changes while a reply is given.
+struct Voiced {
+    /// As which message it will be stored; another one once it begins anew.
+    reply: MessageId,
+    /// `PROVIDER/MODEL`; none: this process's own.
+    model: Option<String>,
+}
+
 impl UnderWay {
-    fn begin(platform: &Platform, claim: Claim, holder: Incarnation) -> Self {
+    fn begin(platform: &Platform, claim: Claim, holder: Incarnation, premium: bool) -> Self {
         metrics::gauge!("aim_replies_under_way").increment(1.0);
-        let (stop, reply) = (platform.running.begin(&claim), platform.ambient.id());
-        Self { platform: platform.clone(), claim, holder, reply, stop, settled: false }
+        let stop = platform.running.begin(&claim);
+        let voice = Mutex::new(Voiced { reply: platform.ambient.id(), model: None });
+        Self { platform: platform.clone(), claim, holder, voice, premium, stop, settled: false }
+    }
+
+    fn reply(&self) -> MessageId {
+        self.voice.lock().reply.clone()
+    }
+
+    fn token_use(&self, count: TokenCount) -> TokenUse {
+        let model = self.voice.lock().model.clone();
+        match model {
+            Some(model) => self.platform.token_use_of(model, &self.claim, count),
+            None => self.platform.token_use(&self.claim, count),
+        }
     }
 }
 
@@ -119,7 +141,7 @@ impl Drop for UnderWay {
         }
         if let Ok(runtime) = Handle::try_current() {
             let (platform, claim) = (self.platform.clone(), self.claim.clone());
-            let (reply, holder) = (self.reply.clone(), self.holder.clone());
+            let (reply, holder) = (self.reply(), self.holder.clone());
             runtime.spawn(async move { platform.give_back(claim, reply, holder).await });
         }
     }
@@ -138,6 +160,8 @@ enum Generated {
         refusal: Refusal,
         tokens: Option<TokenCount>,
     },
+    /// Nothing can be done here: the message is to be due again.
+    GivenUp,
 }
 
 /// What a reply begins with.
@@ -145,6 +169,8 @@ struct Prepared {
     character: Arc<Character>,
     turns: Vec<aim_ai::Turn>,
     window: Arc<Window>,
+    /// A worker of another program is to generate it.
+    by_job: bool,
 }
 
 /// What came of a reply whose claim is settled: a word on it, or why it failed, in words that may be kept with a job.
@@ -172,7 +198,7 @@ impl Platform {
                 }
             }
         };
-        let mut under_way = UnderWay::begin(self, claim, holder);
+        let mut under_way = UnderWay::begin(self, claim, holder, turn.premium);
         let answered = tokio::select! {
             answered = self.answer(&under_way) => answered,
             never = self.keep_turn(turn) => match never {},
@@ -188,7 +214,7 @@ impl Platform {
     }
 
     /// Renews a granted turn for as long as its reply takes, from the claim to the commit.
-    async fn keep_turn(&self, turn: &Turn) -> Infallible {
+    pub(crate) async fn keep_turn(&self, turn: &Turn) -> Infallible {
         let mut renewal = tokio::time::interval(self.turn_renewal());
         renewal.tick().await;
         loop {
@@ -199,7 +225,7 @@ impl Platform {
 
     /// None: the claim was lost on the way. After an error of the store it may be there still.
     async fn answer(&self, under_way: &UnderWay) -> Result<Option<Told>, StoreError> {
-        let UnderWay { claim, reply, stop, .. } = under_way;
+        let UnderWay { claim, stop, .. } = under_way;
         let began = Instant::now();
         let deadline = began + self.settings.reply_timeout;
         let prepared = tokio::select! {
@@ -210,20 +236,21 @@ impl Platform {
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(refusal) => {
-                self.end_failed(claim, reply, &refusal, None).await?;
+                self.end_failed(claim, &under_way.reply(), &refusal, None).await?;
                 return Ok(Some(Err(refusal.detail)));
             }
         };
         metrics::histogram!("aim_reply_preparation_seconds").record(began.elapsed().as_secs_f64());
-        let Prepared { character, turns, window } = prepared;
+        let Prepared { character, turns, window, by_job } = prepared;
         let generated = tokio::select! {
-            generated = self.generate(under_way, &character, turns, deadline) => generated,
+            generated = self.generate(under_way, &character, turns, deadline, by_job) => generated,
             () = stop.lost.cancelled() => return Ok(None),
         };
+        let reply = &under_way.reply();
         let told = match generated {
             Generated::Said { text, raw, tokens, stopped } if !text.trim().is_empty() => {
                 metrics::histogram!("aim_reply_seconds").record(began.elapsed().as_secs_f64());
-                let (found, tokens) = (personality::analyse(&character, &raw), self.token_use(claim, tokens));
+                let (found, tokens) = (personality::analyse(&character, &raw), under_way.token_use(tokens));
                 let keep = self.keep_personality(&character, &raw, found.clone());
                 let end = Finished { reply: reply.clone(), text, personality: Some(found), tokens, window };
                 let ((), ended) = tokio::join!(keep, self.commit(claim, end));
@@ -234,19 +261,20 @@ impl Platform {
                 })
             }
             Generated::Said { tokens, stopped: true, .. } => {
-                self.end_cancelled(claim, reply, self.token_use(claim, tokens)).await?;
+                self.end_cancelled(claim, reply, under_way.token_use(tokens)).await?;
                 Ok("cancelled")
             }
             Generated::Said { tokens, .. } => {
                 let refusal = Refusal::unavailable("The character had nothing to say. Try again.");
-                self.end_failed(claim, reply, &refusal, Some(self.token_use(claim, tokens))).await?;
+                self.end_failed(claim, reply, &refusal, Some(under_way.token_use(tokens))).await?;
                 Err(refusal.detail)
             }
             Generated::Failed { refusal, tokens } => {
-                let tokens = tokens.map(|count| self.token_use(claim, count));
+                let tokens = tokens.map(|count| under_way.token_use(count));
                 self.end_failed(claim, reply, &refusal, tokens).await?;
                 Err(refusal.detail)
             }
+            Generated::GivenUp => return Ok(None),
         };
         Ok(Some(told))
     }
@@ -255,8 +283,9 @@ impl Platform {
         let character = self.any_character(&claim.character).await?;
         let character = character.ok_or_else(|| Refusal::not_found("character"))?;
         self.check_token_ceiling().await?;
-        let (turns, window) = self.prompt_turns(claim, &character).await?;
-        Ok(Prepared { character, turns, window })
+        let by_job = self.replies_by_job();
+        let (turns, window) = self.prompt_turns(claim, &character, by_job).await?;
+        Ok(Prepared { character, turns, window, by_job })
     }
 
     async fn generate(
@@ -265,8 +294,9 @@ impl Platform {
         character: &Character,
         turns: Vec<aim_ai::Turn>,
         deadline: Instant,
+        by_job: bool,
     ) -> Generated {
-        let UnderWay { claim, reply, stop, .. } = under_way;
+        let UnderWay { claim, stop, .. } = under_way;
         if stop.cancel.is_cancelled() {
             let (text, raw, tokens) = (String::new(), String::new(), TokenCount::default());
             return Generated::Said { text, raw, tokens, stopped: true };
@@ -281,13 +311,34 @@ impl Platform {
         };
         let over = tokio::time::sleep_until(deadline.into());
         tokio::pin!(over);
-        let mut voice = Voice::new(self, claim, reply, Cleaner::new(&character.name, &claim.sender_name));
+        let cleaner = || Cleaner::new(&character.name, &claim.sender_name);
+        let mut job = if by_job { self.job_reply(claim, under_way.premium, &request) } else { None };
+        if let Some(job) = &mut job {
+            under_way.voice.lock().model = Some(job.model().to_owned());
+            // It stands in line for as long as it takes, and nobody types meanwhile.
+            let taken = tokio::select! {
+                biased;
+                () = stop.cancel.cancelled() => {
+                    let (text, raw, tokens) = (String::new(), String::new(), TokenCount::default());
+                    return Generated::Said { text, raw, tokens, stopped: true };
+                }
+                taken = job.taken() => taken,
+            };
+            if let Err(broken) = taken {
+                return ended_by(broken, None);
+            }
+        }
+        let mut voice = Voice::new(self, claim, under_way.reply(), cleaner());
         voice.start().await;
-        let begun = tokio::select! {
-            biased;
-            () = stop.cancel.cancelled() => return voice.ended(TokenCount { prompt, completion: 0 }, true).await,
-            begun = self.model.stream(request) => begun,
-            () = &mut over => return Generated::Failed { refusal: took_too_long(), tokens: None },
+        let begun = match job {
+            // It keeps its own time, run by run.
+            Some(job) => Ok(Speech::Job(Box::new(job))),
+            None => tokio::select! {
+                biased;
+                () = stop.cancel.cancelled() => return voice.ended(TokenCount { prompt, completion: 0 }, true).await,
+                begun = self.model.stream(request) => begun.map(Speech::Own),
+                () = &mut over => return Generated::Failed { refusal: took_too_long(), tokens: None },
+            },
         };
         let mut stream = match begun {
             Ok(stream) => stream,
@@ -296,6 +347,7 @@ impl Platform {
         // As far as can be told of a reply that the provider did not count.
         let spent = |voice: &Voice<'_>| TokenCount { prompt, completion: tokens::estimate(&voice.raw) };
         loop {
+            under_way.voice.lock().model = stream.model().map(str::to_owned);
             tokio::select! {
                 biased;
                 () = stop.cancel.cancelled() => {
@@ -303,13 +355,13 @@ impl Platform {
                     let tokens = spent(&voice);
                     return voice.ended(tokens, true).await;
                 }
-                () = &mut over => {
+                () = &mut over, if matches!(stream, Speech::Own(_)) => {
                     return Generated::Failed { refusal: took_too_long(), tokens: Some(spent(&voice)) };
                 }
                 // Before the stream: a model that is always ready must not hold back what waits.
                 () = voice.due(), if voice.is_waiting() => voice.flush().await,
-                piece = stream.next() => match piece {
-                    Some(Ok(Piece::Text(text))) => {
+                said = stream.next() => match said {
+                    Ok(Said::Text(text)) => {
                         voice.hear(&text).await;
                         // The character has said all it has to say; what would follow is not its own.
                         if voice.cleaner.is_over() {
@@ -318,14 +370,20 @@ impl Platform {
                             return voice.ended(tokens, false).await;
                         }
                     }
-                    Some(Ok(Piece::End { tokens, .. })) => return voice.ended(tokens, false).await,
-                    Some(Err(error)) => {
-                        let tokens = (!voice.raw.is_empty()).then(|| spent(&voice));
-                        return Generated::Failed { refusal: model_refusal(&error), tokens };
+                    Ok(Said::Anew) => {
+                        let reply: MessageId = self.ambient.id();
+                        under_way.voice.lock().reply = reply.clone();
+                        voice = Voice::new(self, claim, reply, cleaner());
+                        voice.start().await;
                     }
-                    None => {
-                        let tokens = spent(&voice);
+                    Ok(Said::End(tokens)) => {
+                        under_way.voice.lock().model = stream.model().map(str::to_owned);
+                        let tokens = tokens.unwrap_or_else(|| spent(&voice));
                         return voice.ended(tokens, false).await;
+                    }
+                    Err(broken) => {
+                        let tokens = (!voice.raw.is_empty()).then(|| spent(&voice));
+                        return ended_by(broken, tokens);
                     }
                 },
             }
@@ -337,7 +395,7 @@ impl Platform {
 struct Voice<'a> {
     platform: &'a Platform,
     claim: &'a Claim,
-    reply: &'a MessageId,
+    reply: MessageId,
     cleaner: Cleaner,
     /// What the model sent, as it sent it.
     raw: String,
@@ -351,7 +409,7 @@ struct Voice<'a> {
 }
 
 impl<'a> Voice<'a> {
-    fn new(platform: &'a Platform, claim: &'a Claim, reply: &'a MessageId, cleaner: Cleaner) -> Self {
+    fn new(platform: &'a Platform, claim: &'a Claim, reply: MessageId, cleaner: Cleaner) -> Self {
         let (raw, text, pending) = (String::new(), String::new(), String::new());
         Self { platform, claim, reply, cleaner, raw, text, offset: 0, pending, next: Instant::now() }
     }
@@ -399,6 +457,13 @@ impl<'a> Voice<'a> {
         self.pending.push_str(&self.cleaner.finish());
         self.flush().await;
         Generated::Said { text: self.text, raw: self.raw, tokens, stopped }
+    }
+}
+
+fn ended_by(broken: Broken, tokens: Option<TokenCount>) -> Generated {
+    match broken {
+        Broken::Failed(error) => Generated::Failed { refusal: model_refusal(&error), tokens },
+        Broken::GivenUp => Generated::GivenUp,
     }
 }
 

@@ -115,7 +115,7 @@ impl Platform {
         if parts.received < parts.length {
             return Ok((now, None));
         }
-        let upload = self.join_parts(media, &parts, file).await?;
+        let upload = self.join_parts(who, media, &parts, file).await?;
         Ok((Standing { expires: None, ..now }, Some(upload)))
     }
 
@@ -129,7 +129,13 @@ impl Platform {
     }
 
     /// Puts the parts together, over the file that held the last one, and makes them an upload.
-    async fn join_parts(&self, media: &Media, parts: &Resumable, file: &Path) -> Result<UploadView, Refusal> {
+    async fn join_parts(
+        &self,
+        who: &Member,
+        media: &Media,
+        parts: &Resumable,
+        file: &Path,
+    ) -> Result<UploadView, Refusal> {
         let broken = |error: std::io::Error| {
             tracing::error!(%error, "parts of an upload could not be put together");
             Refusal::unavailable("The server's disk failed. Try again in a moment.")
@@ -154,7 +160,7 @@ impl Platform {
             }
         };
         let received = Received { path: file, size: parts.length, sniffed };
-        let upload = self.store_upload(&parts.owner, parts.id.clone(), received, Some(&parts.id)).await?;
+        let upload = self.store_upload(who, parts.id.clone(), received, Some(&parts.id)).await?;
         for part in &parts.parts {
             self.delete_file(media, &part.key).await;
         }
@@ -165,7 +171,7 @@ impl Platform {
     pub async fn complete_resumable(&self, who: &Member, id: &UploadId, room: &Path) -> Result<(), Refusal> {
         let found = self.store.resumable(id).await.or_refuse()?;
         match found.filter(|parts| parts.owner == *who.user_id() && parts.received == parts.length) {
-            Some(parts) => self.join_parts(self.media()?, &parts, room).await.map(drop),
+            Some(parts) => self.join_parts(who, self.media()?, &parts, room).await.map(drop),
             None => Ok(()),
         }
     }

@@ -1,5 +1,6 @@
 //! What an operator can choose of the platform's behaviour.
 
+use crate::foreign::Foreign;
 use crate::mail::Post;
 use crate::reports::Prices;
 use aim_domain::RuleSet;
@@ -47,8 +48,12 @@ pub struct Settings {
     pub keep_samples: Duration,
     /// Reports of hours are kept this long; those of days stay.
     pub keep_hour_reports: Duration,
+    /// Jobs that ended are kept this long in their queues, at the most.
+    pub keep_finished_jobs: Duration,
     /// How mails go out; none do without it.
     pub post: Option<Post>,
+    /// What workers of other programs do.
+    pub foreign: Foreign,
 }
 
 impl Default for Settings {
@@ -76,7 +81,9 @@ impl Default for Settings {
             prices: Prices::default(),
             keep_samples: 14 * DAY,
             keep_hour_reports: 400 * DAY,
+            keep_finished_jobs: 14 * DAY,
             post: None,
+            foreign: Foreign::default(),
         }
     }
 }

@@ -98,11 +98,12 @@ fn show(turns: &mut [aim_ai::Turn], pictures: Vec<(usize, Picture)>) {
 }
 
 impl Platform {
-    /// What the model is given, and the window that is in it.
+    /// What the model is given, and the window that is in it; `by_job`: the model is a worker of another program.
     pub(crate) async fn prompt_turns(
         &self,
         claim: &Claim,
         character: &Arc<Character>,
+        by_job: bool,
     ) -> Result<(Vec<aim_ai::Turn>, Arc<Window>), Refusal> {
         let compiled = self.compiled(character).await;
         let window = self.window(claim).await?;
@@ -118,7 +119,8 @@ impl Platform {
         let (text, speaker) = (words(&claim.message), Some(asker));
         history.push(HistoryTurn { author: Author::User, text, speaker });
         let shown = self.pictures(claim, &window).await;
-        let mut budget = self.model.budget();
+        let foreign = self.settings.foreign.replies.as_ref().filter(|_| by_job);
+        let mut budget = foreign.map_or_else(|| self.model.budget(), |foreign| foreign.budget);
         budget.window = budget.window.saturating_sub(shown.len() as u64 * PICTURE_TOKENS).max(budget.window / 2);
         let mut turns = prompt::assemble(&compiled.0, &claim.sender_name, &history, &budget);
         show(&mut turns, shown);

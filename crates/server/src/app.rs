@@ -5,12 +5,17 @@ use crate::engine::Engine;
 use crate::gateway::{CookieSignIn, Gateway};
 use crate::{demo, http};
 use aim_ai::transcription::{self, Transcription, TranscriptionSettings};
-use aim_ai::{ApiKey, LanguageModel, ModelSettings, ProviderSettings, TokenBudget};
+use aim_ai::{
+    ApiKey, ErrorKind, LanguageModel, ModelError, ModelName, ModelSettings, Provider, ProviderSettings, ReplyStream,
+    Request, TokenBudget,
+};
 use aim_backbone::link::Links;
+use aim_backbone::queue::{AI_RESPONSE, EMAIL};
 use aim_backbone::{Backbone, Settings as BackboneSettings, turns};
 use aim_domain::Ambient;
-use aim_mail::{Carrier, Folder, Sender, Smtp, SmtpSettings};
+use aim_mail::{Carrier, Fault as MailFault, Folder, Mail, Passage, Sender, Smtp, SmtpSettings};
 use aim_media::{Caps, Files};
+use aim_platform::foreign::{Foreign, ForeignReplies};
 use aim_platform::{Ear, Media, Platform, Post, Recording, Settings, Unheard};
 use aim_store::Store;
 use aim_store::postgres::{PostgresOptions, PostgresStore};
@@ -67,7 +72,41 @@ pub fn model(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Langu
         budget: TokenBudget::new(u64::from(ai.context_tokens), u64::from(ai.max_tokens)),
     };
     let settings = ModelSettings { remote, local_file: ai.local.model_path.clone() };
+    if config.workers.has_foreign(AI_RESPONSE) && !has_own_model(config) {
+        return Ok(Arc::new(Elsewhere(ModelName { provider: "none", model: "none".into() })));
+    }
     aim_ai::from_settings(&settings, ambient.clone()).context("the language model cannot be used")
+}
+
+/// Whether a model is set up for this process itself: a provider, or the built-in one with its file.
+pub fn has_own_model(config: &Config) -> bool {
+    let ai = &config.ai;
+    ai.provider != Provider::Local || (cfg!(feature = "local-model") && ai.local.model_path.exists())
+}
+
+/// Workers of other programs give all replies.
+struct Elsewhere(ModelName);
+
+#[async_trait]
+impl LanguageModel for Elsewhere {
+    fn name(&self) -> &ModelName {
+        &self.0
+    }
+
+    fn budget(&self) -> TokenBudget {
+        TokenBudget::new(1, 1)
+    }
+
+    async fn stream(&self, _: Request) -> Result<ReplyStream, ModelError> {
+        Err(ModelError::new(
+            ErrorKind::Connect,
+            "the workers of ai-response cannot be reached, and no other model is set up",
+        ))
+    }
+
+    async fn check(&self) -> Result<(), ModelError> {
+        Err(ModelError::new(ErrorKind::Connect, "the workers of ai-response cannot be reached"))
+    }
 }
 
 /// Where uploads lie, and who listens to them.
@@ -117,12 +156,18 @@ pub fn backbone_settings(config: &Config, answers: bool) -> BackboneSettings {
 }
 
 /// The hints: in this process, and over Redis where one is configured. Needs a runtime.
-pub fn backbone(config: &Config, ambient: &Ambient, answers: bool) -> anyhow::Result<Backbone> {
+/// `foreign`: queues whose jobs workers of other programs run.
+pub fn backbone(
+    config: &Config,
+    ambient: &Ambient,
+    answers: bool,
+    foreign: &[&'static str],
+) -> anyhow::Result<Backbone> {
     let settings = backbone_settings(config, answers);
     Ok(match config.redis.settings(&config.queue) {
         Some(redis) => {
             let links = Links::open(redis).context("AIM_REDIS__URL, or the address of one use, cannot be used")?;
-            Backbone::over_redis(&settings, ambient, links)
+            Backbone::with_foreign(&settings, ambient, links, foreign)
         }
         None => Backbone::local(&settings, ambient),
     })
@@ -140,8 +185,10 @@ pub fn post(config: &Config) -> anyhow::Result<Option<Post>> {
             timeout: mail.timeout,
         };
         Arc::new(Smtp::new(&settings).map_err(anyhow::Error::msg).context("mail cannot be sent")?)
-    } else if config.is_development() {
+    } else if config.is_development() && !config.workers.has_foreign(EMAIL) {
         Arc::new(Folder::new(config.mail_folder()))
+    } else if config.workers.has_foreign(EMAIL) {
+        Arc::new(ByWorkers)
     } else {
         return Ok(None);
     };
@@ -154,6 +201,26 @@ pub fn post(config: &Config) -> anyhow::Result<Option<Post>> {
         attempts: mail.attempts,
         backoff: mail.backoff,
     }))
+}
+
+/// Workers of other programs send all mails; without them none goes.
+struct ByWorkers;
+
+#[async_trait]
+impl Carrier for ByWorkers {
+    fn place(&self) -> String {
+        "the workers of the queue email".to_owned()
+    }
+
+    async fn open(&self, _: Mail) -> Result<Box<dyn Passage>, MailFault> {
+        Err(MailFault::Later(
+            "the workers of the queue email cannot be reached, and no mail server is set up".to_owned(),
+        ))
+    }
+
+    async fn check(&self) -> Result<(), MailFault> {
+        Ok(())
+    }
 }
 
 /// What the configuration says of the platform's behaviour, but for how mails go out.
@@ -170,15 +237,28 @@ pub fn settings(config: &Config) -> Settings {
         max_reply_tokens: config.ai.max_tokens,
         temperature: config.ai.temperature,
         daily_tokens: config.ai.daily_tokens,
-        model_sees: config.ai.vision,
+        // A job of `ai-response` holds words alone.
+        model_sees: config.ai.vision && !config.workers.has_foreign(AI_RESPONSE),
         media_concurrency: config.media.concurrency,
         resumable_age: config.media.resumable_age,
         reply_timeout: config.ai.reply_timeout,
         prices: config.analytics.prices.clone(),
         keep_samples: config.analytics.keep_samples,
         keep_hour_reports: config.analytics.keep_hours,
+        keep_finished_jobs: config.queue.keep_finished,
+        foreign: foreign(config),
         ..Default::default()
     }
+}
+
+fn foreign(config: &Config) -> Foreign {
+    let ai = &config.ai;
+    let replies = || ForeignReplies {
+        budget: TokenBudget::new(u64::from(ai.context_tokens), u64::from(ai.max_tokens)),
+        attempts: ai.retries.saturating_add(1),
+        has_own: has_own_model(config),
+    };
+    Foreign { replies: config.workers.has_foreign(AI_RESPONSE).then(replies), mails: config.workers.has_foreign(EMAIL) }
 }
 
 /// A server that runs.

@@ -38,13 +38,17 @@ impl Engine {
         let store = app::open_store(config, ambient).await?;
         let model = app::model(config, ambient)?;
         let settings = Settings { post: app::post(config)?, ..settings };
+        let foreign = settings.foreign.queues();
+        if !foreign.is_empty() {
+            tracing::info!(?foreign, "workers of other programs run these queues' jobs");
+        }
         match &settings.post {
             Some(post) => tracing::info!("mails go to {}", post.carrier.place()),
             None => tracing::info!(
                 "AIM_MAIL__URL is empty: no mail is sent, and who forgets a password needs `aim user reset-password`"
             ),
         }
-        let backbone = app::backbone(config, ambient, config.workers.enabled || !settings.serves)?;
+        let backbone = app::backbone(config, ambient, config.workers.enabled || !settings.serves, &foreign)?;
         if let Some(links) = &backbone.links {
             for link in links.each() {
                 if !link.ready(REDIS_PATIENCE).await {
@@ -77,9 +81,8 @@ impl Engine {
 
     /// Begins to look for due work, and to run jobs here if this process `works`.
     pub async fn work(&mut self, works: bool) -> anyhow::Result<()> {
-        if works {
-            self.workers = self.platform.work().await.context("the workers did not start")?;
-        }
+        let workers = if works { self.platform.work().await } else { self.platform.conduct().await };
+        self.workers = workers.context("the workers did not start")?;
         self.keeping.spawn(telemetry::figures::hand_in(self.platform.clone(), self.stopping.clone()));
         let (platform, stopping) = (self.platform.clone(), self.stopping.clone());
         self.keeping.spawn(async move { platform.reconcile(works, stopping).await });
@@ -94,6 +97,7 @@ impl Engine {
     /// Takes nothing new, and lets jobs under way finish, for the configured grace at most.
     pub async fn drain(&self) {
         self.stopping.cancel();
+        self.platform.end_errands();
         let ended = join_all(self.workers.iter().map(|worker| worker.stop(self.grace))).await;
         if ended.contains(&false) {
             tracing::warn!("jobs were still under way when the time to stop was over: they start anew elsewhere");

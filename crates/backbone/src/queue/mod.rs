@@ -8,6 +8,7 @@
 //! again.
 
 pub mod board;
+pub mod errands;
 pub mod local;
 mod meters;
 pub mod pair;

@@ -6,6 +6,9 @@
 //! process that does not work on its queue it goes to Redis then, where somebody may. A job whose answer from Redis was
 //! late may be in both and run twice: the claim decides. Reads and orders go to Redis, else to this process; a schedule
 //! runs here only where it was set while Redis was away, until Redis has it.
+//!
+//! A queue whose jobs others run (`errands`) is different in one thing: what is added to it here stays in this process, and
+//! so do its workers. Those jobs are this server's part of the work, and what the others run comes to Redis as an errand.
 
 mod board;
 
@@ -30,15 +33,23 @@ pub struct QueuePair {
     redis: Arc<RedisQueue>,
     local: Arc<LocalQueue>,
     fallback: Fallback,
+    /// The queues whose jobs others run.
+    foreign: Vec<&'static str>,
     _keeper: DropGuard,
 }
 
 impl QueuePair {
     /// Needs a runtime.
-    pub fn new(redis: Arc<RedisQueue>, local: Arc<LocalQueue>) -> Self {
+    pub fn new(redis: Arc<RedisQueue>, local: Arc<LocalQueue>, foreign: &[&'static str]) -> Self {
         let stop = CancellationToken::new();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(hand_back(redis.clone(), local.clone())));
-        Self { redis, local, fallback: Fallback::new("queue"), _keeper: stop.drop_guard() }
+        let ours = QUEUES.into_iter().filter(|queue| !foreign.contains(queue)).collect();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(hand_back(redis.clone(), local.clone(), ours)));
+        let foreign = foreign.to_vec();
+        Self { redis, local, fallback: Fallback::new("queue"), foreign, _keeper: stop.drop_guard() }
+    }
+
+    fn is_foreign(&self, queue: &str) -> bool {
+        self.foreign.contains(&queue)
     }
 }
 
@@ -59,12 +70,12 @@ impl QueuePair {
 
 /// When Redis is back, what was ordered here in its stead is over, pauses and schedules, and jobs that nobody would run
 /// here are given to it.
-async fn hand_back(redis: Arc<RedisQueue>, local: Arc<LocalQueue>) {
+async fn hand_back(redis: Arc<RedisQueue>, local: Arc<LocalQueue>, queues: Vec<&'static str>) {
     let mut opened = redis.opened();
     loop {
         let _ = tokio::time::timeout(LOOK_EVERY, opened.changed()).await;
         if redis.is_open() {
-            for queue in QUEUES {
+            for &queue in &queues {
                 local.hand_back(queue);
                 for job in local.unworked(queue) {
                     if redis.put(&job).await.is_err()
@@ -94,6 +105,9 @@ fn shared(handler: Handler, concurrency: usize) -> Handler {
 #[async_trait]
 impl Queue for QueuePair {
     async fn add(&self, job: NewJob) -> Result<Added, Fault> {
+        if self.is_foreign(job.queue) {
+            return self.local.add(job).await;
+        }
         self.put(job.into()).await
     }
 
@@ -103,6 +117,9 @@ impl Queue for QueuePair {
         settings: WorkerSettings,
         handler: Handler,
     ) -> Result<Arc<dyn Worker>, Fault> {
+        if self.is_foreign(queue) {
+            return self.local.work(queue, settings, handler).await;
+        }
         let handler = shared(handler, settings.concurrency);
         let local = self.local.work(queue, settings, handler.clone()).await?;
         let redis = self.redis.work(queue, settings, handler).await?;
@@ -141,6 +158,9 @@ impl Queue for QueuePair {
     }
 
     async fn job(&self, queue: &'static str, id: &str) -> Result<Option<Job>, Fault> {
+        if self.is_foreign(queue) {
+            return self.local.job(queue, id).await;
+        }
         // One that was added here is not in Redis, also when Redis is back.
         match self.fallback.or(self.redis.job(queue, id), self.local.job(queue, id)).await? {
             Some(job) => Ok(Some(job)),
@@ -158,6 +178,9 @@ impl Queue for QueuePair {
     }
 
     async fn remove(&self, queue: &'static str, id: &str) -> Result<bool, Fault> {
+        if self.is_foreign(queue) {
+            return self.local.remove(queue, id).await;
+        }
         let here = self.local.remove(queue, id).await?;
         match self.redis.remove(queue, id).await {
             Ok(there) => Ok(here || there),

@@ -4,7 +4,7 @@
 //! comes of it, the turn ends with it, so a job runs once; what is still due gets a new job by the reconciler.
 
 use super::{Ran, Runs};
-use crate::Platform;
+use crate::{Platform, foreign};
 use aim_backbone::Fault;
 use aim_backbone::queue::{self, Failure, NewJob, Run, Worker};
 use aim_backbone::turns::Turn;
@@ -13,11 +13,15 @@ use serde_json::{Value, json};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 pub const QUEUE: &str = queue::AI_RESPONSE;
 pub const NAME: &str = "reply";
 /// One run: a second attempt is a new turn, in its place in line.
 const ATTEMPTS: u32 = 1;
+
+/// Turns that wait in this process for their place, where workers of other programs run the jobs.
+const CONDUCTED: usize = 10_000;
 
 /// The job of a turn: `{conversationId, characterId, messageId, attempt, premium}`.
 pub fn job(turn: &Turn) -> NewJob {
@@ -51,14 +55,38 @@ impl Platform {
     /// Begins to answer in this process.
     pub(crate) async fn work_replies(&self) -> Result<Arc<dyn Worker>, Fault> {
         // A reply keeps its own time, so that whoever waits is told and the turn ends.
-        let runs = Runs { queue: QUEUE, concurrency: self.settings.reply_concurrency, timeout: None };
-        self.work_on(runs, |platform, run| async move { platform.run_reply_job(run).await }.boxed()).await
+        let most = self.settings.reply_concurrency;
+        let concurrency = if self.settings.foreign.has(QUEUE) { CONDUCTED } else { most };
+        let room = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
+        let runs = Runs { queue: QUEUE, concurrency, timeout: None };
+        let run = move |platform: Platform, run| {
+            let room = room.clone();
+            async move { platform.run_reply_job(run, &room).await }.boxed()
+        };
+        self.work_on(runs, run).await
     }
 
-    async fn run_reply_job(&self, run: Run) -> Ran {
+    async fn run_reply_job(&self, run: Run, room: &Semaphore) -> Ran {
+        if run.name == foreign::REPLY {
+            return Err(Failure::Final(
+                "it is for a worker of another program: AIM_WORKERS__FOREIGN differs here".into(),
+            ));
+        }
         let Some(turn) = turn_of(&run.data) else {
             return Err(Failure::Final("the job's data name no turn".into()));
         };
+        // Where others run the jobs a turn waits here for its place, and nobody else is to take it meanwhile.
+        let _place = tokio::select! {
+            biased;
+            place = room.acquire() => place,
+            never = self.keep_turn(&turn) => match never {},
+            // The turn is renewed no more, and whoever looks for such turns takes it.
+            () = self.ending.cancelled() => return Ok(json!({ "outcome": "left to others" })),
+        };
+        if self.is_left_to_others(QUEUE) {
+            self.finish_turn(&turn).await;
+            return Ok(json!({ "outcome": "left to others" }));
+        }
         // A panic too must not keep the turn: its line would wait until the turn's lease is over.
         let told = AssertUnwindSafe(self.reply(&turn)).catch_unwind().await;
         self.finish_turn(&turn).await;

@@ -3,9 +3,12 @@
 
 use super::{Ran, Runs, schedule};
 use crate::Platform;
-use Thing::{OrphanedUploads, Rows};
+use crate::faults::hint;
+use Thing::{FinishedJobs, OrphanedUploads, Rows};
 use aim_backbone::Fault;
-use aim_backbone::queue::{self, Failure, Run, Worker};
+use aim_backbone::link::with_budget;
+use aim_backbone::queue::board::Status;
+use aim_backbone::queue::{self, Failure, QUEUES, Run, Worker};
 use aim_store::{Stale, StoreError};
 use futures::FutureExt;
 use serde::Serialize;
@@ -22,16 +25,24 @@ const KEEP: Duration = Duration::from_secs(3_600);
 const KEEP_MAILS: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Whoever attached a file and went away finds it for a day.
 const KEEP_ORPHANS: Duration = Duration::from_secs(24 * 3_600);
+/// Nobody waits for a queue to be cleaned.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Jobs that are read at a time.
+const BATCH: usize = 500;
+
+const FINISHED: [Status; 2] = [Status::Completed, Status::Failed];
 
 #[derive(Clone, Copy)]
 enum Thing {
     Rows(Stale),
     /// Uploads that no message and no portrait shows, with their files.
     OrphanedUploads,
+    /// Jobs of all queues that have ended.
+    FinishedJobs,
 }
 
 /// The jobs, how often they run, and what they remove.
-const CHORES: [(&str, Duration, &[Thing]); 4] = [
+const CHORES: [(&str, Duration, &[Thing]); 5] = [
     (
         "sign-ins",
         Duration::from_secs(600),
@@ -40,6 +51,7 @@ const CHORES: [(&str, Duration, &[Thing]); 4] = [
     ("uploads", Duration::from_secs(3_600), &[OrphanedUploads]),
     ("mails", Duration::from_secs(3_600), &[Rows(Stale::Mails)]),
     ("analytics-detail", Duration::from_secs(3_600), &[Rows(Stale::Samples), Rows(Stale::HourReports)]),
+    ("jobs", Duration::from_secs(3_600), &[FinishedJobs]),
 ];
 
 /// What a cleanup did, or would do.
@@ -96,7 +108,36 @@ impl Platform {
                 let count = self.delete_orphaned_uploads(KEEP_ORPHANS, !dry_run).await?;
                 Cleaned { what: "uploads", keep: KEEP_ORPHANS, count }
             }
+            FinishedJobs => {
+                let keep = self.settings.keep_finished_jobs;
+                let mut count = 0;
+                for (queue, status) in QUEUES.into_iter().flat_map(|queue| FINISHED.map(|status| (queue, status))) {
+                    count += with_budget(PATIENCE, async {
+                        match dry_run {
+                            true => hint("count finished jobs", self.old_jobs(queue, status, keep).await),
+                            false => hint("clean a queue", self.backbone.board.clean(queue, status, keep).await),
+                        }
+                    })
+                    .await;
+                }
+                Cleaned { what: "jobs", keep, count }
+            }
         })
+    }
+
+    /// Jobs that ended so in this queue longer ago than `keep`.
+    async fn old_jobs(&self, queue: &'static str, status: Status, keep: Duration) -> Result<u64, Fault> {
+        let before = self.ambient.now().0.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX));
+        let mut count = 0;
+        for skip in (0..).step_by(BATCH) {
+            let jobs = self.backbone.board.page(queue, &[status], skip, BATCH).await?;
+            let old = jobs.iter().filter(|job| job.finished_at.is_some_and(|at| at.0 <= before));
+            count += old.count() as u64;
+            if jobs.len() < BATCH {
+                break;
+            }
+        }
+        Ok(count)
     }
 
     /// Does all that the jobs of `cleanup` do; in a dry run it counts what would go, and removes nothing.

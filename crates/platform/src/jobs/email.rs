@@ -4,13 +4,14 @@
 //! due again with one more attempt, and that gets a job of its own, which waits. The row says `sending` before the first byte
 //! of the letter goes out, so a worker that dies from there on leaves it in doubt, and it is not sent again.
 
+use super::order::{self, Class};
 use super::{Ran, Runs};
-use crate::Platform;
 use crate::faults::hint;
 use crate::mail::Post;
+use crate::{Platform, foreign};
 use aim_backbone::Fault;
 use aim_backbone::queue::{self, Failure, NewJob, Run, Worker};
-use aim_domain::{Incarnation, MailId, MailKind};
+use aim_domain::{Incarnation, MailId, MailKind, Timestamp};
 use aim_mail::Fault as MailFault;
 use aim_store::mail::IN_DOUBT;
 use aim_store::{DueMail, MailEnd, StoreError, StoredMail};
@@ -31,19 +32,29 @@ const NOTING_PACE: Duration = Duration::from_secs(5);
 /// Clocks differ: a job that comes too early finds its mail not due yet.
 const SLACK: Duration = Duration::from_millis(50);
 
-/// The job of a mail's attempt: `{mailId, attempt, kind}`. What people wait for goes before notices.
-pub fn job(mail: &DueMail, wait: Duration) -> NewJob {
+/// The job of a mail's attempt: `{mailId, attempt, kind, premium}`. What people wait for goes before notices; of either,
+/// premium users' first, within a bound.
+pub fn job(mail: &DueMail, premium: bool, wait: Duration, now: Timestamp) -> NewJob {
     let delay = if wait.is_zero() { wait } else { wait + SLACK };
     NewJob {
         queue: QUEUE,
         name: NAME,
-        id: format!("mail-{}-{}", mail.id, mail.attempt),
-        data: json!({ "mailId": mail.id, "attempt": mail.attempt, "kind": mail.kind }),
+        id: job_id(mail),
+        data: json!({ "mailId": mail.id, "attempt": mail.attempt, "kind": mail.kind, "premium": premium }),
         attempts: ATTEMPTS,
         backoff: Duration::from_secs(1),
         delay,
-        priority: if mail.kind.notice().is_some() { 1 } else { 0 },
+        priority: priority(mail.kind, premium, wait, now),
     }
+}
+
+fn job_id(mail: &DueMail) -> String {
+    format!("mail-{}-{}", mail.id, mail.attempt)
+}
+
+pub(crate) fn priority(kind: MailKind, premium: bool, wait: Duration, now: Timestamp) -> u32 {
+    let class = if kind.notice().is_some() { Class::Ordinary } else { Class::Awaited };
+    order::priority(now, wait, class, premium)
 }
 
 fn mail_of(data: &Value) -> Option<DueMail> {
@@ -69,9 +80,18 @@ impl Platform {
     }
 
     async fn run_mail_job(&self, run: Run) -> Ran {
+        if run.name == foreign::MAIL {
+            return Err(Failure::Final(
+                "it is for a worker of another program: AIM_WORKERS__FOREIGN differs here".into(),
+            ));
+        }
+        if self.is_left_to_others(QUEUE) {
+            return Ok(json!({ "outcome": "left to others" }));
+        }
         let Some(due) = mail_of(&run.data) else {
             return Err(Failure::Final("the job's data name no mail".into()));
         };
+        let premium = run.data.get("premium").and_then(Value::as_bool).unwrap_or_default();
         let Some(post) = &self.settings.post else {
             return Err(Failure::Final("mail is not set up in this process".into()));
         };
@@ -88,7 +108,7 @@ impl Platform {
                 return Err(Failure::Final(error.to_string()));
             }
         };
-        let sent = AssertUnwindSafe(self.send_mail(post, &mail, &holder)).catch_unwind().await;
+        let sent = AssertUnwindSafe(self.send_mail(post, &mail, premium, &holder)).catch_unwind().await;
         let outcome = sent.unwrap_or_else(|_| {
             tracing::error!(mail = %mail.id, "sending a mail panicked");
             Some(MailEnd::Failed { reason: "sending it panicked".into() })
@@ -102,13 +122,13 @@ impl Platform {
             MailEnd::Failed { reason } => Err(Failure::Final(reason)),
             MailEnd::Later { reason, wait } => {
                 let next = DueMail { attempt: due.attempt.saturating_add(1), ..due };
-                self.hurry_mail(&next, wait).await;
+                self.hurry_mail(&next, premium, wait).await;
                 Ok(json!({ "outcome": "later", "reason": reason, "wait": wait.as_secs_f64() }))
             }
         }
     }
 
-    async fn send_mail(&self, post: &Post, mail: &StoredMail, holder: &Incarnation) -> Outcome {
+    async fn send_mail(&self, post: &Post, mail: &StoredMail, premium: bool, holder: &Incarnation) -> Outcome {
         let composed = match self.compose(post, mail).await {
             Ok(Ok(composed)) => composed,
             Ok(Err(needless)) => return Some(MailEnd::Dropped { reason: needless.to_owned() }),
@@ -117,7 +137,7 @@ impl Platform {
         let (letter, tokens) = composed;
         let message = letter.mail(mail.id.as_str(), &post.from, self.ambient.now());
         let passage = match message {
-            Ok(message) => post.carrier.open(message).await,
+            Ok(message) => self.open_passage(post, mail, premium, message).await,
             Err(fault) => Err(fault),
         };
         let passage = match passage {
@@ -206,7 +226,7 @@ impl Platform {
         }
         let due = self.store.due_mails(after.as_ref(), BATCH).await?;
         for mail in &due {
-            let id = job(mail, Duration::ZERO).id;
+            let id = job_id(mail);
             let known = hint("look up a job", self.backbone.queue.job(QUEUE, &id).await);
             match known {
                 Some(job) if job.finished_at.is_none() => continue,
@@ -215,7 +235,8 @@ impl Platform {
                 None => {}
             }
             metrics::counter!("aim_reconciled_total", "what" => "mail").increment(1);
-            self.hurry_mail(mail, Duration::ZERO).await;
+            // Whose it is was with its job, which is gone.
+            self.hurry_mail(mail, false, Duration::ZERO).await;
         }
         Ok(if due.len() < BATCH as usize { None } else { due.last().map(|last| last.id.clone()) })
     }
@@ -229,8 +250,8 @@ mod tests {
     #[test]
     fn a_job_names_its_mail() {
         let mail = DueMail { id: "m1".parse().unwrap(), kind: MailKind::Reset, attempt: 2 };
-        let job = job(&mail, Duration::ZERO);
-        assert_eq!((job.id.as_str(), job.priority), ("mail-m1-2", 0));
+        let job = job(&mail, true, Duration::ZERO, Timestamp(0));
+        assert_eq!((job.id.as_str(), &job.data["premium"]), ("mail-m1-2", &json!(true)));
         assert_eq!(mail_of(&job.data), Some(mail));
         assert_eq!(mail_of(&json!({ "mailId": "m1" })), None);
     }

@@ -4,13 +4,14 @@
 //! length, its waveform and, where an endpoint is configured, its transcript. A file that is not fit fails at once, with the
 //! reason; what may pass is tried again; a file that took a server down with it is given up after as many claims.
 
+use super::order::{self, Class};
 use super::{Ran, Runs};
 use crate::Platform;
 use crate::media::{Media, Recording, key_of};
 use aim_backbone::Fault;
 use aim_backbone::queue::{self, Failure, NewJob, Run, Worker};
 use aim_domain::upload::ORIGINAL;
-use aim_domain::{MediaKind, Upload, UploadDetails, UploadId, UploadVariant};
+use aim_domain::{MediaKind, Timestamp, Upload, UploadDetails, UploadId, UploadVariant};
 use aim_media::{FilesError, Unfit};
 use aim_store::{ClaimedUpload, UploadClaim, UploadEnd};
 use bytes::Bytes;
@@ -28,8 +29,8 @@ const BACKOFF: Duration = Duration::from_secs(2);
 /// A run that takes longer is dropped; a transcript of an hour takes its time.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// `{uploadId, attempt}`.
-pub fn job(upload: &UploadId, attempt: u32) -> NewJob {
+/// `{uploadId, attempt}`. Premium users' go first, within a bound.
+pub fn job(upload: &UploadId, attempt: u32, premium: bool, now: Timestamp) -> NewJob {
     NewJob {
         queue: QUEUE,
         name: NAME,
@@ -38,7 +39,7 @@ pub fn job(upload: &UploadId, attempt: u32) -> NewJob {
         attempts: ATTEMPTS,
         backoff: BACKOFF,
         delay: Duration::ZERO,
-        priority: 0,
+        priority: order::priority(now, Duration::ZERO, Class::Ordinary, premium),
     }
 }
 

@@ -8,6 +8,7 @@ mod analytics;
 pub mod cleanup;
 pub mod email;
 pub mod media_processing;
+mod order;
 
 use crate::Platform;
 use crate::faults::hint;
@@ -16,6 +17,7 @@ use aim_backbone::queue::{self, Failure, Run, Schedule, Worker, WorkerSettings};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How the jobs of one queue are run.
@@ -33,6 +35,7 @@ pub(crate) type Ran = Result<Value, Failure>;
 impl Platform {
     /// Begins to run the jobs of every queue in this process; a worker each.
     pub async fn work(&self) -> Result<Vec<Arc<dyn Worker>>, Fault> {
+        self.works.store(true, Ordering::Relaxed);
         let mut workers = vec![
             self.work_replies().await?,
             self.work_media().await?,

@@ -1,6 +1,7 @@
 //! Uploads are processed whatever is lost on the way, and a model reads what is said in a voice message.
 
 use crate::world::{Person, Server, World};
+use aim_backbone::queue::{JobState, MEDIA_PROCESSING};
 use aim_domain::upload::ORIGINAL;
 use aim_domain::*;
 use aim_platform::{Ear, Outgoing, Received, Recording, Unheard, Via};
@@ -136,4 +137,25 @@ async fn an_upload_that_a_dead_server_held_is_processed_by_another() {
     assert_eq!(living.platform.upload(&tess.who, &upload.id).await.unwrap().status, UploadStatus::Processing);
     world.clock.advance(Duration::from_secs(2));
     assert_eq!(settled(&living, &tess, &upload.id).await.status, UploadStatus::Ready);
+}
+
+#[tokio::test]
+async fn premium_files_go_first_but_pass_none_that_has_waited_for_long() {
+    let world = World::new().await;
+    let server = world.server().await;
+    server.platform.backbone.queue.pause(MEDIA_PROCESSING).await.unwrap();
+    let (ann, mut pam) = (server.person("ann").await, server.person("pam").await);
+    pam.who = Arc::new(Member { tier: Tier::Premium, ..(*pam.who).clone() });
+    let mut files = Vec::new();
+    for who in [&ann, &ann, &pam] {
+        files.push(send_file(&server, who).await.id);
+    }
+    world.clock.advance(Duration::from_secs(180));
+    for who in [&ann, &pam] {
+        files.push(send_file(&server, who).await.id);
+    }
+    let line = server.platform.backbone.queue.jobs(MEDIA_PROCESSING, JobState::Waiting, 0, 10).await.unwrap();
+    let line: Vec<_> = line.iter().map(|job| job.data["uploadId"].as_str().unwrap().to_owned()).collect();
+    let expected = [2, 0, 1, 4, 3].map(|n: usize| files[n].to_string());
+    assert_eq!(line, expected);
 }

@@ -2,9 +2,15 @@
 
 use super::offline::platform;
 use super::say;
+use crate::app;
 use crate::config::Config;
+use aim_platform::Platform;
 use clap::Args;
 use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How long the Redis of the queues is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
 pub(super) struct Cleanup {
@@ -14,7 +20,7 @@ pub(super) struct Cleanup {
 }
 
 pub(super) async fn run(command: &Cleanup, config: &Config) -> anyhow::Result<()> {
-    let platform = platform(config).await?;
+    let platform = over_queues(platform(config).await?, config).await?;
     let cleaned = platform.clean_up(command.dry_run).await?;
     platform.store.close().await;
     let done = if command.dry_run { "would go" } else { "removed" };
@@ -22,6 +28,25 @@ pub(super) async fn run(command: &Cleanup, config: &Config) -> anyhow::Result<()
         say(&format!("{:<14} {:>9} {done}, older than {}", of.what, of.count, length(of.keep)))?;
     }
     Ok(())
+}
+
+/// With the queues in Redis, where there is one: those of a server's own process are out of reach.
+async fn over_queues(platform: Platform, config: &Config) -> anyhow::Result<Platform> {
+    if config.redis.url.is_empty() {
+        return Ok(platform);
+    }
+    let backbone = app::backbone(config, &platform.ambient, false, &[])?;
+    let there = async {
+        while !matches!(backbone.board.server().await, Ok(Some(_))) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if timeout(PATIENCE, there).await.is_err() {
+        say("The Redis of the queues does not answer: finished jobs stay.")?;
+        return Ok(platform);
+    }
+    let (store, model, ambient) = (platform.store.clone(), platform.model.clone(), platform.ambient.clone());
+    Ok(Platform::new(store, backbone, model, ambient, platform.settings.clone()))
 }
 
 /// In the largest unit that it is a whole number of.

@@ -5,6 +5,7 @@ use crate::admin::board;
 use crate::config::{Config, Loaded};
 use crate::{app, pages};
 use aim_ai::Provider;
+use aim_backbone::queue::{AI_RESPONSE, EMAIL};
 use aim_domain::Ambient;
 use anyhow::{Context, ensure};
 use std::path::Path;
@@ -88,6 +89,9 @@ async fn address(config: &Config) -> Finding {
 }
 
 async fn model(config: &Config) -> Finding {
+    if config.workers.has_foreign(AI_RESPONSE) && !app::has_own_model(config) {
+        return Fine("workers of the queue ai-response generate; without Redis nobody does".to_owned());
+    }
     let name = config.model_name();
     if config.ai.provider == Provider::Local {
         let file = &config.ai.local.model_path;
@@ -124,6 +128,7 @@ async fn mail(config: &Config) -> Finding {
     };
     let place = post.carrier.place();
     match post.carrier.check().await {
+        Ok(()) if config.workers.has_foreign(EMAIL) && config.mail.url.is_empty() => Fine(format!("goes to {place}")),
         Ok(()) if config.mail.url.is_empty() => Fine(format!("goes to {place}; /dev/mails shows it")),
         Ok(()) => Fine(format!("{place} answers; mails are from {}", config.mail_from())),
         Err(fault) => Wrong(format!("{place}: {fault}; see AIM_MAIL__URL")),

@@ -3,6 +3,7 @@
 use super::{Config, ConfigError, Registration, Synchronous};
 use aim_ai::Provider;
 use aim_backbone::link;
+use aim_backbone::queue::{AI_RESPONSE, EMAIL};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -102,8 +103,27 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
         return Err(ConfigError(format!("{variable}: set AIM_REDIS__URL too, for all other uses")));
     }
     mail(config)?;
+    foreign(config)?;
     if config.queue.prefix.contains(':') {
         return Err(ConfigError("AIM_QUEUE__PREFIX: it may hold no colon".to_owned()));
+    }
+    Ok(())
+}
+
+/// The queues that workers of other programs may take over.
+const FOREIGN: [&str; 2] = [AI_RESPONSE, EMAIL];
+
+fn foreign(config: &Config) -> Result<(), ConfigError> {
+    let wrong = |why: String| Err(ConfigError(format!("AIM_WORKERS__FOREIGN: {why}")));
+    let named = &config.workers.foreign;
+    if let Some(name) = named.iter().find(|name| !FOREIGN.contains(&name.as_str())) {
+        return wrong(format!(
+            "{name:?} is none of {}, the queues that other programs may take over",
+            FOREIGN.join(" and ")
+        ));
+    }
+    if !named.is_empty() && config.redis.url.is_empty() {
+        return wrong("other programs take jobs from Redis: set AIM_REDIS__URL too".to_owned());
     }
     Ok(())
 }
@@ -113,6 +133,8 @@ fn mail(config: &Config) -> Result<(), ConfigError> {
     let wrong = |variable: &str, why: String| ConfigError(format!("{variable}: {why}"));
     if !mail.url.is_empty() {
         aim_mail::check_url(mail.url.expose()).map_err(|why| wrong("AIM_MAIL__URL", why))?;
+    }
+    if !mail.url.is_empty() || config.workers.has_foreign(EMAIL) {
         for (variable, value) in [("AIM_MAIL__FROM", &mail.from), ("AIM_MAIL__PUBLIC_URL", &mail.public_url)] {
             if value.is_empty() && !config.is_development() {
                 return Err(wrong(variable, "it is needed to send mail: see docs/mail.md".to_owned()));
@@ -164,7 +186,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             "AIM_HTTP__SHUTDOWN_GRACE is shorter than the wait for a token: a stop may cut replies that others then give anew.",
         ),
         (
-            config.workers.concurrency > ai.max_concurrent,
+            config.workers.concurrency > ai.max_concurrent && !config.workers.has_foreign(AI_RESPONSE),
             "AIM_WORKERS__CONCURRENCY is more than AIM_AI__MAX_CONCURRENT: the replies beyond it wait with their turn held.",
         ),
         (
@@ -179,6 +201,10 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             public && !config.is_development() && config.auth.registration == Registration::Open && ai.daily_tokens == 0
                 && ai.provider != Provider::Local,
             "Anyone may register, and AIM_AI__DAILY_TOKENS sets no ceiling: strangers decide what the model costs.",
+        ),
+        (
+            config.workers.has_foreign(AI_RESPONSE) && ai.vision,
+            "AIM_AI__VISION does nothing beside AIM_WORKERS__FOREIGN: a job of ai-response holds words alone.",
         ),
         (!config.workers.enabled, "AIM_WORKERS__ENABLED is false: this server takes messages and answers none."),
     ]

@@ -176,6 +176,8 @@ pub struct Cache {
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     pub prefix: String,
+    #[serde(deserialize_with = "duration")]
+    pub keep_finished: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -276,6 +278,14 @@ pub struct Usage {
 pub struct Workers {
     pub enabled: bool,
     pub concurrency: usize,
+    pub foreign: Vec<String>,
+}
+
+impl Workers {
+    /// Whether workers of other programs run the jobs of this queue.
+    pub fn has_foreign(&self, queue: &str) -> bool {
+        self.foreign.iter().any(|name| name == queue)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

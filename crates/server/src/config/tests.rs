@@ -185,3 +185,17 @@ fn a_server_that_sends_mail_says_who_it_is_and_where() {
     let here = from(None, &[("AIM_PROFILE", "development"), ("AIM_HTTP__HOST", "0.0.0.0")]).unwrap().config;
     assert_eq!(here.public_url(), "http://localhost:8080");
 }
+
+#[test]
+fn only_queues_that_others_may_take_over_are_foreign_and_only_over_redis() {
+    let redis = ("AIM_REDIS__URL", "redis://127.0.0.1");
+    let foreign = |queues: &'static str| ("AIM_WORKERS__FOREIGN", queues);
+    let workers = from(None, &[redis, foreign("ai-response")]).unwrap().config.workers;
+    assert!(workers.has_foreign("ai-response") && !workers.has_foreign("email"));
+    let said = error(None, &[redis, foreign("ai-response,media-processing")]);
+    assert!(said.starts_with("AIM_WORKERS__FOREIGN: \"media-processing\" is none of ai-response and email"), "{said}");
+    let said = error(None, &[foreign("ai-response")]);
+    assert!(said.starts_with("AIM_WORKERS__FOREIGN: ") && said.contains("AIM_REDIS__URL"), "{said}");
+    let said = error(None, &[redis, foreign("email")]);
+    assert!(said.starts_with("AIM_MAIL__FROM: it is needed"), "{said}");
+}

@@ -258,7 +258,7 @@ mod tests {
         let (config, ambient) = (Config::with(config).unwrap(), Ambient::system());
         let store = app::open_store(&config, &ambient).await.unwrap();
         let model = app::model(&config, &ambient).unwrap();
-        let backbone = app::backbone(&config, &ambient, true).unwrap();
+        let backbone = app::backbone(&config, &ambient, true, &[]).unwrap();
         let platform = Platform::new(store, backbone, model, ambient, app::settings(&config));
         let router = test_router(platform, Arc::new(config));
         for _ in 0..2 {

@@ -5,6 +5,7 @@ use super::problem::Result;
 use crate::config::Registration;
 use crate::telemetry;
 use aim_ai::Provider;
+use aim_backbone::queue::AI_RESPONSE;
 use aim_domain::Refusal;
 use aim_platform::{HealthReport, Level};
 use axum::extract::State;
@@ -57,10 +58,11 @@ struct ServerAnswer {
 #[utoipa::path(get, path = "/api/config", tag = "server", security(()), responses((status = 200, description = "Public settings", body = ServerAnswer)))]
 async fn server_config(State(site): State<Site>) -> axum::Json<ServerAnswer> {
     let config = &site.config;
+    let by_workers = config.workers.has_foreign(AI_RESPONSE);
     axum::Json(ServerAnswer {
-        provider: config.ai.provider.as_str(),
-        model: site.platform.model.name().model.clone(),
-        demo: config.ai.provider == Provider::Local,
+        provider: if by_workers { "worker" } else { config.ai.provider.as_str() },
+        model: if by_workers { "worker".into() } else { site.platform.model.name().model.clone() },
+        demo: config.ai.provider == Provider::Local && !by_workers,
         registration: config.auth.registration,
         version: env!("CARGO_PKG_VERSION"),
     })

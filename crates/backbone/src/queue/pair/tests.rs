@@ -30,7 +30,7 @@ async fn rig() -> Rig {
     let client = Link::open("queue", settings).unwrap().client("queue");
     let over_redis = Arc::new(RedisQueue::new(client, "aim", &Ambient::system()));
     let local = Arc::new(LocalQueue::new(&Ambient::system()));
-    let pair = Arc::new(QueuePair::new(over_redis.clone(), local.clone()));
+    let pair = Arc::new(QueuePair::new(over_redis.clone(), local.clone(), &[]));
     assert!(over_redis.ready(PATIENCE).await);
     Rig { redis, proxy, over_redis, local, pair }
 }

@@ -10,6 +10,7 @@ mod board;
 mod connection;
 mod crew;
 mod entry;
+pub(super) mod errands;
 mod job;
 mod schedules;
 mod worker;
