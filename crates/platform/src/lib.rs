@@ -4,6 +4,7 @@
 
 mod accounts;
 mod cancel;
+mod cards;
 mod characters;
 mod claims;
 mod conversations;
@@ -37,6 +38,7 @@ mod usage;
 mod window;
 
 pub use accounts::{ProfilePatch, Registration};
+pub use cards::{CardPreview, ExportedCard, ImportedCharacter};
 pub use demo::DemoCharacter;
 pub use gate::Via;
 pub use health::{Check, HealthReport, Level};
@@ -82,6 +84,8 @@ pub struct Inner {
     running: reply::Running,
     tokens: token_ceiling::DailyTokens,
     media: OnceLock<Media>,
+    /// Cards that are read or written at a time: each may take some hundred MB.
+    cards: tokio::sync::Semaphore,
     /// What addresses of media are signed with, once it was asked for.
     media_key: OnceCell<String>,
     /// What goes on after somebody was answered.
@@ -113,6 +117,7 @@ impl Platform {
             running: reply::Running::default(),
             tokens: token_ceiling::DailyTokens::default(),
             media: OnceLock::new(),
+            cards: tokio::sync::Semaphore::new(cards::AT_A_TIME),
             media_key: OnceCell::new(),
             tasks: TaskTracker::new(),
             changed: broadcast::channel(CHANGES_KEPT).0,

@@ -281,7 +281,7 @@ impl Platform {
         };
         let over = tokio::time::sleep_until(deadline.into());
         tokio::pin!(over);
-        let mut voice = Voice::new(self, claim, reply, Cleaner::new(&character.name, &claim.sender_name));
+        let mut voice = Voice::new(self, claim, reply, Cleaner::new(character.called(), &claim.sender_name));
         voice.start().await;
         let begun = tokio::select! {
             biased;
