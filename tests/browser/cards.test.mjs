@@ -81,7 +81,7 @@ test('a card is looked at, saved, changed and exported', { timeout: 240_000 }, a
     await page.screenshot({ path: process.env.SCREENSHOTS && `${process.env.SCREENSHOTS}/card-sheet.png`, fullPage: true });
 
     await page.getByRole('link', { name: 'Edit' }).click();
-    await page.getByLabel('Other greeting 1').fill('Tick, {{user}}.');
+    await page.getByRole('textbox', { name: 'Other greeting 1' }).fill('Tick, {{user}}.');
     await page.getByRole('button', { name: 'Add an entry' }).click();
     const entry = page.getByRole('group', { name: 'Entry 2' });
     await entry.getByLabel('Keys').fill('spring, key');
@@ -113,6 +113,7 @@ test('a file that is no card is refused with the reason, on a phone too', { time
   try {
     await register(page);
     const buffer = await pngCard(page, 'rcc||secret');
+    await page.getByRole('button', { name: 'Import a card' }).waitFor();
     // Dropped on the page.
     const data = await page.evaluateHandle((bytes) => {
       const transfer = new DataTransfer();

@@ -22,7 +22,7 @@ pub use unfit::Unfit;
 pub use write::{Export, export, into_png};
 
 /// Most bytes of a card's file.
-pub const MAX_FILE: u64 = 64 << 20;
+pub const MAX_FILE: u64 = 50 << 20;
 /// Most bytes of a card's JSON.
 pub const MAX_JSON: u64 = 8 << 20;
 /// Most bytes of a card's JSON as it is kept; a larger one first loses the files that it holds as text.

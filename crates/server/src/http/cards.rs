@@ -24,7 +24,7 @@ use utoipa_axum::routes;
 pub(super) const IMPORTING: &str = "/api/characters/import";
 
 /// Most bytes of a card.
-const MOST: u64 = 64 << 20;
+const MOST: u64 = 50 << 20;
 /// What stands around the file in a form, at the most.
 const FORM: u64 = 64 * 1_024;
 
@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "it describes a form")]
 struct CardForm {
-    /// A character card: PNG, JSON or CHARX; V1, V2, V3 or Pygmalion's. 64 MB at most.
+    /// A character card: PNG, JSON or CHARX; V1, V2, V3 or Pygmalion's. 50 MB at most.
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
     file: Vec<u8>,
 }

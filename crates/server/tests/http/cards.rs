@@ -117,7 +117,7 @@ async fn a_card_that_is_unfit_is_refused_with_what_is_wrong() {
         (in_png("rcc||AAAA"), "RisuAI"),
         (deep.into_bytes(), "levels deep"),
         (nameless.into_bytes(), "no name"),
-        (vec![b' '; 65 << 20], "64 MB"),
+        (vec![b' '; 51 << 20], "50 MB"),
     ] {
         for path in ["/api/characters/import", "/api/characters/import?preview=true"] {
             let refused = app.post(path).by(&tess).file(bytes.clone()).send().await.problem(422, "validation");
