@@ -8,7 +8,7 @@ import { plainText } from '../chat/words';
 import { useAction } from '../lib/load';
 import { Dialog } from '../ui/dialog';
 import { Icon } from '../ui/icons';
-import { FormError } from '../ui/notice';
+import { Notice } from '../ui/notice';
 
 const ACCEPTED = '.png,.apng,.json,.charx,image/png,application/json';
 const IMPORT = '/api/characters/import';
@@ -117,14 +117,14 @@ function Preview({ file, onClose }: { file: File; onClose: () => void }) {
       {error ? (
         <>
           <p className="import__file">{file.name}</p>
-          <FormError error={error} />
+          <Refused error={error} />
         </>
       ) : preview === undefined ? (
         <p role="status">{file.name}</p>
       ) : (
         <Look preview={preview} />
       )}
-      <FormError error={saving.error} />
+      {saving.error && <Refused error={saving.error} />}
       <div className="dialog__actions">
         <button type="button" className="button" onClick={onClose}>
           {error ? 'Close' : 'Not now'}
@@ -141,6 +141,17 @@ function Preview({ file, onClose }: { file: File; onClose: () => void }) {
         )}
       </div>
     </Dialog>
+  );
+}
+
+/** The form that fields could be marked in is not here: each says its own. */
+function Refused({ error }: { error: ApiError }) {
+  return (
+    <Notice tone="error">
+      {error.errors.length > 1
+        ? error.errors.map(({ field, message }) => `${field}: ${message}`).join(' · ')
+        : error.message}
+    </Notice>
   );
 }
 
