@@ -199,7 +199,7 @@ function Look({ preview }: { preview: CardPreview }) {
           ))}
         </ul>
       )}
-      <dl className="import__texts" tabIndex={0} aria-label="Texts of the card">
+      <dl className="import__texts">
         {texts.map(
           ([title, text]) =>
             text && (
