@@ -7,6 +7,7 @@ import './styles/base.css';
 import './styles/controls.css';
 import './styles/shell.css';
 import './styles/pages.css';
+import './styles/cards.css';
 import './styles/chat.css';
 
 const root = document.getElementById('root');

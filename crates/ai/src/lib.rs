@@ -5,6 +5,8 @@
 pub mod cleanup;
 #[cfg(feature = "local-model")]
 pub mod local;
+pub mod lore;
+pub mod macros;
 pub mod model;
 pub mod personality;
 pub mod prompt;

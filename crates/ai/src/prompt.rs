@@ -1,6 +1,8 @@
 //! What a model is given: a character's prompt, compiled once for everyone who talks with it, and joined with one
 //! conversation's messages for each reply, within the model's window.
 
+use crate::lore::Lore;
+use crate::macros::Macros;
 use crate::model::{Role, Turn};
 use crate::tokens::{TokenBudget, estimate};
 use aim_domain::{Author, Character};
@@ -12,6 +14,9 @@ const HISTORY_MOST: usize = 100;
 
 /// What of the prompt's budget the system text may take, in percent; the rest is for what was said.
 const SYSTEM_SHARE: u64 = 60;
+
+/// What of it the text after the messages may take.
+const CLOSING_SHARE: u64 = 10;
 
 /// Where messages must be left out, so many at a time are: the prompt then begins alike for some messages on end, and
 /// a model that remembers how it read a beginning need not read it again.
@@ -26,7 +31,12 @@ const USER: &str = "{{user}}";
 pub struct CompiledPrompt {
     /// Of the character that it was compiled from.
     pub revision: i64,
+    /// How to speak.
     pub system: String,
+    /// Whom the model plays; lore stands before and after it.
+    pub sheet: String,
+    /// Told after what was said; mostly empty.
+    pub closing: String,
     /// Example dialogues, each a few turns.
     pub examples: Vec<Vec<Turn>>,
 }
@@ -72,27 +82,32 @@ pub fn expand(text: &str, character: &str, user: &str) -> String {
 /// Compiles what a character's author wrote. A `system_prompt` of its own takes the place of ours; `{{original}}` in
 /// it stands for ours.
 pub fn compile(character: &Character) -> CompiledPrompt {
-    let name = character.name.as_str();
+    let name = character.called();
     let ours = format!(
         "You are {name}, talking with {USER}. Stay in character. Reply as {name} alone, in {name}'s own voice, in one to \
          three short paragraphs. Never speak or act for {USER}, and never say that you are a language model."
     );
-    let mut system = match character.system_prompt.trim() {
+    let system = match character.system_prompt.trim() {
         "" => ours,
         theirs => replace_ignoring_case(theirs, "{{original}}", &ours),
     };
+    // We say nothing of our own after what was said.
+    let closing = replace_ignoring_case(character.details.post_history_instructions.trim(), "{{original}}", "");
+    let mut sheet: Vec<String> = Vec::new();
     let sections =
         [("About", &character.description), ("Personality", &character.personality), ("Scenario", &character.scenario)];
     for (title, text) in sections {
         let text = text.trim();
         if !text.is_empty() {
             let title = if title == "About" { format!("About {name}") } else { title.to_owned() };
-            system.push_str(&format!("\n\n{title}: {text}"));
+            sheet.push(format!("{title}: {text}"));
         }
     }
     CompiledPrompt {
         revision: character.revision,
         system: expand(&system, name, USER),
+        sheet: expand(&sheet.join("\n\n"), name, USER),
+        closing: expand(closing.trim(), name, USER),
         examples: examples(&character.example_dialogue, name),
     }
 }
@@ -162,16 +177,26 @@ fn replace_ignoring_case(text: &str, name: &str, value: &str) -> String {
     }
 }
 
-/// The prompt for one reply: the system text, examples, and the newest messages of `history` (oldest first, the one to
-/// answer last), with `user` put in for the macros.
+/// The prompt for one reply: the system text with `lore`, examples, the newest messages of `history` (oldest first, the one
+/// to answer last), and what the character's author has to say after them, with `macros` put in.
 ///
 /// The budget is spent in this order: the system text, cut when it alone takes most of it; the message to answer, cut
 /// likewise; older messages, the newest first and 100 at most; examples. The whole counts by estimate.
-pub fn assemble(prompt: &CompiledPrompt, user: &str, history: &[HistoryTurn], budget: &TokenBudget) -> Vec<Turn> {
+pub fn assemble(
+    prompt: &CompiledPrompt,
+    macros: &Macros<'_>,
+    lore: &Lore,
+    history: &[HistoryTurn],
+    budget: &TokenBudget,
+) -> Vec<Turn> {
     let whole = budget.prompt();
-    let mut system = expand(&prompt.system, "{{char}}", user);
-    cut_end(&mut system, whole * SYSTEM_SHARE / 100);
+    let system = system_text(prompt, macros, lore, whole * SYSTEM_SHARE / 100);
     let mut left = whole.saturating_sub(TokenBudget::cost(&system));
+    let mut closing = macros.expand(&prompt.closing);
+    cut_end(&mut closing, whole * CLOSING_SHARE / 100);
+    if !closing.is_empty() {
+        left = left.saturating_sub(TokenBudget::cost(&closing));
+    }
 
     let named = several_speak(history);
     let mut said: Vec<Turn> = Vec::new();
@@ -199,7 +224,7 @@ pub fn assemble(prompt: &CompiledPrompt, user: &str, history: &[HistoryTurn], bu
     if left_out == 0 {
         for example in &prompt.examples {
             let example: Vec<Turn> =
-                example.iter().map(|turn| Turn::new(turn.role, expand(&turn.text, "{{char}}", user))).collect();
+                example.iter().map(|turn| Turn::new(turn.role, macros.expand(&turn.text))).collect();
             let cost: u64 = example.iter().map(|turn| TokenBudget::cost(&turn.text)).sum();
             if cost > left || turns.len() + example.len() + said.len() > HISTORY_MOST {
                 break;
@@ -209,7 +234,25 @@ pub fn assemble(prompt: &CompiledPrompt, user: &str, history: &[HistoryTurn], bu
         }
     }
     turns.append(&mut said);
+    if !closing.is_empty() {
+        turns.push(Turn::new(Role::System, closing));
+    }
     turns
+}
+
+/// How to speak, then lore, whom to play, and lore again. Lore has a budget of its own; of the others the end is cut.
+fn system_text(prompt: &CompiledPrompt, macros: &Macros<'_>, lore: &Lore, most: u64) -> String {
+    let Lore { before_character, after_character } = lore;
+    let mut left = most.saturating_sub(estimate(before_character) + estimate(after_character));
+    let mut fit = |text: &str| {
+        let mut text = macros.expand(text);
+        cut_end(&mut text, left);
+        left -= estimate(&text).min(left);
+        text
+    };
+    let (system, sheet) = (fit(&prompt.system), fit(&prompt.sheet));
+    let parts = [system.as_str(), before_character, &sheet, after_character];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
 /// Whether more than one person talks, so that the model must be told who says what.
@@ -250,7 +293,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
-    use aim_domain::{CharacterId, Timestamp, Visibility};
+    use aim_domain::{CharacterDetails, CharacterId, SeededRandom, Timestamp, Visibility};
 
     fn mara() -> Character {
         Character {
@@ -272,7 +315,14 @@ mod tests {
             revision: 7,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
+            details: CharacterDetails::default(),
         }
+    }
+
+    fn assemble(prompt: &CompiledPrompt, user: &str, history: &[HistoryTurn], budget: &TokenBudget) -> Vec<Turn> {
+        let random = SeededRandom::new(1);
+        let macros = Macros { character: "Mara", user, random: &*random, picks: "c1" };
+        super::assemble(prompt, &macros, &Lore::default(), history, budget)
     }
 
     fn user(text: &str) -> HistoryTurn {
@@ -289,8 +339,10 @@ mod tests {
     fn a_compiled_prompt_holds_no_users_name_and_reads_back() {
         let compiled = compile(&mara());
         assert_eq!(compiled.revision, 7);
-        assert!(compiled.system.contains("About Mara: Mara keeps the lighthouse and likes {{user}}."));
-        assert!(compiled.system.contains("Personality: Calm, dry.") && !compiled.system.contains("Scenario"));
+        assert_eq!(
+            compiled.sheet,
+            "About Mara: Mara keeps the lighthouse and likes {{user}}.\n\nPersonality: Calm, dry."
+        );
         let text = serde_json::to_string(&compiled).unwrap();
         assert_eq!(serde_json::from_str::<CompiledPrompt>(&text).unwrap(), compiled);
     }
@@ -310,7 +362,8 @@ mod tests {
     #[test]
     fn a_system_prompt_of_its_own_takes_the_place_of_ours() {
         let theirs = compile(&Character { system_prompt: "Be {{char}}.".into(), ..mara() });
-        assert!(theirs.system.starts_with("Be Mara.\n\nAbout Mara:"));
+        assert_eq!(theirs.system, "Be Mara.");
+        assert!(theirs.sheet.starts_with("About Mara:"));
         let both = compile(&Character { system_prompt: "{{Original}} Rhyme.".into(), ..mara() });
         assert!(both.system.starts_with("You are Mara") && both.system.contains("Rhyme."));
     }
@@ -327,6 +380,26 @@ mod tests {
         assert!(texts[0].contains("talking with Tom"));
         assert_eq!(texts[1..], ["Cold?", "Always.\nThe sea wants it so.", "Bye", "Mind the step.", "Welcome.", "Hi"]);
         assert_eq!(turns.last().unwrap().role, Role::User);
+    }
+
+    #[test]
+    fn lore_stands_around_the_sheet_and_the_authors_last_word_after_the_messages() {
+        let details = CharacterDetails {
+            nickname: "Keeper".into(),
+            post_history_instructions: "{{original}}{{char}} whispers to {{user}}. {{random:Now,Now}}".into(),
+            ..CharacterDetails::default()
+        };
+        let compiled = compile(&Character { details, system_prompt: "Be {{char}}.".into(), ..mara() });
+        let (random, lore) =
+            (SeededRandom::new(1), Lore { before_character: "LORE A".into(), after_character: "LORE B".into() });
+        let macros = Macros { character: "Keeper", user: "Tom", random: &*random, picks: "c1" };
+        let turns = super::assemble(&compiled, &macros, &lore, &[user("Hi")], &WIDE);
+        let system = &turns[0].text;
+        assert!(system.starts_with("Be Keeper.\n\nLORE A\n\nAbout Keeper: Keeper keeps"), "{system}");
+        assert!(system.ends_with("Calm, dry.\n\nLORE B"), "{system}");
+        let last = turns.last().unwrap();
+        assert_eq!((last.role, last.text.as_str()), (Role::System, "Keeper whispers to Tom. Now"));
+        assert_eq!(turns[turns.len() - 2].text, "Hi");
     }
 
     #[test]

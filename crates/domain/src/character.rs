@@ -3,6 +3,7 @@
 use crate::account::words;
 use crate::error::{Checks, Refusal};
 use crate::id::{CharacterId, UserId};
+use crate::lorebook::Lorebook;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,9 +39,89 @@ pub struct Character {
     pub revision: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Empty where characters are listed: they are long.
+    #[serde(flatten)]
+    pub details: CharacterDetails,
+}
+
+/// What else a character card says. Absent where it is empty, and in lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CharacterDetails {
+    /// What `{{char}}` stands for, instead of the name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub nickname: String,
+    /// Greetings that a conversation may begin with instead of `greeting`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alternate_greetings: Vec<String>,
+    /// Told to the model after what was said; `{{original}}` stands for the server's own, of which there are none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub post_history_instructions: String,
+    /// For people; never in a prompt.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub creator_notes: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub creator: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub character_version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lorebook: Option<Lorebook>,
+}
+
+/// Bytes of a character's details as JSON, at the most.
+const MOST_DETAILS: usize = 1_000_000;
+const MOST_GREETINGS: usize = 100;
+
+impl CharacterDetails {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Leaves out what says nothing.
+    fn tidy(&mut self) {
+        self.nickname = self.nickname.trim().to_owned();
+        self.alternate_greetings.retain(|greeting| !greeting.trim().is_empty());
+        self.lorebook.take_if(|book| *book == Lorebook::default());
+    }
+
+    fn check(&self, checks: &mut Checks) {
+        for (field, text, most) in [
+            ("nickname", &self.nickname, 100),
+            ("postHistoryInstructions", &self.post_history_instructions, LONG_TEXT),
+            ("creatorNotes", &self.creator_notes, 5 * LONG_TEXT),
+            ("creator", &self.creator, 1_000),
+            ("characterVersion", &self.character_version, 1_000),
+        ] {
+            checks.length(field, text, 0, most);
+        }
+        let few = self.alternate_greetings.len() <= MOST_GREETINGS;
+        checks.require(few, "alternateGreetings", "must be at most 100");
+        for greeting in self.alternate_greetings.iter().take(MOST_GREETINGS) {
+            checks.length("alternateGreetings", greeting, 0, LONG_TEXT);
+        }
+        if let Some(book) = &self.lorebook {
+            book.check(checks);
+        }
+        let size = serde_json::to_vec(self).map_or(usize::MAX, |json| json.len());
+        let detail = "and the character's other texts come to more than 1 MB together";
+        checks.require(size <= MOST_DETAILS, "lorebook", detail);
+    }
 }
 
 impl Character {
+    /// The name it goes by in a talk.
+    pub fn called(&self) -> &str {
+        if self.details.nickname.is_empty() { &self.name } else { &self.details.nickname }
+    }
+
+    /// The greeting of this number: 0 is the first, the others are its alternates.
+    pub fn greeting_at(&self, index: usize) -> Option<&str> {
+        match index.checked_sub(1) {
+            None => Some(&self.greeting),
+            Some(other) => self.details.alternate_greetings.get(other).map(String::as_str),
+        }
+    }
+
     /// Whether `user` may read it and talk with it.
     pub fn is_visible_to(&self, user: &UserId) -> bool {
         self.visibility == Visibility::Public || self.is_owned_by(user)
@@ -77,6 +158,20 @@ pub struct CharacterDraft {
     pub visibility: Visibility,
     #[serde(default)]
     pub avatar_url: Option<String>,
+    #[serde(default)]
+    pub nickname: String,
+    #[serde(default)]
+    pub alternate_greetings: Vec<String>,
+    #[serde(default)]
+    pub post_history_instructions: String,
+    #[serde(default)]
+    pub creator_notes: String,
+    #[serde(default)]
+    pub creator: String,
+    #[serde(default)]
+    pub character_version: String,
+    #[serde(default)]
+    pub lorebook: Option<Lorebook>,
 }
 
 /// A change of some fields; what is absent stays.
@@ -93,6 +188,14 @@ pub struct CharacterPatch {
     pub tags: Option<Vec<String>>,
     pub visibility: Option<Visibility>,
     pub avatar_url: Option<String>,
+    pub nickname: Option<String>,
+    pub alternate_greetings: Option<Vec<String>>,
+    pub post_history_instructions: Option<String>,
+    pub creator_notes: Option<String>,
+    pub creator: Option<String>,
+    pub character_version: Option<String>,
+    /// The whole book; one without entries takes it away.
+    pub lorebook: Option<Lorebook>,
 }
 
 impl CharacterPatch {
@@ -101,6 +204,10 @@ impl CharacterPatch {
             ($($field:ident),+) => { $(if let Some(value) = self.$field { draft.$field = value; })+ };
         }
         take!(name, description, personality, scenario, greeting, example_dialogue, system_prompt, tags, visibility);
+        take!(nickname, alternate_greetings, post_history_instructions, creator_notes, creator, character_version);
+        if let Some(book) = self.lorebook {
+            draft.lorebook = Some(book).filter(|book| !book.entries.is_empty());
+        }
         if let Some(url) = self.avatar_url {
             draft.avatar_url = Some(url).filter(|url| !url.is_empty());
         }
@@ -114,6 +221,8 @@ impl CharacterDraft {
     /// Trims names and tags, folds equal tags, and refuses what is too long.
     pub fn checked(mut self) -> Result<Self, Refusal> {
         self.name = self.name.trim().to_owned();
+        let mut details = self.take_details();
+        details.tidy();
         let mut tags: Vec<String> = Vec::new();
         for tag in &self.tags {
             let tag = tag.trim().to_lowercase();
@@ -150,14 +259,39 @@ impl CharacterDraft {
             );
             checks.length("avatarUrl", url, 1, 2_000);
         }
+        details.check(&mut checks);
         checks.finish()?;
+        self.put_details(details);
         Ok(self)
+    }
+
+    /// Its details, which it then has no longer.
+    pub fn take_details(&mut self) -> CharacterDetails {
+        CharacterDetails {
+            nickname: std::mem::take(&mut self.nickname),
+            alternate_greetings: std::mem::take(&mut self.alternate_greetings),
+            post_history_instructions: std::mem::take(&mut self.post_history_instructions),
+            creator_notes: std::mem::take(&mut self.creator_notes),
+            creator: std::mem::take(&mut self.creator),
+            character_version: std::mem::take(&mut self.character_version),
+            lorebook: self.lorebook.take(),
+        }
+    }
+
+    pub fn put_details(&mut self, details: CharacterDetails) {
+        self.nickname = details.nickname;
+        self.alternate_greetings = details.alternate_greetings;
+        self.post_history_instructions = details.post_history_instructions;
+        self.creator_notes = details.creator_notes;
+        self.creator = details.creator;
+        self.character_version = details.character_version;
+        self.lorebook = details.lorebook;
     }
 }
 
 impl From<&Character> for CharacterDraft {
     fn from(of: &Character) -> Self {
-        Self {
+        let mut draft = Self {
             id: Some(of.id.clone()),
             name: of.name.clone(),
             description: of.description.clone(),
@@ -169,13 +303,17 @@ impl From<&Character> for CharacterDraft {
             tags: of.tags.clone(),
             visibility: of.visibility,
             avatar_url: of.avatar_url.clone(),
-        }
+            ..Self::default()
+        };
+        draft.put_details(of.details.clone());
+        draft
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lorebook::LoreEntry;
 
     #[test]
     fn a_character_needs_a_name_and_folds_its_tags() {
@@ -185,6 +323,34 @@ mod tests {
         let named = CharacterDraft { name: " Mara ".into(), tags, ..Default::default() };
         let checked = named.checked().unwrap_or_default();
         assert_eq!((checked.name.as_str(), checked.tags), ("Mara", vec!["sea".to_owned(), "storms".into()]));
+    }
+
+    #[test]
+    fn details_that_say_nothing_are_left_out_and_a_book_has_bounds() {
+        let draft = CharacterDraft {
+            name: "Mara".into(),
+            alternate_greetings: vec!["  ".into(), "Ahoy.".into()],
+            lorebook: Some(Lorebook::default()),
+            ..Default::default()
+        };
+        let draft = draft.checked().unwrap_or_default();
+        assert_eq!((draft.alternate_greetings.len(), draft.lorebook.is_none()), (1, true));
+        let entry = LoreEntry { content: "x".repeat(20_001), ..Default::default() };
+        let lorebook = Some(Lorebook { entries: vec![LoreEntry::default(), entry], ..Default::default() });
+        let refused = CharacterDraft { lorebook, ..draft.clone() }.checked().err();
+        let field = refused.map(|refusal| refusal.errors[0].field.clone());
+        assert_eq!(field.as_deref(), Some("lorebook.entries[1].content"));
+        let entry = LoreEntry { content: "x".repeat(20_000), ..Default::default() };
+        let lorebook = Some(Lorebook { entries: vec![entry; 60], ..Default::default() });
+        assert!(CharacterDraft { lorebook, ..draft }.checked().is_err(), "1.2 MB");
+    }
+
+    #[test]
+    fn a_character_without_details_reads_as_before() {
+        let draft: CharacterDraft = serde_json::from_str(r#"{"name":"Mara"}"#).unwrap_or_default();
+        assert_eq!(draft.name, "Mara");
+        let text = serde_json::to_string(&CharacterDetails::default()).unwrap_or_default();
+        assert_eq!(text, "{}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod event;
 pub mod figures;
 pub mod id;
 pub mod limits;
+pub mod lorebook;
 pub mod mail;
 pub mod message;
 pub mod time;
@@ -20,7 +21,7 @@ pub mod usage;
 
 pub use account::{Member, Profile, Role, Session, Tier, User, Username};
 pub use ambient::{Ambient, Clock, ManualClock, Random, SeededRandom, SystemClock, SystemRandom};
-pub use character::{Character, CharacterDraft, CharacterPatch, Visibility};
+pub use character::{Character, CharacterDetails, CharacterDraft, CharacterPatch, Visibility};
 pub use conversation::{Conversation, ConversationState, Phase};
 pub use error::{Code, FieldError, Refusal};
 pub use event::{Partial, RoomEvent, UserEvent};
@@ -30,6 +31,7 @@ pub use id::{
     UserId,
 };
 pub use limits::{Rule, RuleSet};
+pub use lorebook::{LoreEntry, LorePosition, Lorebook};
 pub use mail::{MailKind, MailState, Notice, Purpose};
 pub use message::{Author, Kind, Media, Message, Personality, ReplyState, Variants};
 pub use time::{Millis, Timestamp};

@@ -11,7 +11,7 @@ mod unfit;
 
 pub use audio::{Audio, audio, audio_file};
 pub use files::{Entry, Files, FilesError, Found};
-pub use picture::{Picture, Variant, picture};
+pub use picture::{Picture, Variant, picture, plain_png, png};
 pub use sniff::{Kind, SNIFFED_BYTES, Sniffed, sniff};
 pub use unfit::{Fault, Unfit};
 

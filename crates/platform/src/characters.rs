@@ -2,7 +2,7 @@
 
 use crate::Platform;
 use crate::faults::OrRefuse;
-use aim_backbone::cache::Cached;
+use aim_backbone::cache::{Cached, weight_of};
 use aim_backbone::keys;
 use aim_domain::{Character, CharacterDraft, CharacterId, CharacterPatch, Member, Refusal, UserId};
 use aim_store::{Change, CharacterPage, CharacterQuery, SaveCharacter, StoreError};
@@ -14,9 +14,17 @@ use std::sync::Arc;
 pub(crate) struct CachedCharacter(pub Arc<Character>);
 
 impl Cached for CachedCharacter {
-    const SCHEMA: u16 = 1;
+    const SCHEMA: u16 = 2;
     fn version(&self) -> i64 {
         self.0.revision
+    }
+
+    fn weight(&self) -> u32 {
+        let Character { description, example_dialogue, details, .. } = &*self.0;
+        let book = details.lorebook.iter().flat_map(|book| &book.entries).map(|entry| 256 + entry.content.len());
+        let greetings = details.alternate_greetings.iter().map(String::len);
+        let texts = [description.len(), example_dialogue.len(), details.creator_notes.len()];
+        weight_of(book.chain(greetings).chain(texts).sum())
     }
 }
 
@@ -27,11 +35,25 @@ impl Platform {
 
     /// For the command line and the demo: a character without an owner where `owner` is none.
     pub async fn save_new_character(&self, owner: Option<UserId>, draft: CharacterDraft) -> Result<Character, Refusal> {
+        self.save_character(owner, draft, None).await
+    }
+
+    /// `card`: the card it came from.
+    pub(crate) async fn save_character(
+        &self,
+        owner: Option<UserId>,
+        draft: CharacterDraft,
+        card: Option<String>,
+    ) -> Result<Character, Refusal> {
         let draft = draft.checked()?;
         let id = draft.id.clone().unwrap_or_else(|| self.ambient.id());
         let now = self.ambient.now();
         let character = built(draft, id, owner, 1, now, now);
-        match self.store.create_character(character).await.or_refuse()? {
+        let saved = match card {
+            Some(card) => self.store.import_character(character, card).await,
+            None => self.store.create_character(character).await,
+        };
+        match saved.or_refuse()? {
             SaveCharacter::Saved(character) => {
                 self.take_in(Change::Character { id: character.id.clone() }).await;
                 Ok(*character)
@@ -108,13 +130,14 @@ impl Platform {
 }
 
 fn built(
-    draft: CharacterDraft,
+    mut draft: CharacterDraft,
     id: CharacterId,
     owner_id: Option<UserId>,
     revision: i64,
     created_at: aim_domain::Timestamp,
     updated_at: aim_domain::Timestamp,
 ) -> Character {
+    let details = draft.take_details();
     Character {
         id,
         name: draft.name,
@@ -131,5 +154,6 @@ fn built(
         revision,
         created_at,
         updated_at,
+        details,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Platform;
 use crate::faults::OrRefuse;
+use aim_ai::macros::Macros;
 use aim_backbone::cache::{Cached, Reach};
 use aim_backbone::keys;
 use aim_domain::error::Checks;
@@ -33,17 +34,36 @@ impl Platform {
         who: &Member,
         character: &CharacterId,
     ) -> Result<(ConversationItem, bool), Refusal> {
+        self.open_conversation_with(who, character, 0).await
+    }
+
+    /// As `open_conversation`, with the greeting of this number: 0 is the character's first, the others are its alternates.
+    pub async fn open_conversation_with(
+        &self,
+        who: &Member,
+        character: &CharacterId,
+        greeting: usize,
+    ) -> Result<(ConversationItem, bool), Refusal> {
         let character = self.character(who, character).await?;
+        let Some(greeting) = character.greeting_at(greeting) else {
+            return Err(Refusal::invalid("greeting", "is no greeting of this character"));
+        };
         let key = keys::conversation::<CachedConversation>(who.user_id(), &character.id);
         if let Some(known) = self.backbone.cache.peek(&key).await
             && let Some(item) = self.store.conversation(&known.id, who.user_id()).await.or_refuse()?
         {
             return Ok((item, false));
         }
-        let greeting = aim_ai::prompt::expand(&character.greeting, &character.name, &who.display_name);
-        let greeting = Some(greeting.trim().to_owned()).filter(|text| !text.is_empty());
+        let id: ConversationId = self.ambient.id();
+        let macros = Macros {
+            character: character.called(),
+            user: &who.display_name,
+            random: &*self.ambient.random,
+            picks: id.as_str(),
+        };
+        let greeting = Some(macros.expand(greeting).trim().to_owned()).filter(|text| !text.is_empty());
         let open = OpenConversation {
-            id: self.ambient.id(),
+            id,
             owner: who.user_id().clone(),
             character: character.id.clone(),
             title: character.name.clone(),

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod cancel;
+mod cards;
 mod characters;
 mod claims;
 mod conversations;
@@ -38,6 +39,7 @@ mod usage;
 mod window;
 
 pub use accounts::{ProfilePatch, Registration};
+pub use cards::{CardPreview, ExportedCard, ImportedCharacter};
 pub use demo::DemoCharacter;
 pub use gate::Via;
 pub use health::{Check, HealthReport, Level};
@@ -89,6 +91,8 @@ pub struct Inner {
     works: AtomicBool,
     /// What others have not begun is given up.
     ending: CancellationToken,
+    /// Cards that are read or written at a time: each may take some hundred MB.
+    cards: tokio::sync::Semaphore,
     /// What addresses of media are signed with, once it was asked for.
     media_key: OnceCell<String>,
     /// What goes on after somebody was answered.
@@ -122,6 +126,7 @@ impl Platform {
             media: OnceLock::new(),
             works: AtomicBool::new(false),
             ending: CancellationToken::new(),
+            cards: tokio::sync::Semaphore::new(cards::AT_A_TIME),
             media_key: OnceCell::new(),
             tasks: TaskTracker::new(),
             changed: broadcast::channel(CHANGES_KEPT).0,

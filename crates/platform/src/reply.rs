@@ -311,7 +311,7 @@ impl Platform {
         };
         let over = tokio::time::sleep_until(deadline.into());
         tokio::pin!(over);
-        let cleaner = || Cleaner::new(&character.name, &claim.sender_name);
+        let cleaner = || Cleaner::new(character.called(), &claim.sender_name);
         let mut job = if by_job { self.job_reply(claim, under_way.premium, &request) } else { None };
         if let Some(job) = &mut job {
             under_way.voice.lock().model = Some(job.model().to_owned());

@@ -5,8 +5,10 @@
 
 use crate::Platform;
 use crate::media::key_of;
+use aim_ai::lore::{self, Lore};
+use aim_ai::macros::Macros;
 use aim_ai::prompt::{self, CompiledPrompt, HistoryTurn};
-use aim_ai::{Picture, Role};
+use aim_ai::{Picture, Role, TokenBudget};
 use aim_backbone::cache::{Cached, Reach, weight_of};
 use aim_backbone::keys;
 use aim_domain::{Author, Character, CharacterId, ConversationId, Kind, MediaKind, Message, Refusal, UploadId};
@@ -17,12 +19,12 @@ use std::sync::Arc;
 /// Messages in the window at the most; API.md part 1.
 const WINDOW: u32 = 100;
 
-/// A compiled prompt as the cache keeps it; it knows its revision.
+/// A compiled prompt as the cache keeps it, before any user's name and any draw; it knows its revision.
 #[derive(Serialize, Deserialize)]
 struct CachedPrompt(CompiledPrompt);
 
 impl Cached for CachedPrompt {
-    const SCHEMA: u16 = 1;
+    const SCHEMA: u16 = 2;
     fn version(&self) -> i64 {
         self.0.revision
     }
@@ -89,8 +91,10 @@ fn picture_of(message: &Message) -> Option<UploadId> {
 
 /// Puts pictures to the turns that they belong to, counted from the last; one whose turn did not fit is left out.
 fn show(turns: &mut [aim_ai::Turn], pictures: Vec<(usize, Picture)>) {
+    // What the character's author says after the messages is none of them.
+    let said = turns.iter().rposition(|turn| turn.role != Role::System).map_or(0, |last| last + 1);
     for (back, picture) in pictures {
-        let turn = turns.len().checked_sub(back + 1).and_then(|at| turns.get_mut(at));
+        let turn = said.checked_sub(back + 1).and_then(|at| turns.get_mut(at));
         if let Some(turn) = turn.filter(|turn| turn.role == Role::User && turn.text.contains(PICTURE)) {
             turn.pictures.push(picture);
         }
@@ -122,9 +126,41 @@ impl Platform {
         let foreign = self.settings.foreign.replies.as_ref().filter(|_| by_job);
         let mut budget = foreign.map_or_else(|| self.model.budget(), |foreign| foreign.budget);
         budget.window = budget.window.saturating_sub(shown.len() as u64 * PICTURE_TOKENS).max(budget.window / 2);
-        let mut turns = prompt::assemble(&compiled.0, &claim.sender_name, &history, &budget);
+        let macros = Macros {
+            character: character.called(),
+            user: &claim.sender_name,
+            random: &*self.ambient.random,
+            picks: claim.conversation.as_str(),
+        };
+        let lore = self.lore(character, &history, &macros, budget).await;
+        let mut turns = prompt::assemble(&compiled.0, &macros, &lore, &history, &budget);
         show(&mut turns, shown);
         Ok((turns, window))
+    }
+
+    /// What this reply is told of the character's book: never cached, since it is of what was said.
+    async fn lore(
+        &self,
+        character: &Arc<Character>,
+        history: &[HistoryTurn],
+        macros: &Macros<'_>,
+        budget: TokenBudget,
+    ) -> Lore {
+        if character.details.lorebook.is_none() {
+            return Lore::default();
+        }
+        let (character, history, random) = (character.clone(), history.to_vec(), self.ambient.random.clone());
+        let (user, picks) = (macros.user.to_owned(), macros.picks.to_owned());
+        // Off the threads that serve: a large book with regular expressions takes its time.
+        let looked = tokio::task::spawn_blocking(move || {
+            let macros = Macros { character: character.called(), user: &user, random: &*random, picks: &picks };
+            let book = character.details.lorebook.as_ref();
+            book.map(|book| lore::look_up(book, &history, &macros, &budget)).unwrap_or_default()
+        });
+        looked.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a lore book could not be looked through");
+            Lore::default()
+        })
     }
 
     async fn compiled(&self, character: &Arc<Character>) -> Arc<CachedPrompt> {

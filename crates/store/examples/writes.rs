@@ -13,8 +13,8 @@
 )]
 
 use aim_domain::{
-    Ambient, Character, CharacterId, Conversation, Incarnation, Kind, MessageId, Role, Session, Tier, TokenHash, User,
-    Username, Visibility,
+    Ambient, Character, CharacterDetails, CharacterId, Conversation, Incarnation, Kind, MessageId, Role, Session, Tier,
+    TokenHash, User, Username, Visibility,
 };
 use aim_store::postgres::{PostgresOptions, PostgresStore};
 use aim_store::sqlite::{SqliteOptions, SqliteStore};
@@ -138,6 +138,7 @@ fn character_of(id: &CharacterId, ambient: &Ambient) -> Character {
         revision: 1,
         created_at: ambient.now(),
         updated_at: ambient.now(),
+        details: CharacterDetails::default(),
     }
 }
 

@@ -98,11 +98,16 @@ pub trait Store: Mails + Reports + Uploads + Send + Sync + 'static {
 
     /// `SaveCharacter::IdTaken` when another has that id. Writes `Change::Character`.
     async fn create_character(&self, character: Character) -> Result<SaveCharacter>;
+    /// As `create_character`, with the card it came from, as JSON, kept for its export.
+    async fn import_character(&self, character: Character, card: String) -> Result<SaveCharacter>;
     async fn character(&self, id: &CharacterId) -> Result<Option<Character>>;
+    /// The card that a character came from, if it came from one; changes of the character do not change it.
+    async fn character_card(&self, id: &CharacterId) -> Result<Option<String>>;
     /// Stores what `character` says if its `revision` is one more than the stored one; `Stale` otherwise. Writes `Change::Character`.
     async fn update_character(&self, character: Character) -> Result<SaveCharacter>;
     /// Removes it from lists and for new conversations; conversations with it stay readable. Writes `Change::Character`.
     async fn delete_character(&self, id: &CharacterId) -> Result<bool>;
+    /// Without their details.
     async fn characters(&self, query: CharacterQuery) -> Result<CharacterPage>;
 
     // Conversations

@@ -77,7 +77,10 @@ async function call<T>(
 ): Promise<T> {
   const headers = new Headers({ accept: 'application/json' });
   const init: RequestInit = { method, credentials: 'same-origin', headers };
-  if (options.body !== undefined) {
+  if (options.body instanceof FormData) {
+    // The browser says what parts its parts.
+    init.body = options.body;
+  } else if (options.body !== undefined) {
     headers.set('content-type', 'application/json');
     init.body = JSON.stringify(options.body);
   }

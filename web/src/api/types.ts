@@ -9,7 +9,39 @@ type Schemas = components['schemas'];
 export type Allowance = Schemas['Allowance'];
 export type Answer<Name extends 'Character' | 'Conversation' | 'Message' | 'SignedIn' | 'User'> =
   Schemas[`${Name}Answer`];
-export type Character = Schemas['Character'];
+export type Character = Schemas['Character'] & CharacterDetails;
+/** What else a character's card says: absent where it is empty, and in lists. */
+export interface CharacterDetails {
+  nickname?: string;
+  alternateGreetings?: string[];
+  postHistoryInstructions?: string;
+  creatorNotes?: string;
+  creator?: string;
+  characterVersion?: string;
+  lorebook?: Lorebook | null;
+}
+export interface Lorebook {
+  recursiveScanning?: boolean;
+  entries?: LoreEntry[];
+  /** Whatever else it says is sent back as it came. */
+  [more: string]: unknown;
+}
+export interface LoreEntry {
+  keys?: string[];
+  content?: string;
+  enabled?: boolean;
+  constant?: boolean;
+  insertionOrder?: number;
+  [more: string]: unknown;
+}
+/** A card that was looked at and not saved. */
+export interface CardPreview {
+  version: string;
+  character: CharacterDraft & CharacterDetails;
+  /** A `data:` URL. */
+  picture: string | null;
+  warnings: string[];
+}
 export type CharacterDraft = Schemas['CharacterDraft'];
 export type CharacterList = Schemas['CharacterList'];
 export type CharacterSummary = Schemas['CharacterSummary'];

@@ -14,7 +14,7 @@ import type {
   UsageLimits,
   UsageReport,
 } from '../api/types';
-import { createStore } from '../lib/store';
+import { createStore, useStore } from '../lib/store';
 
 interface Listing {
   items: readonly Conversation[];
@@ -30,6 +30,8 @@ export const usages = createStore<Readonly<Record<string, Usage>>>({});
 export const usageLimits = createStore<UsageLimits | undefined>(undefined);
 
 let usageRead: Promise<void> | undefined;
+/** Characters of which all is known; those of lists come without their details. */
+const whole = new Set<string>();
 const charactersAsked = new Map<string, Promise<Character>>();
 
 export function clearLibrary(): void {
@@ -39,22 +41,48 @@ export function clearLibrary(): void {
   usageLimits.set(undefined);
   usageRead = undefined;
   charactersAsked.clear();
+  whole.clear();
 }
 
+/** Characters as lists show them; one that is known whole stays so, unless it was changed since. */
 export function takeCharacters(items: readonly Character[]): void {
-  characters.set({ ...characters.get(), ...Object.fromEntries(items.map((item) => [item.id, item])) });
+  const known = characters.get();
+  const news = items.filter((item) => !whole.has(item.id) || known[item.id]?.revision !== item.revision);
+  news.forEach((item) => whole.delete(item.id));
+  characters.set({ ...known, ...Object.fromEntries(news.map((item) => [item.id, item])) });
+}
+
+/** A character with all that it has. */
+export function takeWholeCharacter(character: Character): void {
+  whole.add(character.id);
+  characters.set({ ...characters.get(), [character.id]: character });
+}
+
+/** A character with all that it has, once it was read: ask for it with `loadWholeCharacter`. */
+export function useWholeCharacter(id: string): Character | undefined {
+  const known = useStore(characters)[id];
+  return whole.has(id) ? known : undefined;
 }
 
 /** One character, read once; `anew` reads it again. */
 export async function loadCharacter(id: string, anew = false): Promise<Character> {
   const known = characters.get()[id];
   if (known !== undefined && !anew) return known;
+  return readCharacter(id);
+}
+
+export async function loadWholeCharacter(id: string): Promise<Character> {
+  const known = characters.get()[id];
+  return known !== undefined && whole.has(id) ? known : readCharacter(id);
+}
+
+function readCharacter(id: string): Promise<Character> {
   const asked = charactersAsked.get(id);
   if (asked !== undefined) return asked;
   const reading = http
     .get<Answer<'Character'>>(`/api/characters/${id}`)
     .then(({ character }) => {
-      takeCharacters([character]);
+      takeWholeCharacter(character);
       return character;
     })
     .finally(() => charactersAsked.delete(id));
@@ -102,12 +130,13 @@ export async function loadConversation(id: string): Promise<Conversation> {
   return conversation;
 }
 
-/** The conversation with a character, begun when there is none yet. */
-export async function openConversation(characterId: string): Promise<Conversation> {
+/** The conversation with a character, begun when there is none yet; `greeting` as the server counts them. */
+export async function openConversation(characterId: string, greeting = 0): Promise<Conversation> {
   const known = conversations.get().items.find((item) => item.characterId === characterId);
   if (known !== undefined) return known;
   const { conversation } = await http.post<Answer<'Conversation'>>('/api/conversations', {
     characterId,
+    ...(greeting > 0 && { greeting }),
   });
   takeConversation(conversation);
   return conversation;

@@ -2,22 +2,41 @@
 import { useState, type SyntheticEvent } from 'react';
 import { useLocation } from 'wouter';
 import { ApiError, http } from '../api/client';
-import type { Character } from '../api/types';
-import { characters, loadCharacter, takeCharacters } from '../app/library';
+import type { Character, Lorebook } from '../api/types';
+import { loadWholeCharacter, takeWholeCharacter, useWholeCharacter } from '../app/library';
 import { useWho } from '../app/who';
 import { useAction, useLoad } from '../lib/load';
-import { useStore } from '../lib/store';
 import { fieldError, TextArea, TextField } from '../ui/field';
 import { Failure, FormError, Loading } from '../ui/notice';
 import { Page } from '../ui/page';
+import { Greetings, Lore } from './character-details';
 
-type Draft = Omit<
-  Character,
-  'id' | 'ownerId' | 'tags' | 'avatarUrl' | 'revision' | 'createdAt' | 'updatedAt'
-> & {
+interface Draft {
+  name: string;
+  description: string;
+  personality: string;
+  scenario: string;
+  greeting: string;
+  exampleDialogue: string;
+  systemPrompt: string;
+  visibility: Character['visibility'];
   tags: string;
   avatarUrl: string;
-};
+  nickname: string;
+  postHistoryInstructions: string;
+  creatorNotes: string;
+  alternateGreetings: string[];
+  lorebook: Lorebook;
+}
+
+/** What is sent only where it was changed: it may be long, and a card may say more of it than this page shows. */
+const DETAILS = [
+  'nickname',
+  'postHistoryInstructions',
+  'creatorNotes',
+  'alternateGreetings',
+  'lorebook',
+] as const;
 
 const BLANK: Draft = {
   name: '',
@@ -30,7 +49,30 @@ const BLANK: Draft = {
   tags: '',
   visibility: 'private',
   avatarUrl: '',
+  nickname: '',
+  postHistoryInstructions: '',
+  creatorNotes: '',
+  alternateGreetings: [],
+  lorebook: {},
 };
+
+const draftOf = (character: Character): Draft => ({
+  name: character.name,
+  description: character.description,
+  personality: character.personality,
+  scenario: character.scenario,
+  greeting: character.greeting,
+  exampleDialogue: character.exampleDialogue,
+  systemPrompt: character.systemPrompt,
+  visibility: character.visibility,
+  tags: character.tags.join(', '),
+  avatarUrl: character.avatarUrl ?? '',
+  nickname: character.nickname ?? '',
+  postHistoryInstructions: character.postHistoryInstructions ?? '',
+  creatorNotes: character.creatorNotes ?? '',
+  alternateGreetings: character.alternateGreetings ?? [],
+  lorebook: character.lorebook ?? {},
+});
 
 export function NewCharacterPage() {
   return (
@@ -46,8 +88,8 @@ export function NewCharacterPage() {
 
 export function EditCharacterPage({ id }: { id: string }) {
   const { user } = useWho();
-  const character = useStore(characters)[id];
-  const { error, again } = useLoad(character === undefined ? id : undefined, () => loadCharacter(id));
+  const character = useWholeCharacter(id);
+  const { error, again } = useLoad(character === undefined ? id : undefined, () => loadWholeCharacter(id));
   const notMine = new ApiError('not_found', 'Only the one who wrote a character can change it.');
   return (
     <Page
@@ -63,7 +105,7 @@ export function EditCharacterPage({ id }: { id: string }) {
         <Failure error={notMine} />
       ) : (
         <CharacterForm
-          start={{ ...character, tags: character.tags.join(', '), avatarUrl: character.avatarUrl ?? '' }}
+          start={draftOf(character)}
           action="Save changes"
           save={(body) => http.patch(`/api/characters/${id}`, body)}
         />
@@ -77,10 +119,11 @@ function CharacterForm(props: {
   action: string;
   save: (body: unknown) => Promise<{ character: Character }>;
 }) {
-  const [draft, setDraft] = useState(props.start);
+  const [start] = useState(props.start);
+  const [draft, setDraft] = useState(start);
   const [, go] = useLocation();
   const { busy, error, run } = useAction();
-  const bind = (field: keyof Draft) => ({
+  const bind = (field: Exclude<keyof Draft, 'alternateGreetings' | 'lorebook'>) => ({
     value: draft[field],
     onChange: (event: { target: { value: string } }) => setDraft({ ...draft, [field]: event.target.value }),
     error: fieldError(error, field),
@@ -101,9 +144,12 @@ function CharacterForm(props: {
           .split(',')
           .map((tag) => tag.trim())
           .filter((tag) => tag !== ''),
-        ...(draft.avatarUrl.trim() !== props.start.avatarUrl && { avatarUrl: draft.avatarUrl.trim() }),
+        ...(draft.avatarUrl.trim() !== start.avatarUrl && { avatarUrl: draft.avatarUrl.trim() }),
+        ...Object.fromEntries(
+          DETAILS.filter((field) => draft[field] !== start[field]).map((field) => [field, draft[field]]),
+        ),
       });
-      takeCharacters([character]);
+      takeWholeCharacter(character);
       go(`/characters/${character.id}`);
     });
   };
@@ -133,6 +179,11 @@ function CharacterForm(props: {
         <TextArea label="Personality" hint="Traits, and the way of speaking." {...bind('personality')} />
         <TextArea label="Scenario" hint="Where the two of you are when it begins." {...bind('scenario')} />
         <TextArea label="Greeting" hint="The first message of every conversation." {...bind('greeting')} />
+        <Greetings
+          texts={draft.alternateGreetings}
+          error={fieldError(error, 'alternateGreetings')}
+          onChange={(alternateGreetings) => setDraft({ ...draft, alternateGreetings })}
+        />
         <TextArea
           label="Example dialogue"
           hint="Turns that start with {{char}}: and {{user}}:, parted by <START>. The best help for a small model."
@@ -142,6 +193,30 @@ function CharacterForm(props: {
           label="System prompt"
           hint="Instructions to the model; leave it empty for the usual ones."
           {...bind('systemPrompt')}
+        />
+        <TextArea
+          label="Last instructions"
+          hint="Told to the model after the messages, where it heeds them most."
+          {...bind('postHistoryInstructions')}
+        />
+        <TextField
+          label="Nickname"
+          hint="What {{char}} stands for, if not the name."
+          maxLength={100}
+          {...bind('nickname')}
+        />
+      </section>
+      <Lore
+        book={draft.lorebook}
+        error={fieldError(error, 'lorebook')}
+        onChange={(lorebook) => setDraft({ ...draft, lorebook })}
+      />
+      <section className="group">
+        <h2>For people</h2>
+        <TextArea
+          label="Notes"
+          hint="For those who use the character; never told to the model."
+          {...bind('creatorNotes')}
         />
       </section>
       <fieldset className="group choices">

@@ -1,7 +1,13 @@
 /** A character's sheet: who it is, and the way into a conversation. */
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
-import { characters, deleteCharacter, loadCharacter, openConversation } from '../app/library';
+import {
+  conversations,
+  deleteCharacter,
+  loadWholeCharacter,
+  openConversation,
+  useWholeCharacter,
+} from '../app/library';
 import { useWho } from '../app/who';
 import type { Character } from '../api/types';
 import { withNames } from '../chat/words';
@@ -15,8 +21,8 @@ import { Failure, FormError, Loading } from '../ui/notice';
 import { useHeadingFocus, useTitle } from '../ui/page';
 
 export function CharacterPage({ id }: { id: string }) {
-  const character = useStore(characters)[id];
-  const { error, again } = useLoad(character === undefined ? id : undefined, () => loadCharacter(id));
+  const character = useWholeCharacter(id);
+  const { error, again } = useLoad(character === undefined ? id : undefined, () => loadWholeCharacter(id));
   return (
     <main className="page" id="content">
       <div className="page__inner page__inner--narrow">
@@ -44,12 +50,15 @@ function Sheet({ character }: { character: Character }) {
   const talk = useAction();
   useTitle(character.name);
   const isMine = character.ownerId === user.id;
-  const begin = () =>
+  const begin = (greeting = 0) =>
     talk.run(async () => {
-      const { id } = await openConversation(character.id);
+      const { id } = await openConversation(character.id, greeting);
       go(`/c/${id}`);
     });
-  const told = (text: string) => withNames(text, character.name, user.displayName);
+  const called = character.nickname ?? character.name;
+  const told = (text: string) => withNames(text, called, user.displayName);
+  const isKnown = useStore(conversations).items.some((item) => item.characterId === character.id);
+  const others = character.alternateGreetings ?? [];
   const parts = [
     { title: 'Personality', text: character.personality },
     { title: 'Scenario', text: character.scenario },
@@ -85,6 +94,7 @@ function Sheet({ character }: { character: Character }) {
               <Icon name="chats" /> {talk.busy ? 'Opening…' : `Talk with ${character.name}`}
             </button>
             {isMine && <OwnerActions character={character} />}
+            <ExportLinks character={character} />
           </div>
         </div>
       </header>
@@ -102,6 +112,32 @@ function Sheet({ character }: { character: Character }) {
           </div>
         </section>
       )}
+      {others.length > 0 && (
+        <details className="sheet__part sheet__others">
+          <summary>Other ways it may begin ({others.length})</summary>
+          {others.map((text, n) => (
+            <div className="sheet__greeting" key={n}>
+              <Markdown text={told(text)} />
+              {!isKnown && (
+                <button
+                  type="button"
+                  className="button"
+                  disabled={talk.busy}
+                  onClick={() => void begin(n + 1)}
+                >
+                  Begin like this
+                </button>
+              )}
+            </div>
+          ))}
+        </details>
+      )}
+      {character.creatorNotes && (
+        <section className="sheet__part">
+          <h2>{character.creator ? `Notes by ${character.creator}` : 'Notes by its author'}</h2>
+          <Markdown text={character.creatorNotes} />
+        </section>
+      )}
       {parts.map(({ title, text }) => (
         <section className="sheet__part" key={title}>
           <h2>{title}</h2>
@@ -109,6 +145,22 @@ function Sheet({ character }: { character: Character }) {
         </section>
       ))}
     </article>
+  );
+}
+
+/** The character as a card, for other programs and other people. */
+function ExportLinks({ character }: { character: Character }) {
+  const address = (format: string) =>
+    `/api/characters/${encodeURIComponent(character.id)}/export?format=${format}`;
+  return (
+    <>
+      <a className="button" href={address('png')} download aria-label="Save as a PNG card">
+        <Icon name="down" /> PNG card
+      </a>
+      <a className="button" href={address('json')} download aria-label="Save as a JSON card">
+        <Icon name="down" /> JSON card
+      </a>
+    </>
   );
 }
 

@@ -10,6 +10,7 @@ import { Avatar } from '../ui/avatar';
 import { Icon } from '../ui/icons';
 import { Empty, Failure } from '../ui/notice';
 import { Page } from '../ui/page';
+import { ImportCard } from './import-card';
 
 const SORTS = [
   { value: 'new', label: 'Newest' },
@@ -81,9 +82,12 @@ export function CharactersPage() {
     <Page
       title="Characters"
       actions={
-        <Link href="/characters/new" className="button">
-          <Icon name="plus" /> New character
-        </Link>
+        <>
+          <ImportCard />
+          <Link href="/characters/new" className="button">
+            <Icon name="plus" /> New character
+          </Link>
+        </>
       }
     >
       <search className="finder">

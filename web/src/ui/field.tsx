@@ -73,6 +73,10 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   avatarUrl: 'The picture’s address',
   exampleDialogue: 'The example dialogue',
   systemPrompt: 'The system prompt',
+  alternateGreetings: 'One of the other greetings',
+  postHistoryInstructions: 'The last instructions',
+  creatorNotes: 'The notes',
+  lorebook: 'The lore book',
 };
 
 /** What the server says of one field, as a sentence. */

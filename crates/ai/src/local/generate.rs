@@ -119,7 +119,9 @@ impl Generator {
                 return Ok((tokens, shared));
             }
             let oldest = usize::from(has_system);
-            if turns.len() <= oldest + 1 {
+            // What is told after the talk belongs to the message before it.
+            let closing = turns.last().is_some_and(|turn| turn.role == Role::System);
+            if turns.len() <= oldest + 1 + usize::from(closing) {
                 return Err(ModelError::bad("the prompt is longer than the built-in model can read"));
             }
             turns.remove(oldest);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::{analyse, reply_hash};
-use aim_domain::{Character, CharacterId, Timestamp, Visibility};
+use aim_domain::{Character, CharacterDetails, CharacterId, Timestamp, Visibility};
 
 fn character(example_dialogue: &str) -> Character {
     Character {
@@ -22,6 +22,7 @@ fn character(example_dialogue: &str) -> Character {
         revision: 1,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
+        details: CharacterDetails::default(),
     }
 }
 

@@ -1,9 +1,12 @@
 //! A picture: decoded within its limits, turned the right way up, and encoded anew in the sizes that are shown.
 //! Colours are brought to sRGB, and whatever else the file says (place, camera, comments, what is appended) is gone.
 
+mod card;
 mod colour;
 mod scale;
 mod whole;
+
+pub use card::{plain_png, png};
 
 use crate::sniff::Format;
 use crate::{Caps, Kind, Unfit, decoding, sniff};

@@ -130,6 +130,8 @@ flaky! {
     count_attempt(attempt: CountAttempt) -> Attempts;
     clear_attempts(subject: &str) -> ();
     create_character(character: Character) -> SaveCharacter;
+    import_character(character: Character, card: String) -> SaveCharacter;
+    character_card(id: &CharacterId) -> Option<String>;
     character(id: &CharacterId) -> Option<Character>;
     update_character(character: Character) -> SaveCharacter;
     delete_character(id: &CharacterId) -> bool;

@@ -1,6 +1,8 @@
 //! The cached window: a model is given what a fresh read of the store says, whatever happened before.
 
 use crate::world::{Person, Server, World, settings, until};
+use aim_ai::lore::Lore;
+use aim_ai::macros::Macros;
 use aim_ai::prompt::{self, HistoryTurn};
 use aim_ai::{LanguageModel, Role};
 use aim_domain::{Ambient, Author, Character, ConversationId, Message, ReplyState, SeededRandom, SystemClock};
@@ -35,7 +37,11 @@ async fn expected(
     };
     let mut history: Vec<_> = read.into_iter().map(|(author, message)| turn(author, message.text)).collect();
     history.push(turn(Author::User, asked.text.clone()));
-    let turns = prompt::assemble(&prompt::compile(character), &me, &history, &world.remote().budget());
+    let random = SeededRandom::new(1);
+    let picks = asked.conversation_id.as_str();
+    let macros = Macros { character: character.called(), user: &me, random: &*random, picks };
+    let (compiled, lore) = (prompt::compile(character), Lore::default());
+    let turns = prompt::assemble(&compiled, &macros, &lore, &history, &world.remote().budget());
     let role = |role| match role {
         Role::System => "system",
         Role::User => "user",

@@ -2,17 +2,20 @@
 
 use super::offline::{explain, platform};
 use super::{complain, say};
+use crate::app;
 use crate::config::Config;
 use aim_domain::{CharacterDraft, UserId, Visibility};
 use aim_platform::Platform;
 use anyhow::{Context, ensure};
 use clap::Subcommand;
 use serde::Deserialize;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Import characters from JSON files, each one character or a list of them, with the fields of the API
+    /// Import characters: cards (PNG, JSON or CHARX; V1, V2, V3, Pygmalion), or JSON files with the fields of the API, each one
+    /// character or a list of them
     Import {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
@@ -36,6 +39,7 @@ enum Drafts {
 pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
     let Command::Import { files, owner, public } = command;
     let platform = platform(config).await?;
+    platform.take_media(app::media(config)?);
     let owner = match owner {
         None => None,
         Some(login) => {
@@ -55,8 +59,7 @@ pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<()>
 }
 
 async fn import(platform: &Platform, file: &Path, owner: Option<&UserId>, public: bool) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(file).context("it cannot be read")?;
-    let value: serde_json::Value = serde_json::from_str(&text).context("it is not valid JSON")?;
+    let Some(value) = of_the_api(file)? else { return import_card(platform, file, owner, public).await };
     let drafts = match serde_json::from_value(value).context("it holds no character: a name is needed at least")? {
         Drafts::Many(drafts) => drafts,
         Drafts::One(draft) => vec![*draft],
@@ -70,5 +73,30 @@ async fn import(platform: &Platform, file: &Path, owner: Option<&UserId>, public
         let character = platform.save_new_character(owner.cloned(), draft).await.map_err(explain).context(name)?;
         say(&format!("Imported {} as {}", character.name, character.id))?;
     }
+    Ok(())
+}
+
+/// The longest file with the fields of the API; a card may be longer.
+const LONGEST: u64 = 64 << 20;
+
+/// What is in a file that has the fields of the API; none where it is a card. A card of the first version has a `name` as
+/// well, and is known by the names of its other fields.
+fn of_the_api(file: &Path) -> anyhow::Result<Option<serde_json::Value>> {
+    let mut text = String::new();
+    let read = std::fs::File::open(file).context("it cannot be read")?.take(LONGEST).read_to_string(&mut text);
+    if read.is_err() || !text.trim_start().starts_with(['{', '[']) {
+        return Ok(None);
+    }
+    let value: serde_json::Value = serde_json::from_str(&text).context("it is not valid JSON")?;
+    let is_card =
+        ["spec", "char_name", "first_mes", "mes_example", "data"].iter().any(|field| value.get(field).is_some());
+    Ok(Some(value).filter(|_| !is_card))
+}
+
+async fn import_card(platform: &Platform, file: &Path, owner: Option<&UserId>, public: bool) -> anyhow::Result<()> {
+    let visibility = if public || owner.is_none() { Visibility::Public } else { Visibility::Private };
+    let imported = platform.import_card_for(owner.cloned(), file, visibility).await.map_err(explain)?;
+    say(&format!("Imported {} as {}", imported.character.name, imported.character.id))?;
+    imported.warnings.iter().for_each(|warning| complain(&format!("{}: {warning}", file.display())));
     Ok(())
 }

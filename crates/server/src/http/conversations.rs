@@ -25,6 +25,9 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
 #[serde(rename_all = "camelCase")]
 struct OpenForm {
     character_id: CharacterId,
+    /// Which greeting it begins with: 0 is the character's first, 1 the first of its `alternateGreetings`.
+    #[serde(default)]
+    greeting: usize,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -81,7 +84,7 @@ async fn list_conversations(
 
 /// Begins a conversation with a character
 ///
-/// With its greeting as message 1, where it has one. The same pair again answers the same conversation.
+/// With a greeting of its as message 1, where it has one. The same pair again answers the same conversation.
 #[utoipa::path(
     post, path = "/api/conversations", tag = "conversations", request_body = OpenForm,
     responses(
@@ -94,7 +97,8 @@ async fn open_conversation(
     caller: Caller,
     Json(form): Json<OpenForm>,
 ) -> Result<(StatusCode, axum::Json<ConversationAnswer>)> {
-    let (conversation, created) = site.platform.open_conversation(&caller, &form.character_id).await?;
+    let (conversation, created) =
+        site.platform.open_conversation_with(&caller, &form.character_id, form.greeting).await?;
     Ok((if created { StatusCode::CREATED } else { StatusCode::OK }, answer(conversation)))
 }
 

@@ -5,6 +5,7 @@
 
 pub mod address;
 mod auth;
+mod cards;
 mod characters;
 mod conversations;
 mod dev;
@@ -97,6 +98,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(recovery::routes())
         .merge(users::routes())
         .merge(characters::routes())
+        .merge(cards::routes())
         .merge(conversations::routes())
         .merge(messages::routes())
         .merge(uploads::routes())

@@ -113,7 +113,7 @@ async fn take_file(site: &Site, caller: &Caller, mut field: Field<'_>) -> Result
 }
 
 /// As `drain`, for the rest of a file that was refused.
-async fn drain_field(field: &mut Field<'_>) {
+pub(super) async fn drain_field(field: &mut Field<'_>) {
     let rest = async {
         let mut left = 64_usize << 20;
         while let Ok(Some(piece)) = field.chunk().await {

@@ -6,6 +6,7 @@
 mod accounts;
 mod app;
 mod board;
+mod cards;
 mod characters;
 mod commands;
 mod conversations;

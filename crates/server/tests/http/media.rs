@@ -84,7 +84,7 @@ impl TestApp {
     }
 
     /// Waits for the reply to a message, and answers what the model was asked last.
-    async fn answered(&self, who: &Person, conversation: &str, message: &Value) -> Value {
+    pub async fn answered(&self, who: &Person, conversation: &str, message: &Value) -> Value {
         let began = Instant::now();
         loop {
             let path = format!("/api/conversations/{conversation}/messages");

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::{Change, CharacterPage, CharacterQuery, SaveCharacter, Sort};
-use aim_domain::{User, Visibility};
+use aim_domain::{Character, CharacterDetails, LoreEntry, Lorebook, User, Visibility};
 
 fn query(viewer: &User) -> CharacterQuery {
     CharacterQuery { viewer: viewer.id.clone(), text: None, tag: None, sort: Sort::New, cursor: None, limit: 50 }
@@ -17,6 +17,35 @@ pub async fn a_character_is_stored_as_said(world: World) {
     let character = world.new_character("Mara", Some(&user));
     assert_eq!(world.save(character.clone()).await, character);
     assert_eq!(world.store.character(&character.id).await.unwrap(), Some(character));
+}
+
+pub async fn a_card_is_kept_as_it_came_and_lists_do_without_details(world: World) {
+    let store = &world.store;
+    let user = world.user("tess").await;
+    let mut character = world.new_character("Mara", Some(&user));
+    let entry = LoreEntry { keys: vec!["reef".into()], content: "Four ships.".into(), ..LoreEntry::default() };
+    character.details = CharacterDetails {
+        nickname: "Keeper".into(),
+        alternate_greetings: vec!["You again.".into()],
+        lorebook: Some(Lorebook { entries: vec![entry], ..Lorebook::default() }),
+        ..CharacterDetails::default()
+    };
+    let card = r#"{"data":{"name":"Mara","x":[1,null,"\u0000"]}}"#;
+    let saved = store.import_character(character.clone(), card.into()).await.unwrap();
+    assert_eq!(saved, SaveCharacter::Saved(Box::new(character.clone())));
+    let again = store.import_character(character.clone(), "{}".into()).await.unwrap();
+    assert_eq!(again, SaveCharacter::IdTaken);
+    assert_eq!(store.character(&character.id).await.unwrap().as_ref(), Some(&character));
+    let listed = &store.characters(query(&user)).await.unwrap().items[0];
+    assert_eq!(*listed, Character { details: CharacterDetails::default(), ..character.clone() });
+    character.revision += 1;
+    character.details.nickname.clear();
+    let saved = store.update_character(character.clone()).await.unwrap();
+    assert_eq!(saved, SaveCharacter::Saved(Box::new(character.clone())));
+    assert_eq!(store.character_card(&character.id).await.unwrap().as_deref(), Some(card));
+    assert_eq!(store.character_card(&world.character("Bo").await.id).await.unwrap(), None);
+    store.delete_character(&character.id).await.unwrap();
+    assert_eq!(store.character_card(&character.id).await.unwrap(), None);
 }
 
 pub async fn an_id_is_taken_once(world: World) {

@@ -43,6 +43,7 @@ macro_rules! store_conformance {
             ];
             characters: [
                 a_character_is_stored_as_said,
+                a_card_is_kept_as_it_came_and_lists_do_without_details,
                 an_id_is_taken_once,
                 only_the_next_revision_is_stored,
                 a_deleted_character_is_gone_but_its_conversations_stay_readable,

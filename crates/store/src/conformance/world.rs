@@ -5,8 +5,8 @@ use crate::{
     NewSession, NewUser, OpenConversation, SaveCharacter, SendMessage, Sent, Store,
 };
 use aim_domain::{
-    Ambient, Character, CharacterId, Conversation, Incarnation, Kind, ManualClock, Message, MessageId, ReplyState,
-    SeededRandom, Session, Tier, Timestamp, TokenHash, User, UserId, Username, Visibility,
+    Ambient, Character, CharacterDetails, CharacterId, Conversation, Incarnation, Kind, ManualClock, Message,
+    MessageId, ReplyState, SeededRandom, Session, Tier, Timestamp, TokenHash, User, UserId, Username, Visibility,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -104,6 +104,7 @@ impl World {
             revision: 1,
             created_at: self.now(),
             updated_at: self.now(),
+            details: CharacterDetails::default(),
         }
     }
 

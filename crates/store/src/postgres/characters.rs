@@ -2,21 +2,23 @@
 
 use super::db::{Db, Postgres, Tried, sql};
 use super::pool::Query;
-use super::rows::{self, CHARACTER, json};
+use super::rows::{self, CHARACTER, WHOLE_CHARACTER, json, maybe_json};
 use crate::character::{Order, searched};
 use crate::text::{plain, plain_character};
 use crate::{Change, CharacterPage, CharacterQuery, SaveCharacter, Sort, cursor};
 use aim_domain::{Character, CharacterId};
 
-pub(super) async fn create(pg: &Postgres, character: &Character) -> Tried<SaveCharacter> {
+/// `card`: the card it came from, as JSON.
+pub(super) async fn create(pg: &Postgres, character: &Character, card: Option<&str>) -> Tried<SaveCharacter> {
     let character = plain_character(character.clone());
     let mut db = pg.begin().await?;
     let insert = sql("INSERT INTO characters (id, visibility, revision, updated_at, name_key, name, avatar_url, tags,
-             search, description, personality, scenario, greeting, example_dialogue, system_prompt, owner_id, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING");
+             search, description, personality, scenario, greeting, example_dialogue, system_prompt, details, owner_id, created_at, card)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (id) DO NOTHING");
     let insert = bind(insert, &character)?
         .bind(character.owner_id.as_ref().map(|owner| owner.as_str()))
-        .bind(character.created_at.0);
+        .bind(character.created_at.0)
+        .bind(card);
     if db.run(insert).await? == 0 {
         return Ok(SaveCharacter::IdTaken);
     }
@@ -27,7 +29,7 @@ pub(super) async fn create(pg: &Postgres, character: &Character) -> Tried<SaveCh
     Ok(SaveCharacter::Saved(Box::new(character)))
 }
 
-/// `$1` to `$15`.
+/// `$1` to `$16`.
 fn bind<'q>(query: Query<'q>, character: &Character) -> Tried<Query<'q>> {
     Ok(query
         .bind(character.id.as_str().to_owned())
@@ -44,7 +46,8 @@ fn bind<'q>(query: Query<'q>, character: &Character) -> Tried<Query<'q>> {
         .bind(character.scenario.clone())
         .bind(character.greeting.clone())
         .bind(character.example_dialogue.clone())
-        .bind(character.system_prompt.clone()))
+        .bind(character.system_prompt.clone())
+        .bind(maybe_json(Some(&character.details).filter(|details| !details.is_empty()))?))
 }
 
 async fn store_tags(db: &mut Db, character: &Character) -> Tried<()> {
@@ -64,8 +67,13 @@ async fn forget_tags(db: &mut Db, id: &CharacterId) -> Tried<()> {
 }
 
 pub(super) async fn get(db: &mut Db, id: &CharacterId) -> Tried<Option<Character>> {
-    let text = format!("SELECT {CHARACTER} FROM characters ch WHERE ch.id = $1 AND ch.deleted_at IS NULL");
-    db.one(sql(text).bind(id.as_str()), rows::character).await
+    let text = format!("SELECT {WHOLE_CHARACTER} FROM characters ch WHERE ch.id = $1 AND ch.deleted_at IS NULL");
+    db.one(sql(text).bind(id.as_str()), rows::whole_character).await
+}
+
+pub(super) async fn card(db: &mut Db, id: &CharacterId) -> Tried<Option<String>> {
+    let read = sql("SELECT card FROM characters WHERE id = $1 AND deleted_at IS NULL").bind(id.as_str());
+    Ok(db.one(read, |c| c.maybe_string()).await?.flatten())
 }
 
 /// Its owner and the time it was made stay as they are.
@@ -81,10 +89,10 @@ pub(super) async fn update(pg: &Postgres, character: &Character) -> Tried<SaveCh
     let update = sql(format!(
         "UPDATE characters ch SET visibility = $2, revision = $3, updated_at = $4, name_key = $5, name = $6, avatar_url = $7,
              tags = $8, search = $9, description = $10, personality = $11, scenario = $12, greeting = $13,
-             example_dialogue = $14, system_prompt = $15
-         WHERE ch.id = $1 RETURNING {CHARACTER}"
+             example_dialogue = $14, system_prompt = $15, details = $16
+         WHERE ch.id = $1 RETURNING {WHOLE_CHARACTER}"
     ));
-    let saved = db.one(bind(update, &character)?, rows::character).await?;
+    let saved = db.one(bind(update, &character)?, rows::whole_character).await?;
     store_tags(&mut db, &character).await?;
     db.tell(&Change::Character { id: character.id.clone() })?;
     db.commit().await?;

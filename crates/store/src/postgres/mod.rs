@@ -34,6 +34,7 @@ mod tests;
 mod uploads;
 
 use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
+use crate::text::plain;
 use crate::{
     Attempts, Cancel, Change, CharacterPage, CharacterQuery, Claim, ClaimReply, Claimed, CommitReply, Committed,
     ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage, MessageQuery,
@@ -213,7 +214,16 @@ impl Store for PostgresStore {
     }
 
     async fn create_character(&self, character: Character) -> Result<SaveCharacter> {
-        once!(self, characters::create, &character)
+        once!(self, characters::create, &character, None)
+    }
+
+    async fn import_character(&self, character: Character, card: String) -> Result<SaveCharacter> {
+        let card = plain(&card);
+        once!(self, characters::create, &character, Some(&card))
+    }
+
+    async fn character_card(&self, id: &CharacterId) -> Result<Option<String>> {
+        ask!(self, characters::card, id)
     }
 
     async fn character(&self, id: &CharacterId) -> Result<Option<Character>> {

@@ -4,8 +4,8 @@ use super::db::Tried;
 use super::faults::Fault;
 use crate::conversation::{CharacterSummary, ConversationItem};
 use aim_domain::{
-    Character, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId, Timestamp, TokenHash,
-    UsageCount, User, UserId,
+    Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId,
+    Timestamp, TokenHash, UsageCount, User, UserId,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -143,8 +143,15 @@ pub(super) fn session(c: &mut Columns) -> Tried<Session> {
     })
 }
 
-pub(super) const CHARACTER: &str = "ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, \
-     ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at";
+/// A character `ch` as lists show it.
+macro_rules! character_columns {
+    () => {
+        "ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, \
+     ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at"
+    };
+}
+
+pub(super) const CHARACTER: &str = character_columns!();
 
 pub(super) fn character(c: &mut Columns) -> Tried<Character> {
     Ok(Character {
@@ -163,7 +170,16 @@ pub(super) fn character(c: &mut Columns) -> Tried<Character> {
         revision: c.int()?,
         created_at: c.time()?,
         updated_at: c.time()?,
+        details: CharacterDetails::default(),
     })
+}
+
+/// As [`CHARACTER`], with what lists do without.
+pub(super) const WHOLE_CHARACTER: &str = concat!(character_columns!(), ", ch.details");
+
+pub(super) fn whole_character(c: &mut Columns) -> Tried<Character> {
+    let character = character(c)?;
+    Ok(Character { details: c.maybe_json()?.unwrap_or_default(), ..character })
 }
 
 /// A conversation `c` with its members, the owner first, in one column.

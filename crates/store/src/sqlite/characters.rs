@@ -2,22 +2,23 @@
 
 use super::db::Db;
 use super::feed;
-use super::rows::{self, CHARACTER, Columns, json};
+use super::rows::{self, CHARACTER, Columns, WHOLE_CHARACTER, json, maybe_json};
 use crate::character::{Order, searched};
 use crate::{Change, CharacterPage, CharacterQuery, Result, SaveCharacter, Sort, cursor};
 use aim_domain::{Character, CharacterId};
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
-pub(super) fn create(db: &Db, character: &Character) -> Result<SaveCharacter> {
+/// `card`: the card it came from, as JSON.
+pub(super) fn create(db: &Db, character: &Character, card: Option<&str>) -> Result<SaveCharacter> {
     let id = character.id.as_str();
     if db.one("SELECT 1 FROM characters WHERE id = ?1", [id], |_| Ok(()))?.is_some() {
         return Ok(SaveCharacter::IdTaken);
     }
     db.run(
         "INSERT INTO characters (id, visibility, owner, revision, created_at, updated_at, name_key, name, avatar_url, tags,
-             search, description, personality, scenario, greeting, example_dialogue, system_prompt)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+             search, description, personality, scenario, greeting, example_dialogue, system_prompt, details, card)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         params![
             id,
             character.visibility.as_str(),
@@ -35,7 +36,9 @@ pub(super) fn create(db: &Db, character: &Character) -> Result<SaveCharacter> {
             character.scenario,
             character.greeting,
             character.example_dialogue,
-            character.system_prompt
+            character.system_prompt,
+            details(character)?,
+            card
         ],
     )?;
     store_tags(db, character)?;
@@ -57,8 +60,17 @@ fn store_tags(db: &Db, character: &Character) -> Result<()> {
 }
 
 pub(super) fn get(db: &Db, id: &CharacterId) -> Result<Option<Character>> {
-    let sql = format!("SELECT {CHARACTER} FROM characters ch WHERE ch.id = ?1 AND ch.deleted_at IS NULL");
-    db.one(&sql, [id.as_str()], |row| rows::character(&mut Columns::of(row)))
+    let sql = format!("SELECT {WHOLE_CHARACTER} FROM characters ch WHERE ch.id = ?1 AND ch.deleted_at IS NULL");
+    db.one(&sql, [id.as_str()], |row| rows::whole_character(&mut Columns::of(row)))
+}
+
+pub(super) fn card(db: &Db, id: &CharacterId) -> Result<Option<String>> {
+    let sql = "SELECT card FROM characters WHERE id = ?1 AND deleted_at IS NULL";
+    Ok(db.one(sql, [id.as_str()], |row| Columns::of(row).maybe_string())?.flatten())
+}
+
+fn details(character: &Character) -> Result<Option<String>> {
+    maybe_json(Some(&character.details).filter(|details| !details.is_empty()))
 }
 
 /// Its owner and the time it was made stay as they are.
@@ -74,7 +86,7 @@ pub(super) fn update(db: &Db, character: &Character) -> Result<SaveCharacter> {
     db.run(
         "UPDATE characters SET visibility = ?2, revision = ?3, updated_at = ?4, name_key = ?5, name = ?6, avatar_url = ?7,
              tags = ?8, search = ?9, description = ?10, personality = ?11, scenario = ?12, greeting = ?13,
-             example_dialogue = ?14, system_prompt = ?15
+             example_dialogue = ?14, system_prompt = ?15, details = ?16
          WHERE id = ?1",
         params![
             id,
@@ -91,7 +103,8 @@ pub(super) fn update(db: &Db, character: &Character) -> Result<SaveCharacter> {
             character.scenario,
             character.greeting,
             character.example_dialogue,
-            character.system_prompt
+            character.system_prompt,
+            details(character)?
         ],
     )?;
     store_tags(db, character)?;

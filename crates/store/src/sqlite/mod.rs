@@ -195,7 +195,17 @@ impl Store for SqliteStore {
 
     async fn create_character(&self, character: Character) -> Result<SaveCharacter> {
         let character = plain_character(character);
-        self.write(move |db| characters::create(db, &character)).await
+        self.write(move |db| characters::create(db, &character, None)).await
+    }
+
+    async fn import_character(&self, character: Character, card: String) -> Result<SaveCharacter> {
+        let (character, card) = (plain_character(character), plain(&card).into_owned());
+        self.write(move |db| characters::create(db, &character, Some(&card))).await
+    }
+
+    async fn character_card(&self, id: &CharacterId) -> Result<Option<String>> {
+        let id = id.clone();
+        self.read(move |db| characters::card(db, &id)).await
     }
 
     async fn character(&self, id: &CharacterId) -> Result<Option<Character>> {

@@ -3,8 +3,8 @@
 use crate::conversation::{CharacterSummary, ConversationItem};
 use crate::{Result, StoreError};
 use aim_domain::{
-    Character, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId, Timestamp, TokenHash,
-    UsageCount, User, UserId,
+    Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId,
+    Timestamp, TokenHash, UsageCount, User, UserId,
 };
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
@@ -140,8 +140,15 @@ pub(super) fn session(c: &mut Columns) -> rusqlite::Result<Session> {
     })
 }
 
-pub(super) const CHARACTER: &str = "ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, \
-     ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner, ch.revision, ch.created_at, ch.updated_at";
+/// A character `ch` as lists show it.
+macro_rules! character_columns {
+    () => {
+        "ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, \
+     ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner, ch.revision, ch.created_at, ch.updated_at"
+    };
+}
+
+pub(super) const CHARACTER: &str = character_columns!();
 
 pub(super) fn character(c: &mut Columns) -> rusqlite::Result<Character> {
     Ok(Character {
@@ -160,7 +167,16 @@ pub(super) fn character(c: &mut Columns) -> rusqlite::Result<Character> {
         revision: c.int()?,
         created_at: c.time()?,
         updated_at: c.time()?,
+        details: CharacterDetails::default(),
     })
+}
+
+/// As [`CHARACTER`], with what lists do without.
+pub(super) const WHOLE_CHARACTER: &str = concat!(character_columns!(), ", ch.details");
+
+pub(super) fn whole_character(c: &mut Columns) -> rusqlite::Result<Character> {
+    let character = character(c)?;
+    Ok(Character { details: c.maybe_json()?.unwrap_or_default(), ..character })
 }
 
 /// A conversation `c` with its members, the owner first, in one column.

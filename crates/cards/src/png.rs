@@ -1,0 +1,153 @@
+//! A PNG as a row of chunks: finding the card among them, and writing a PNG with a card. What is not a card's text is
+//! skipped unread; pixels are somebody else's.
+
+use crate::{MAX_JSON, Unfit};
+use flate2::Crc;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+
+pub(crate) const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+/// Chunks of a PNG at the most; an encoder that writes 8 KB each needs a tenth for the largest file.
+const MAX_CHUNKS: usize = 100_000;
+/// Most bytes of a card's text: base64 of the longest JSON, in lines, with its keyword.
+const MAX_TEXT: u64 = MAX_JSON / 3 * 4 + MAX_JSON / 24;
+/// Longest keyword, with its NUL.
+const KEYWORD: usize = 80;
+
+/// The texts of a PNG that hold a card, as they stand there.
+#[derive(Default)]
+pub(crate) struct Texts {
+    pub v3: Option<Found>,
+    pub v2: Option<Found>,
+}
+
+/// Where a text stands, and whether it is as it was written.
+#[derive(Clone, Copy)]
+pub(crate) struct Found {
+    at: u64,
+    length: u64,
+    crc: u32,
+    /// Bytes of the chunk before the text.
+    keyword: usize,
+}
+
+/// Looks through all chunks, to IEND.
+pub(crate) fn texts(source: &mut (impl Read + Seek)) -> Result<Texts, Unfit> {
+    let end = source.seek(SeekFrom::End(0))?;
+    source.seek(SeekFrom::Start(SIGNATURE.len() as u64))?;
+    let mut source = BufReader::new(source);
+    let mut at = SIGNATURE.len() as u64;
+    let mut found = Texts::default();
+    for _ in 0..MAX_CHUNKS {
+        let mut head = [0; 8];
+        source.read_exact(&mut head).map_err(|_| Unfit::CutOff("picture"))?;
+        let [a, b, c, d, kind @ ..] = head;
+        let length = u64::from(u32::from_be_bytes([a, b, c, d]));
+        let next = at + 12 + length;
+        if next > end {
+            return Err(Unfit::CutOff("picture"));
+        }
+        if &kind == b"IEND" {
+            return Ok(found);
+        }
+        let mut read = 0;
+        if &kind == b"tEXt" {
+            let mut word = vec![0; usize::try_from(length).map_or(KEYWORD, |length| length.min(KEYWORD))];
+            source.read_exact(&mut word)?;
+            read = word.len();
+            if let Some((place, keyword)) = place(&mut found, &word)
+                && place.is_none()
+            {
+                if length > MAX_TEXT {
+                    return Err(Unfit::TextTooLarge);
+                }
+                source.seek_relative(offset(length - read as u64))?;
+                let mut crc = [0; 4];
+                source.read_exact(&mut crc)?;
+                *place = Some(Found { at: at + 8, length, crc: u32::from_be_bytes(crc), keyword });
+                at = next;
+                continue;
+            }
+        }
+        source.seek_relative(offset(length + 4 - read as u64))?;
+        at = next;
+    }
+    Err(Unfit::Damaged("picture"))
+}
+
+fn offset(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// The place of a text with this keyword, and how long the keyword is with its NUL.
+fn place<'t>(texts: &'t mut Texts, start: &[u8]) -> Option<(&'t mut Option<Found>, usize)> {
+    let end = start.iter().position(|byte| *byte == 0)?;
+    let place = match &start[..end] {
+        word if word.eq_ignore_ascii_case(b"ccv3") => &mut texts.v3,
+        word if word.eq_ignore_ascii_case(b"chara") => &mut texts.v2,
+        _ => return None,
+    };
+    Some((place, end + 1))
+}
+
+/// A text, and whether its checksum holds.
+pub(crate) fn text(source: &mut (impl Read + Seek), found: Found) -> Result<(Vec<u8>, bool), Unfit> {
+    source.seek(SeekFrom::Start(found.at))?;
+    let mut text = Vec::new();
+    source.take(found.length).read_to_end(&mut text)?;
+    if text.len() as u64 != found.length {
+        return Err(Unfit::CutOff("text"));
+    }
+    let mut crc = Crc::new();
+    crc.update(b"tEXt");
+    crc.update(&text);
+    text.drain(..found.keyword);
+    Ok((text, crc.sum() == found.crc))
+}
+
+/// `picture` with these texts before its end, and without those that it had under the names of cards.
+pub(crate) fn with_texts(picture: &[u8], texts: &[(&str, String)]) -> Result<Vec<u8>, Unfit> {
+    let longer: usize = texts.iter().map(|(keyword, text)| keyword.len() + text.len() + 13).sum();
+    let mut out = Vec::with_capacity(picture.len() + longer);
+    let mut rest = picture.strip_prefix(&SIGNATURE).ok_or(Unfit::NotACard)?;
+    out.extend_from_slice(&SIGNATURE);
+    loop {
+        let length = rest.first_chunk().map(|length| u32::from_be_bytes(*length)).ok_or(Unfit::CutOff("picture"))?;
+        let whole = usize::try_from(length).map_err(|_| Unfit::CutOff("picture"))?.saturating_add(12);
+        let chunk = rest.get(..whole).ok_or(Unfit::CutOff("picture"))?;
+        rest = &rest[whole..];
+        let (kind, content) = (&chunk[4..8], &chunk[8..whole - 4]);
+        if kind == b"IEND" {
+            for (keyword, text) in texts {
+                let mut content = Vec::with_capacity(keyword.len() + 1 + text.len());
+                content.extend_from_slice(keyword.as_bytes());
+                content.push(0);
+                content.extend_from_slice(text.as_bytes());
+                push(&mut out, b"tEXt", &content)?;
+            }
+            out.extend_from_slice(chunk);
+            return Ok(out);
+        }
+        if kind != b"tEXt" || place(&mut Texts::default(), content).is_none() {
+            out.extend_from_slice(chunk);
+        }
+    }
+}
+
+fn push(out: &mut Vec<u8>, kind: &[u8; 4], content: &[u8]) -> Result<(), Unfit> {
+    let length = u32::try_from(content.len()).map_err(|_| Unfit::TextTooLarge)?;
+    let mut crc = Crc::new();
+    crc.update(kind);
+    crc.update(content);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(kind);
+    out.extend_from_slice(content);
+    out.extend_from_slice(&crc.sum().to_be_bytes());
+    Ok(())
+}
+
+/// Whether there is anything to read at all.
+pub(crate) fn first_bytes(source: &mut (impl Read + Seek)) -> Result<Vec<u8>, Unfit> {
+    source.seek(SeekFrom::Start(0))?;
+    let mut reader = BufReader::with_capacity(64, source);
+    Ok(reader.fill_buf()?.to_vec())
+}

@@ -1,0 +1,283 @@
+//! Characters from cards, and cards of characters.
+//!
+//! A card is read from a file of this machine, off the threads that serve and few at a time. Its picture goes the way of every
+//! upload, so what is shown of it was encoded anew; the card itself is kept beside the character, for its export.
+
+use crate::faults::OrRefuse;
+use crate::media::key_of;
+use crate::uploads::Received;
+use crate::{Platform, sniff};
+use aim_cards::{Card, Picture, Unfit};
+use aim_domain::{Character, CharacterDraft, CharacterId, Code, Kind, Member, Refusal, UploadId, UserId, Visibility};
+use aim_media::{Kind as FileKind, SNIFFED_BYTES};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+use utoipa::ToSchema;
+
+/// Cards that are read or written at a time, in this process.
+pub(crate) const AT_A_TIME: usize = 2;
+/// Bytes of an avatar that goes into a card, at the most.
+const MOST_AVATAR: u64 = 25 << 20;
+
+/// A card, before it is saved.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CardPreview {
+    /// `Pygmalion`, `V1`, `V2` or `V3`.
+    pub version: &'static str,
+    /// What importing it would make.
+    pub character: CharacterDraft,
+    /// Its picture, small, as a `data:` URL.
+    pub picture: Option<String>,
+    /// Sentences on what would not be taken as it is.
+    pub warnings: Vec<String>,
+}
+
+/// What became of a card.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportedCharacter {
+    pub character: Character,
+    /// Sentences on what was not taken as it was.
+    pub warnings: Vec<String>,
+}
+
+/// A file for whoever asked for it.
+#[derive(Clone, Debug)]
+pub struct ExportedCard {
+    pub bytes: Vec<u8>,
+    pub mime_type: &'static str,
+    /// With its ending; letters, digits, spaces and dashes of any script.
+    pub file_name: String,
+}
+
+fn unfit(why: &Unfit) -> Refusal {
+    Refusal { detail: why.to_string(), ..Refusal::invalid("file", why.to_string()) }
+}
+
+/// The bytes of a card's picture, on disk: the card's own file, or one that goes when this does.
+struct PictureFile {
+    path: PathBuf,
+    _own: Option<tempfile::TempPath>,
+}
+
+impl Platform {
+    /// What a card says, and how it would look; nothing is stored.
+    pub async fn preview_card(&self, path: &Path) -> Result<CardPreview, Refusal> {
+        let mut card = self.read_card(path).await?;
+        let character = card.draft.clone().checked()?;
+        let picture = match self.picture_of(&mut card, path).await? {
+            Some(file) => self.small(&file.path, &mut card.warnings).await?,
+            None => None,
+        };
+        Ok(CardPreview { version: card.version.as_str(), character, picture, warnings: card.warnings })
+    }
+
+    /// Makes a private character of a card.
+    pub async fn import_card(&self, who: &Member, path: &Path) -> Result<ImportedCharacter, Refusal> {
+        let mut card = self.read_card(path).await?;
+        card.draft.clone().checked()?;
+        if let Some(file) = self.picture_of(&mut card, path).await?
+            && let Some(id) = self.take_picture(who.user_id(), &file.path, &mut card.warnings).await?
+        {
+            match self.attachment(who, Kind::Image, &id).await {
+                Ok(media) => card.draft.avatar_url = Some(media.url),
+                // It is only slow.
+                Err(refusal) if refusal.code == Code::Conflict => card.draft.avatar_url = Some(shown(&id)),
+                Err(refusal) => card.warnings.push(format!("The card's picture was not taken: {}", refusal.detail)),
+            }
+        }
+        self.save_card(Some(who.user_id().clone()), card).await
+    }
+
+    /// For the command line: whose it is and who may see it is said there, and a server looks at the picture later.
+    pub async fn import_card_for(
+        &self,
+        owner: Option<UserId>,
+        path: &Path,
+        visibility: Visibility,
+    ) -> Result<ImportedCharacter, Refusal> {
+        let mut card = self.read_card(path).await?;
+        card.draft.visibility = visibility;
+        card.draft.clone().checked()?;
+        match &owner {
+            Some(owner) => {
+                if let Some(file) = self.picture_of(&mut card, path).await? {
+                    let taken = self.take_picture(owner, &file.path, &mut card.warnings).await?;
+                    card.draft.avatar_url = taken.as_ref().map(shown);
+                }
+            }
+            None => card.warnings.push("A picture needs an owner (--owner); the card's was left out.".into()),
+        }
+        self.save_card(owner, card).await
+    }
+
+    async fn save_card(&self, owner: Option<UserId>, card: Card) -> Result<ImportedCharacter, Refusal> {
+        let kept = card.kept();
+        let character = self.save_character(owner, card.draft, Some(kept)).await?;
+        metrics::counter!("aim_cards_imported_total", "version" => card.version.as_str()).increment(1);
+        Ok(ImportedCharacter { character, warnings: card.warnings })
+    }
+
+    async fn read_card(&self, path: &Path) -> Result<Card, Refusal> {
+        let path = path.to_owned();
+        let read = self.blocking(move || {
+            let mut card = File::open(path).map_err(Unfit::from).and_then(|file| {
+                // Reads of a few bytes each, and long jumps.
+                aim_cards::read(&mut BufReader::new(file))
+            })?;
+            let unusable = card.draft.lorebook.as_ref().map_or(0, aim_ai::lore::unusable_keys);
+            if unusable > 0 {
+                card.warnings.push(format!(
+                    "{unusable} regular expressions of the lore book cannot be used here (too large, or with look-around)."
+                ));
+            }
+            Ok(card)
+        });
+        read.await?.map_err(|why: Unfit| unfit(&why))
+    }
+
+    /// Runs what may take memory and time, few at a time.
+    async fn blocking<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        let _permit = self.cards.acquire().await.map_err(|_| Refusal::internal())?;
+        tokio::task::spawn_blocking(run).await.map_err(|error| {
+            tracing::error!(%error, "reading or writing a card ended badly");
+            Refusal::internal()
+        })
+    }
+
+    async fn picture_of(&self, card: &mut Card, path: &Path) -> Result<Option<PictureFile>, Refusal> {
+        let bytes = match card.picture.take() {
+            None => return Ok(None),
+            Some(Picture::TheFile) => return Ok(Some(PictureFile { path: path.to_owned(), _own: None })),
+            Some(Picture::Bytes(bytes)) => bytes,
+        };
+        // Beside the card, where there is room for files on their way in.
+        let folder = path.parent().map_or_else(std::env::temp_dir, Path::to_owned);
+        let written = self.blocking(move || -> std::io::Result<_> {
+            let mut file = tempfile::NamedTempFile::new_in(folder).or_else(|_| tempfile::NamedTempFile::new())?;
+            file.write_all(&bytes)?;
+            Ok(file.into_temp_path())
+        });
+        let own = written.await?.map_err(|error| {
+            tracing::error!(%error, "a card's picture could not be written");
+            Refusal::unavailable("The server's disk failed. Try again in a moment.")
+        })?;
+        Ok(Some(PictureFile { path: own.to_path_buf(), _own: Some(own) }))
+    }
+
+    /// A picture as small as a list shows it; none, and a warning, where it is none.
+    async fn small(&self, path: &Path, warnings: &mut Vec<String>) -> Result<Option<String>, Refusal> {
+        let (path, caps) = (path.to_owned(), self.media()?.caps.clone());
+        let made = self.blocking(move || {
+            let bytes = std::fs::read(path).map_err(|_| "it cannot be read".to_owned())?;
+            let picture = aim_media::picture(&bytes, &caps).map_err(|why| why.to_string())?;
+            let thumb = picture.variants.into_iter().find(|variant| variant.name == "thumb");
+            let url = thumb.map(|thumb| format!("data:{};base64,{}", thumb.mime, STANDARD.encode(thumb.bytes)));
+            url.ok_or_else(String::new)
+        });
+        match made.await? {
+            Ok(url) => Ok(Some(url)),
+            Err(why) => {
+                warnings.push(format!("The card's picture cannot be taken: {why}"));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Stores a picture as an upload of `owner`'s; none, and a warning, where it is none.
+    async fn take_picture(
+        &self,
+        owner: &UserId,
+        path: &Path,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<UploadId>, Refusal> {
+        let most = self.media()?.caps.picture_bytes;
+        let from = path.to_owned();
+        let looked = self.blocking(move || -> std::io::Result<(Vec<u8>, u64)> {
+            let file = File::open(from)?;
+            let (size, mut head) = (file.metadata()?.len(), Vec::new());
+            std::io::Read::read_to_end(&mut std::io::Read::take(file, SNIFFED_BYTES as u64), &mut head)?;
+            Ok((head, size))
+        });
+        let (head, size) = looked.await?.map_err(|error| {
+            tracing::error!(%error, "a card's picture could not be read");
+            Refusal::internal()
+        })?;
+        let why = match sniff(&head) {
+            Ok(sniffed) if sniffed.kind == FileKind::Picture && size <= most => {
+                let file = Received { path, size, sniffed };
+                return Ok(Some(self.store_upload(owner, self.ambient.id(), file, None).await?.id));
+            }
+            Ok(_) if size > most => format!("It has more than {} MB.", most >> 20),
+            Ok(_) => "It is no picture.".to_owned(),
+            Err(refusal) => refusal.detail,
+        };
+        warnings.push(format!("The card's picture was not taken: {why}"));
+        Ok(None)
+    }
+
+    /// The card of a character that `who` may see, as PNG with its avatar, or as JSON.
+    pub async fn export_card(&self, who: &Member, id: &CharacterId, as_png: bool) -> Result<ExportedCard, Refusal> {
+        self.character(who, id).await?;
+        // From the store itself: a card and its character as they are now.
+        let character = self.store.character(id).await.or_refuse()?.ok_or_else(|| Refusal::not_found("character"))?;
+        let kept = self.store.character_card(id).await.or_refuse()?;
+        let avatar = if as_png { self.avatar_of(who, &character).await } else { None };
+        let caps = self.media().map(|media| media.caps.clone()).unwrap_or_default();
+        let name = character.name.clone();
+        let made = self.blocking(move || {
+            let card = aim_cards::export(kept.as_deref(), &character);
+            if !as_png {
+                return Ok(card.json().into_bytes());
+            }
+            let picture = avatar.and_then(|bytes| aim_media::png(&bytes, &caps).ok());
+            aim_cards::into_png(&picture.unwrap_or_else(|| aim_media::plain_png(character.id.as_str())), &card)
+        });
+        let bytes = made.await?.map_err(|error| {
+            tracing::error!(%error, "a card could not be written");
+            Refusal::internal()
+        })?;
+        let (mime_type, ending) = if as_png { ("image/png", "png") } else { ("application/json", "json") };
+        Ok(ExportedCard { bytes, mime_type, file_name: format!("{}.{ending}", file_name(&name)) })
+    }
+
+    /// The bytes of an avatar that is an upload of this server's.
+    async fn avatar_of(&self, who: &Member, character: &Character) -> Option<Vec<u8>> {
+        let path = character.avatar_url.as_deref()?.strip_prefix("/media/")?;
+        let id: UploadId = path.split('/').next()?.parse().ok()?;
+        let served = self.served(Some(who.user_id()), &id, "display").await.ok()?;
+        let read = self.media().ok()?.read_all(&key_of(&id, &served.variant.name), MOST_AVATAR).await;
+        read.inspect_err(|error| tracing::warn!(%error, "an avatar is missing from a card")).ok()
+    }
+}
+
+/// Where the picture of an upload is shown, once it is ready.
+fn shown(id: &UploadId) -> String {
+    aim_domain::upload::media_url(id, aim_domain::MediaKind::Image.shown())
+}
+
+/// A name that every system takes for a file's.
+fn file_name(name: &str) -> String {
+    let kept = |character: char| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_');
+    let name: String = name.chars().map(|character| if kept(character) { character } else { '_' }).take(60).collect();
+    let name = name.trim().to_owned();
+    if name.is_empty() { "character".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn a_file_is_named_after_its_character() {
+        for (name, file) in [("Mara Vale", "Mara Vale"), ("../a\"b\r\n", "___a_b__"), ("潮", "潮"), ("  ", "character")]
+        {
+            assert_eq!(file_name(name), file);
+        }
+    }
+}
