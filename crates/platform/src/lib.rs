@@ -6,8 +6,11 @@ mod accounts;
 mod cancel;
 mod characters;
 mod claims;
+mod closing;
 mod conversations;
+mod credentials;
 mod demo;
+mod export;
 mod faults;
 mod feed;
 mod gate;
@@ -19,6 +22,7 @@ mod mail;
 mod media;
 mod notices;
 mod passwords;
+mod personal;
 mod presence;
 mod reconciler;
 mod recovery;
@@ -26,6 +30,7 @@ mod reply;
 pub mod reports;
 mod resumable;
 mod retry;
+mod search;
 mod send_message;
 mod settings;
 mod sign_in;
@@ -43,8 +48,10 @@ pub use health::{Check, HealthReport, Level};
 pub use mail::Post;
 pub use media::{Ear, Media, Recording, Unheard, unfit};
 pub use passwords::hash_password;
+pub use personal::{LARGEST_DRAFT, LARGEST_PREFERENCES};
 pub use recovery::NoticeChoices;
 pub use resumable::Standing;
+pub use search::{MessageHit, Part, SearchAnswer};
 pub use send_message::{Accepted, Outgoing, SendReport};
 pub use settings::Settings;
 pub use sign_in::{AttemptReport, Device, SignInReport, SignedIn};
@@ -57,7 +64,7 @@ use aim_domain::Ambient;
 use aim_store::{Change, Store};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::{OnceCell, broadcast};
+use tokio::sync::{OnceCell, Semaphore, broadcast};
 use tokio_util::task::TaskTracker;
 
 /// Changes that a slow receiver may be behind by.
@@ -84,6 +91,8 @@ pub struct Inner {
     media: OnceLock<Media>,
     /// What addresses of media are signed with, once it was asked for.
     media_key: OnceCell<String>,
+    /// Places for exports that are being made.
+    exports: Arc<Semaphore>,
     /// What goes on after somebody was answered.
     tasks: TaskTracker,
     changed: broadcast::Sender<Change>,
@@ -114,6 +123,7 @@ impl Platform {
             tokens: token_ceiling::DailyTokens::default(),
             media: OnceLock::new(),
             media_key: OnceCell::new(),
+            exports: Arc::new(Semaphore::new(export::AT_A_TIME)),
             tasks: TaskTracker::new(),
             changed: broadcast::channel(CHANGES_KEPT).0,
             store,

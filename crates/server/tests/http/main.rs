@@ -13,6 +13,7 @@ mod documents;
 mod doors;
 mod limits;
 mod media;
+mod personal;
 mod problems;
 mod reports;
 mod resumable;
