@@ -4,11 +4,12 @@ import { useLocation } from 'wouter';
 import { ApiError, http } from '../api/client';
 import type { Character } from '../api/types';
 import { characters, loadCharacter, takeCharacters } from '../app/library';
+import { useFormDraft } from '../app/form-draft';
 import { useWho } from '../app/who';
 import { useAction, useLoad } from '../lib/load';
 import { useStore } from '../lib/store';
 import { fieldError, TextArea, TextField } from '../ui/field';
-import { Failure, FormError, Loading } from '../ui/notice';
+import { Failure, FormError, Loading, Notice } from '../ui/notice';
 import { Page } from '../ui/page';
 
 type Draft = Omit<
@@ -35,7 +36,8 @@ const BLANK: Draft = {
 export function NewCharacterPage() {
   return (
     <Page title="New character" width="narrow" back={{ to: '/characters', label: 'All characters' }}>
-      <CharacterForm
+      <KeptForm
+        draftKey="new-character"
         start={BLANK}
         action="Create character"
         save={(body) => http.post('/api/characters', body)}
@@ -62,7 +64,8 @@ export function EditCharacterPage({ id }: { id: string }) {
       ) : character.ownerId !== user.id ? (
         <Failure error={notMine} />
       ) : (
-        <CharacterForm
+        <KeptForm
+          draftKey={`edit-${id}`.slice(0, 128)}
           start={{ ...character, tags: character.tags.join(', '), avatarUrl: character.avatarUrl ?? '' }}
           action="Save changes"
           save={(body) => http.patch(`/api/characters/${id}`, body)}
@@ -72,12 +75,66 @@ export function EditCharacterPage({ id }: { id: string }) {
   );
 }
 
-function CharacterForm(props: {
+interface FormProps {
   start: Draft;
   action: string;
   save: (body: unknown) => Promise<{ character: Character }>;
-}) {
-  const [draft, setDraft] = useState(props.start);
+}
+
+/** The form with what was typed into it before, here or on another device. */
+function KeptForm({ draftKey, ...props }: FormProps & { draftKey: string }) {
+  const form = useFormDraft(draftKey, fields(props.start));
+  const [isFresh, setFresh] = useState(false);
+  if (form.start === undefined) return <Loading />;
+  const startOver = () => {
+    form.drop();
+    setFresh(true);
+  };
+  return (
+    <>
+      {form.restored && !isFresh && (
+        <Notice>
+          You go on where you left this form.{' '}
+          <button type="button" className="button" onClick={startOver}>
+            Start over
+          </button>
+        </Notice>
+      )}
+      <CharacterForm
+        key={isFresh ? 'fresh' : 'kept'}
+        {...props}
+        typed={isFresh ? fields(props.start) : form.start}
+        keep={form.keep}
+        drop={form.drop}
+      />
+    </>
+  );
+}
+
+/** What the form holds, and nothing else of a character. */
+function fields(of: Draft): Draft {
+  const { name, description, personality, scenario, greeting, exampleDialogue, systemPrompt } = of;
+  const { tags, visibility, avatarUrl } = of;
+  return {
+    name,
+    description,
+    personality,
+    scenario,
+    greeting,
+    exampleDialogue,
+    systemPrompt,
+    tags,
+    visibility,
+    avatarUrl,
+  };
+}
+
+function CharacterForm(props: FormProps & { typed: Draft; keep: (draft: Draft) => void; drop: () => void }) {
+  const [draft, setTyped] = useState(props.typed);
+  const setDraft = (next: Draft) => {
+    setTyped(next);
+    props.keep(next);
+  };
   const [, go] = useLocation();
   const { busy, error, run } = useAction();
   const bind = (field: keyof Draft) => ({
@@ -103,6 +160,7 @@ function CharacterForm(props: {
           .filter((tag) => tag !== ''),
         ...(draft.avatarUrl.trim() !== props.start.avatarUrl && { avatarUrl: draft.avatarUrl.trim() }),
       });
+      props.drop();
       takeCharacters([character]);
       go(`/characters/${character.id}`);
     });
