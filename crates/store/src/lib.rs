@@ -74,7 +74,8 @@ pub trait Store: Mails + Personal + Reports + Search + Uploads + Send + Sync + '
     /// Changes what is given; `None` when there is no such user. Writes `Change::User`.
     async fn change_user(&self, id: &UserId, change: AccountChange) -> Result<Option<User>>;
     /// Erases the account with everything that is its own. False when there was none. Public characters that others talk
-    /// with stay, without an owner; what it said in others' conversations leaves an empty place under [`personal::ERASED`];
+    /// with stay, without an owner; what it said in others' conversations, and what was answered to it,
+    /// leaves an empty place under [`personal::ERASED`];
     /// uploads are deleted, see [`Uploads`]. Writes a change for all that may be cached.
     async fn delete_user(&self, id: &UserId) -> Result<bool>;
 

@@ -122,18 +122,30 @@ impl Sought {
         begins.then_some(false)
     }
 
+    /// Whether a text holds all that is looked for.
+    pub fn fits(&self, text: &str) -> bool {
+        let mut missing: Vec<usize> = (0..self.words.len()).collect();
+        for word in words(text) {
+            missing.retain(|n| !self.is(*n, &word.folded));
+            if missing.is_empty() {
+                return true;
+            }
+        }
+        missing.is_empty()
+    }
+
+    fn is(&self, n: usize, word: &str) -> bool {
+        let is_open = self.open && n + 1 == self.words.len();
+        self.words.get(n).is_some_and(|sought| sought == word || (is_open && word.starts_with(sought.as_str())))
+    }
+
     /// How well a text fits: whole words count more than beginnings, words in the order in which they were asked for more than
     /// those that are strewn.
     pub fn score(&self, text: &str) -> u32 {
         let (mut score, mut best, mut run) = (0_u32, 0_usize, 0_usize);
         let mut whole = vec![false; self.words.len()];
         for word in words(text) {
-            let fits = |n: usize| {
-                self.words.get(n).is_some_and(|sought| {
-                    *sought == word.folded
-                        || (self.open && n + 1 == self.words.len() && word.folded.starts_with(sought.as_str()))
-                })
-            };
+            let fits = |n: usize| self.is(n, &word.folded);
             run = if fits(run) { run + 1 } else { usize::from(fits(0)) };
             best = best.max(run);
             for (sought, whole) in self.words.iter().zip(&mut whole) {
@@ -172,6 +184,7 @@ mod tests {
         assert_eq!((sought.hit("then"), sought.hit("alight")), (None, None));
         assert!(!typed("the lig ").unwrap().open && !typed("a").unwrap().open && typed("海の").is_some());
         assert_eq!((typed(""), typed(" ?! ")), (None, None));
+        assert!(sought.fits("Lighten the load") && !sought.fits("then the alight"));
         assert!(sought.score("the lighthouse") > sought.score("lighthouse of the sea"));
         assert!(typed("sea").unwrap().score("the sea") > typed("sea").unwrap().score("the seagull"));
     }

@@ -82,7 +82,7 @@ async fn an_export_holds_all_that_is_ones_own() {
     assert_eq!(answer.header("content-type"), "application/zip");
     assert_eq!(answer.header("content-disposition"), "attachment; filename=\"aim-mara.zip\"");
     let mut archive = zip::ZipArchive::new(Cursor::new(&answer.bytes)).unwrap();
-    let names: Vec<String> = archive.file_names().map(str::to_owned).collect();
+    let names: Vec<String> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
     let mut read = |name: &str| {
         let mut bytes = Vec::new();
         archive.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
@@ -148,7 +148,7 @@ fn files(folder: &Path) -> Vec<String> {
 async fn an_erased_account_leaves_no_trace() {
     let clock = ManualClock::at(Timestamp(1_795_408_728_120));
     let app = TestApp::at(clock.clone()).await;
-    let (mara, finn, theirs) = everywhere(&app).await;
+    let (mara, _, theirs) = everywhere(&app).await;
     let (database, media) = (app.data.path().join("aim.db"), app.data.path().join("media"));
     let email = text(&app.get("/api/auth/me").by(&mara).send().await.json()["user"]["email"]).to_owned();
     assert!(traces(&database, CANARY).len() > 5 && !traces(&database, &mara.id).is_empty());

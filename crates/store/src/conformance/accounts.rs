@@ -190,17 +190,24 @@ pub async fn a_shared_conversation_survives_a_member_and_not_its_owner(world: Wo
     store.add_member(&conversation.id, &tess.id, &ines.id).await.unwrap();
     let theirs = world.message(&conversation, &ines.id, "mine too");
     store.send_message(theirs).await.unwrap();
+    let server = world.server().await;
+    world.answer(&conversation, &server, "You said: mine too").await;
+    world.send(&conversation, "and mine").await;
+    world.answer(&conversation, &server, "You said: and mine").await;
 
     assert!(store.delete_user(&ines.id).await.unwrap());
     let item = store.conversation(&conversation.id, &tess.id).await.unwrap().unwrap();
     assert_eq!(item.conversation.member_ids, std::slice::from_ref(&tess.id));
     assert_eq!(item.character.name, "Secret", "it stays readable");
-    let last = item.last_message.unwrap();
+    assert_eq!(item.last_message.unwrap().text, "You said: and mine");
+    let said = world.all_messages(&conversation).await;
+    let (texts, senders): (Vec<_>, Vec<_>) = said.iter().map(|one| (&*one.text, &*one.sender_id)).unzip();
     assert_eq!(
-        (&*last.text, &*last.sender_id, last.seq),
-        (ERASED_TEXT, ERASED, 1),
-        "its place stays, what it said does not"
+        texts,
+        [ERASED_TEXT, ERASED_TEXT, "and mine", "You said: and mine"],
+        "places stay, what was said does not"
     );
+    assert_eq!((senders[0], senders[2]), (ERASED, tess.id.as_str()));
 
     assert!(store.delete_user(&tess.id).await.unwrap());
     assert_eq!(store.last_seq(&conversation.id).await.unwrap(), 0);

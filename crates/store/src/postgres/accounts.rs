@@ -130,6 +130,14 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
         } else {
             let leave = sql("DELETE FROM members WHERE conversation = $1 AND user_id = $2").bind(key).bind(me);
             db.run(leave).await?;
+            // What was answered to it repeats it.
+            let answers =
+                sql("UPDATE messages SET text = $3, personality = NULL WHERE conversation = $1 AND role = 'character'
+                 AND turn IN (SELECT m.seq FROM messages m WHERE m.conversation = $1 AND m.sender = $2)")
+                .bind(key)
+                .bind(me)
+                .bind(ERASED_TEXT);
+            db.run(answers).await?;
             let erase = sql("UPDATE messages SET sender = $3, text = $4, kind = 'text', media = NULL, client_id = NULL
                  WHERE conversation = $1 AND sender = $2")
             .bind(key)

@@ -121,6 +121,12 @@ pub(super) fn delete(db: &Db, id: &UserId) -> Result<bool> {
             conversations::remove(db, key, &conversation)?;
         } else {
             db.run("DELETE FROM members WHERE conversation = ?1 AND user = ?2", params![key, id.as_str()])?;
+            // What was answered to it repeats it.
+            db.run(
+                "UPDATE messages SET text = ?3, personality = NULL WHERE conversation = ?1 AND role = 'character'
+                     AND turn IN (SELECT seq FROM messages WHERE conversation = ?1 AND sender = ?2)",
+                params![key, id.as_str(), ERASED_TEXT],
+            )?;
             db.run(
                 "UPDATE messages SET sender = ?3, text = ?4, kind = 'text', media = NULL, client_id = NULL
                  WHERE conversation = ?1 AND sender = ?2",

@@ -17,6 +17,9 @@ use std::collections::HashSet;
 /// The longest beginning of a word that has an index of its own; see `prefix` in the schema. For a longer one FTS5 first
 /// puts together the rows of all words that begin so.
 const INDEXED_BEGINNING: usize = 4;
+/// Messages with a word that begins like the one asked for, of a conversation and of all, that are looked at.
+const LIKELY_EACH: usize = 150;
+const LIKELY: usize = 600;
 /// Pages of the index that are merged in one commit.
 const MERGED_AT_ONCE: i64 = 200;
 
@@ -38,66 +41,94 @@ fn expression(sought: &Sought) -> String {
     all
 }
 
-fn beginning_is_indexed(sought: &Sought) -> bool {
-    !sought.open || sought.words.last().is_none_or(|last| last.chars().count() <= INDEXED_BEGINNING)
+/// The question with its last word cut to what has an index; none where there is nothing to cut.
+fn cut(sought: &Sought) -> Option<Sought> {
+    let last = sought.words.last().filter(|last| sought.open && last.chars().count() > INDEXED_BEGINNING)?;
+    let mut cut = sought.clone();
+    let begun = last.chars().take(INDEXED_BEGINNING).collect();
+    cut.words.pop();
+    cut.words.push(begun);
+    Some(cut)
 }
 
-/// Rows of the index in a person's conversations, those of the last changed conversations first.
-fn rows_found(db: &Db, query: &SearchQuery) -> Result<Vec<i64>> {
-    let conversations = db.all(
-        "SELECT c.key FROM members me JOIN conversations c ON c.key = me.conversation
-         WHERE me.user = ?1 AND (?2 IS NULL OR c.id = ?2) ORDER BY c.updated_at DESC LIMIT ?3",
-        params![query.viewer.as_str(), query.conversation.as_ref().map(|id| id.as_str()), CONVERSATIONS],
-        |row| row.get::<_, i64>(0),
-    )?;
-    let sought = expression(&query.sought);
-    let in_stretch = "SELECT rowid FROM message_search WHERE message_search MATCH ?1 AND rowid >= ?2 AND rowid <= ?3
-         ORDER BY rowid DESC";
-    let stretch = |first: i64, last: i64| (first << 32, (last << 32) | i64::from(u32::MAX));
+/// The stretch of the index from one conversation to another.
+fn stretch(first: i64, last: i64) -> (i64, i64) {
+    (first << 32, (last << 32) | i64::from(u32::MAX))
+}
+
+const IN_STRETCH: &str =
+    "SELECT rowid FROM message_search WHERE message_search MATCH ?1 AND rowid >= ?2 AND rowid <= ?3
+     ORDER BY rowid DESC";
+
+/// Rows of the index, the newest of each conversation; and whether these are all.
+fn of_each(db: &Db, conversations: &[i64], sought: &Sought, each: usize, most: usize) -> Result<(Vec<i64>, bool)> {
+    let (sought, sql) = (expression(sought), format!("{IN_STRETCH} LIMIT {each}"));
+    let (mut found, mut all) = (Vec::new(), true);
+    for key in conversations {
+        let (from, to) = stretch(*key, *key);
+        let rows = db.all(&sql, params![sought, from, to], |row| row.get::<_, i64>(0))?;
+        all &= rows.len() < each;
+        found.extend(rows);
+        if found.len() >= most {
+            return Ok((found, false));
+        }
+    }
+    Ok((found, all))
+}
+
+/// Once through all, rather than putting the words that begin so together for each conversation.
+fn throughout(db: &Db, conversations: &[i64], sought: &Sought) -> Result<Vec<i64>> {
     let (Some(first), Some(last)) = (conversations.iter().min(), conversations.iter().max()) else {
         return Ok(Vec::new());
     };
+    let (from, to) = stretch(*first, *last);
+    let mine: HashSet<i64> = conversations.iter().copied().collect();
     let mut found = Vec::new();
-    if beginning_is_indexed(&query.sought) || conversations.len() < 4 {
-        for key in &conversations {
-            let (from, to) = stretch(*key, *key);
-            let sql = format!("{in_stretch} LIMIT {CANDIDATES_EACH}");
-            found.extend(db.all(&sql, params![sought, from, to], |row| row.get::<_, i64>(0))?);
-            if found.len() >= CANDIDATES {
-                break;
-            }
+    db.each(IN_STRETCH, params![expression(sought), from, to], |row| {
+        let at: i64 = row.get(0)?;
+        if mine.contains(&(at >> 32)) {
+            found.push(at);
         }
-    } else {
-        // Once through all, rather than putting the same words together for each.
-        let (from, to) = stretch(*first, *last);
-        let mine: HashSet<i64> = conversations.iter().copied().collect();
-        db.each(in_stretch, params![sought, from, to], |row| {
-            let at: i64 = row.get(0)?;
-            if mine.contains(&(at >> 32)) {
-                found.push(at);
-            }
-            Ok(found.len() < CANDIDATES)
-        })?;
-    }
+        Ok(found.len() < CANDIDATES)
+    })?;
     Ok(found)
 }
 
 /// The member gate stands in the statement that reads the texts.
-fn messages(db: &Db, query: &SearchQuery) -> Result<Vec<FoundMessage>> {
-    let rows = rows_found(db, query)?;
+fn read(db: &Db, query: &SearchQuery, rows: &[i64]) -> Result<Vec<FoundMessage>> {
     let sql = format!(
         "SELECT c.id, c.title, ch.id, ch.name, ch.avatar_url, {MESSAGE}
          FROM json_each(?1) found CROSS JOIN messages m ON m.conversation = found.value >> 32 AND m.seq = found.value & 4294967295
          CROSS JOIN members me ON me.conversation = m.conversation AND me.user = ?2
          CROSS JOIN conversations c ON c.key = m.conversation CROSS JOIN characters ch ON ch.id = c.character"
     );
-    let found = db.all(&sql, params![rows::json(&rows)?, query.viewer.as_str()], |row| {
+    db.all(&sql, params![rows::json(&rows)?, query.viewer.as_str()], |row| {
         let mut c = Columns::of(row);
         let (conversation, title) = (ConversationId::trusted(c.text()?), c.string()?);
         let character =
             CharacterSummary { id: CharacterId::trusted(c.text()?), name: c.string()?, avatar_url: c.maybe_string()? };
         Ok(FoundMessage { message: rows::message(&mut c, &conversation)?, title, character })
-    })?;
+    })
+}
+
+fn messages(db: &Db, query: &SearchQuery) -> Result<Vec<FoundMessage>> {
+    let conversations = db.all(
+        "SELECT c.key FROM members me JOIN conversations c ON c.key = me.conversation
+         WHERE me.user = ?1 AND (?2 IS NULL OR c.id = ?2) ORDER BY c.updated_at DESC LIMIT ?3",
+        params![query.viewer.as_str(), query.conversation.as_ref().map(|id| id.as_str()), CONVERSATIONS],
+        |row| row.get::<_, i64>(0),
+    )?;
+    let Some(cut) = cut(&query.sought) else {
+        let (rows, _) = of_each(db, &conversations, &query.sought, CANDIDATES_EACH, CANDIDATES)?;
+        return Ok(best_messages(read(db, query, &rows)?, query));
+    };
+    // What begins alike is found by the index; whether it goes on as asked shows in the text.
+    let (rows, all) = of_each(db, &conversations, &cut, LIKELY_EACH, LIKELY)?;
+    let mut found = read(db, query, &rows)?;
+    found.retain(|found| query.sought.fits(&found.message.text));
+    if !all && found.len() < query.limit as usize {
+        found = read(db, query, &throughout(db, &conversations, &query.sought)?)?;
+    }
     Ok(best_messages(found, query))
 }
 
