@@ -9,7 +9,7 @@ let aim;
 
 before(async () => {
   requireProduct();
-  aim = await startAim();
+  aim = await startAim({ AIM_USAGE__MULTIPLIER: '100' });
   browser = await launchChromium();
 });
 

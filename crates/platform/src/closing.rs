@@ -38,8 +38,8 @@ impl Platform {
         Ok(user)
     }
 
-    /// Erases accounts whose time is over, where `really`; answers how many there were. Their files go with the deleted
-    /// uploads that they leave.
+    /// Erases accounts whose time is over, where `really`; answers how many there were. Their files go right after; what
+    /// that does not reach goes with other deleted uploads.
     pub(crate) async fn erase_closed(&self, really: bool) -> Result<u64, StoreError> {
         if !really {
             return Ok(self.store.accounts_to_erase(u32::MAX).await?.len() as u64);
@@ -53,6 +53,9 @@ impl Platform {
                     erased += 1;
                     self.take_in(Change::User { id: user.clone(), username }).await;
                 }
+            }
+            if !over.is_empty() {
+                self.sweep_uploads().await?;
             }
             if over.len() < ERASED_AT_ONCE as usize {
                 return Ok(erased);

@@ -57,7 +57,7 @@ export function SearchPage() {
     <Page title="Search" width="narrow">
       {/* The keys of what is inside. */}
       {/* eslint-disable-next-line jsx-a11y/no-static-element-interactions */}
-      <div onKeyDown={walk}>
+      <div className="seeker" onKeyDown={walk}>
         <search className="finder">
           <div className="finder__search">
             <Icon name="search" />
@@ -92,7 +92,7 @@ export function SearchPage() {
             <p className="empty__text">All words must be there. Try fewer, or others.</p>
           </Empty>
         ) : (
-          <div ref={results} aria-busy={pending}>
+          <div className="seeker__found" ref={results} aria-busy={pending}>
             <Found answer={answer} />
           </div>
         )}
