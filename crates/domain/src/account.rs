@@ -101,6 +101,10 @@ pub struct User {
     /// Raised by every change of the row.
     #[serde(skip)]
     pub version: i64,
+    /// When it is erased for good, where its owner asked for that: nobody is signed in to it until then, and others do not
+    /// see it.
+    #[serde(skip)]
+    pub erase_at: Option<Timestamp>,
 }
 
 impl User {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Words that stand beside ids in key names, and so may be no id themselves.
-pub const RESERVED: [&str; 12] = [
+pub const RESERVED: [&str; 13] = [
     "profile",
     "username",
     "gallery",
@@ -20,6 +20,8 @@ pub const RESERVED: [&str; 12] = [
     "usage",
     "usages",
     "tokens",
+    // Of the paths beside a character's.
+    "tags",
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -61,7 +61,16 @@ pub(crate) fn check_registration(form: &Registration) -> Result<Username, Refusa
     if let Err(message) = &username {
         checks.require(false, "username", message);
     }
-    let email = form.email.trim();
+    check_email(&mut checks, form.email.trim());
+    checks.length("password", &form.password, 8, 256);
+    if let Some(name) = &form.display_name {
+        check_display_name(&mut checks, name);
+    }
+    checks.finish()?;
+    username.map_err(|message| Refusal::invalid("username", message))
+}
+
+pub(crate) fn check_email(checks: &mut Checks, email: &str) {
     let (name, host) = email.split_once('@').unwrap_or_default();
     let plausible =
         !name.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.') && !host.contains('@');
@@ -70,12 +79,6 @@ pub(crate) fn check_registration(form: &Registration) -> Result<Username, Refusa
         "email",
         "must be an email address",
     );
-    checks.length("password", &form.password, 8, 256);
-    if let Some(name) = &form.display_name {
-        check_display_name(&mut checks, name);
-    }
-    checks.finish()?;
-    username.map_err(|message| Refusal::invalid("username", message))
 }
 
 fn check_display_name(checks: &mut Checks, name: &str) {
@@ -188,7 +191,8 @@ impl Platform {
 
     pub async fn profile(&self, id: &UserId) -> Result<Arc<Profile>, Refusal> {
         let load = async {
-            let user = self.store.user(id).await?;
+            // One that is about to be erased is closed to others.
+            let user = self.store.user(id).await?.filter(|user| user.erase_at.is_none());
             Ok::<_, StoreError>(
                 user.map(|user| CachedProfile { version: user.version, profile: Arc::new(user.profile()) }),
             )
@@ -239,19 +243,6 @@ impl Platform {
         Ok(user)
     }
 
-    /// Erases the account with everything that is its own.
-    pub async fn delete_account(&self, who: &Member) -> Result<(), Refusal> {
-        let sessions = self.store.sessions(who.user_id()).await.or_refuse()?;
-        if !self.store.delete_user(who.user_id()).await.or_refuse()? {
-            return Err(Refusal::not_found("user"));
-        }
-        self.take_in(Change::User { id: who.user_id().clone(), username: who.username.clone() }).await;
-        for session in sessions {
-            self.take_in(Change::Session { token: session.token_hash, id: session.id, user: session.user_id }).await;
-        }
-        Ok(())
-    }
-
     /// For the command line: tier and role, by email or username. Running servers hear of it by the change feed.
     pub async fn set_user(&self, login: &str, tier: Option<Tier>, role: Option<Role>) -> Result<User, Refusal> {
         let change = AccountChange { tier, role, ..Default::default() };
@@ -279,7 +270,7 @@ impl Platform {
     }
 }
 
-fn taken(field: &str, message: &str) -> Refusal {
+pub(crate) fn taken(field: &str, message: &str) -> Refusal {
     let mut refusal = Refusal::invalid(field, message);
     refusal.code = Code::Conflict;
     refusal

@@ -112,6 +112,8 @@ impl Platform {
             }
             Change::Conversation { id } => self.forget_window(id, reach).await,
             Change::Upload { id, .. } => self.forget_upload(id, reach).await,
+            Change::Preferences { user } => self.forget_preferences(user, reach).await,
+            Change::Draft { user, key } => self.forget_draft(user, key, reach).await,
             Change::Session { .. } | Change::Cancel { .. } => {}
         }
     }
@@ -125,6 +127,7 @@ impl Platform {
                 hint("drop a session", self.backbone.sessions.drop_session(token).await);
             }
             Change::Character { .. } | Change::Conversation { .. } | Change::Upload { .. } => {}
+            Change::Preferences { .. } | Change::Draft { .. } => {}
             Change::Cancel { conversation, fence } => self.running.stop(conversation, *fence),
         }
         // Nobody may be listening: a worker has no sockets.

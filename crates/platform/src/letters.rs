@@ -56,6 +56,9 @@ impl Platform {
     /// The letter of a mail as things are now. Its tokens are made here, so that no row ever holds one.
     pub(crate) async fn compose(&self, post: &Post, mail: &StoredMail) -> Result<Composed> {
         let Some(user) = self.store.user(&mail.user).await? else { return Ok(Err("the account is gone")) };
+        if user.erase_at.is_some() && mail.kind != MailKind::Reset {
+            return Ok(Err("the account is closed"));
+        }
         let standing = self.store.mail_standing(&mail.user).await?;
         if mail.kind.notice().is_some_and(|notice| !standing.wants(notice)) {
             return Ok(Err("it is not wanted"));

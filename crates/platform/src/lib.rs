@@ -7,8 +7,11 @@ mod cancel;
 mod cards;
 mod characters;
 mod claims;
+mod closing;
 mod conversations;
+mod credentials;
 mod demo;
+mod export;
 mod faults;
 mod feed;
 pub mod foreign;
@@ -21,6 +24,7 @@ mod mail;
 mod media;
 mod notices;
 mod passwords;
+mod personal;
 mod presence;
 mod reconciler;
 mod recovery;
@@ -28,6 +32,7 @@ mod reply;
 pub mod reports;
 mod resumable;
 mod retry;
+mod search;
 mod send_message;
 mod settings;
 mod sign_in;
@@ -46,8 +51,10 @@ pub use health::{Check, HealthReport, Level};
 pub use mail::Post;
 pub use media::{Ear, Media, Recording, Unheard, unfit};
 pub use passwords::hash_password;
+pub use personal::{LARGEST_DRAFT, LARGEST_PREFERENCES};
 pub use recovery::NoticeChoices;
 pub use resumable::Standing;
+pub use search::{MessageHit, Part, SearchAnswer};
 pub use send_message::{Accepted, Outgoing, SendReport};
 pub use settings::Settings;
 pub use sign_in::{AttemptReport, Device, SignInReport, SignedIn};
@@ -61,7 +68,7 @@ use aim_store::{Change, Store};
 use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::{OnceCell, broadcast};
+use tokio::sync::{OnceCell, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -92,9 +99,11 @@ pub struct Inner {
     /// What others have not begun is given up.
     ending: CancellationToken,
     /// Cards that are read or written at a time: each may take some hundred MB.
-    cards: tokio::sync::Semaphore,
+    cards: Semaphore,
     /// What addresses of media are signed with, once it was asked for.
     media_key: OnceCell<String>,
+    /// Places for exports that are being made.
+    exports: Arc<Semaphore>,
     /// What goes on after somebody was answered.
     tasks: TaskTracker,
     changed: broadcast::Sender<Change>,
@@ -126,8 +135,9 @@ impl Platform {
             media: OnceLock::new(),
             works: AtomicBool::new(false),
             ending: CancellationToken::new(),
-            cards: tokio::sync::Semaphore::new(cards::AT_A_TIME),
+            cards: Semaphore::new(cards::AT_A_TIME),
             media_key: OnceCell::new(),
+            exports: Arc::new(Semaphore::new(export::AT_A_TIME)),
             tasks: TaskTracker::new(),
             changed: broadcast::channel(CHANGES_KEPT).0,
             store,

@@ -32,6 +32,8 @@ pub struct Settings {
     /// Uploads in parts that a user may have under way, and how long one may take.
     pub resumables_at_a_time: u32,
     pub resumable_age: Duration,
+    /// An account that its owner deleted can be had back for this long.
+    pub erasure_grace: Duration,
     /// Whether the model is shown pictures; one that sees none is told that there is one.
     pub model_sees: bool,
     pub max_reply_tokens: u32,
@@ -72,6 +74,7 @@ impl Default for Settings {
             upload_patience: Duration::from_secs(8),
             resumables_at_a_time: 10,
             resumable_age: Duration::from_secs(24 * 3600),
+            erasure_grace: 7 * DAY,
             model_sees: false,
             max_reply_tokens: 512,
             temperature: 0.8,

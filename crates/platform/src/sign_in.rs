@@ -62,8 +62,8 @@ impl Platform {
     }
 
     /// `login` is the email or the username. Counts by address and by login name, each on its own; a success clears the
-    /// login name.
-    pub async fn login(&self, login: &str, password: &str, device: &Device) -> SignInReport {
+    /// login name. An account that is to be erased is opened again where `restore` says so; otherwise it is refused, with the day.
+    pub async fn login(&self, login: &str, password: &str, restore: bool, device: &Device) -> SignInReport {
         let mut checks = Checks::default();
         checks.length("login", login, 1, 254);
         checks.length("password", password, 1, 256);
@@ -78,7 +78,8 @@ impl Platform {
             match found {
                 Some(found) if fits => {
                     self.forget_attempts(login).await;
-                    self.begin_session(found.user, device).await
+                    let user = self.opened(found.user, restore).await?;
+                    self.begin_session(user, device).await
                 }
                 _ => Err(Refusal::unauthenticated("This login and password do not fit together.")),
             }

@@ -1,6 +1,6 @@
 //! The change feed: what became stale, for every server that may have it cached.
 
-use aim_domain::{CharacterId, ConversationId, SessionId, TokenHash, UploadId, UserId};
+use aim_domain::{CharacterId, ConversationId, DraftKey, SessionId, TokenHash, UploadId, UserId};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,5 +33,14 @@ pub enum Change {
     Upload {
         id: UploadId,
         user: UserId,
+    },
+    /// A user's settings.
+    Preferences {
+        user: UserId,
+    },
+    /// How far a user's form has come, or it is gone.
+    Draft {
+        user: UserId,
+        key: DraftKey,
     },
 }

@@ -1,6 +1,6 @@
 //! Commands and queries of characters.
 
-use aim_domain::{Character, UserId};
+use aim_domain::{Character, CharacterId, UserId};
 
 /// What a search for text looks at.
 pub(crate) fn searched(character: &Character) -> String {
@@ -22,6 +22,8 @@ pub enum Sort {
     New,
     /// Those with the most conversations first.
     Popular,
+    /// Those the viewer talked with, the last first; no others.
+    Recent,
     /// By name, without case.
     Name,
 }
@@ -38,12 +40,13 @@ pub(crate) struct Order {
 impl Sort {
     pub(crate) fn order(self) -> Order {
         let (name, column) = match self {
-            Self::New => ("new", "created_at"),
-            Self::Popular => ("popular", "conversations"),
-            Self::Name => ("name", "name_key"),
+            Self::New => ("new", "ch.created_at"),
+            Self::Popular => ("popular", "ch.conversations"),
+            Self::Recent => ("recent", "talked.at"),
+            Self::Name => ("name", "ch.name_key"),
         };
         match self {
-            Self::New | Self::Popular => Order { name, column, direction: "DESC", further: "<" },
+            Self::New | Self::Popular | Self::Recent => Order { name, column, direction: "DESC", further: "<" },
             Self::Name => Order { name, column, direction: "ASC", further: ">" },
         }
     }
@@ -53,9 +56,11 @@ impl Sort {
 #[derive(Clone, Debug)]
 pub struct CharacterQuery {
     pub viewer: UserId,
-    /// Part of a name, a description or a tag, without case.
+    /// Part of a name, a description or a tag, without case; or the username of its owner, with or without an `@`.
     pub text: Option<String>,
     pub tag: Option<String>,
+    /// Only these.
+    pub among: Option<Vec<CharacterId>>,
     pub sort: Sort,
     /// `next_cursor` of the page before, opaque; one that is not ours counts as none.
     pub cursor: Option<String>,

@@ -17,12 +17,15 @@ pub mod conversation;
 mod cursor;
 pub mod error;
 pub mod mail;
+pub mod personal;
 pub mod postgres;
 pub mod reply;
 pub mod report;
+pub mod search;
 pub mod sqlite;
 mod text;
 pub mod upload;
+pub mod words;
 
 pub use account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};
 pub use attempt::{Attempts, CountAttempt};
@@ -35,10 +38,12 @@ pub use error::StoreError;
 pub use mail::{
     DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail, TokenOwner,
 };
+pub use personal::{ChangeEmail, Closed, Draft, Personal, Preferences, SaveDraft};
 pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
 };
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
+pub use search::{FoundMessage, Search, SearchQuery, TagCount};
 pub use upload::{ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Resumable, UploadClaim, UploadEnd, Uploads};
 
 use aim_domain::{
@@ -52,7 +57,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
-pub trait Store: Mails + Reports + Uploads + Send + Sync + 'static {
+pub trait Store: Mails + Personal + Reports + Search + Uploads + Send + Sync + 'static {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
     /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.
@@ -68,9 +73,10 @@ pub trait Store: Mails + Reports + Uploads + Send + Sync + 'static {
     async fn credentials(&self, login: &str) -> Result<Option<Credentials>>;
     /// Changes what is given; `None` when there is no such user. Writes `Change::User`.
     async fn change_user(&self, id: &UserId, change: AccountChange) -> Result<Option<User>>;
-    /// Removes the account with its sessions, conversations, private characters and usage. False when there was none.
-    /// Public characters stay, without an owner; uploads are deleted, see [`Uploads`]. Writes `Change::User`, a
-    /// `Change::Session` for each session and a `Change::Upload` for each upload.
+    /// Erases the account with everything that is its own. False when there was none. Public characters that others talk
+    /// with stay, without an owner; what it said in others' conversations, and what was answered to it,
+    /// leaves an empty place under [`personal::ERASED`];
+    /// uploads are deleted, see [`Uploads`]. Writes a change for all that may be cached.
     async fn delete_user(&self, id: &UserId) -> Result<bool>;
 
     // Sessions

@@ -128,10 +128,12 @@ pub enum Stale {
     Samples,
     /// Reports of hours; those of days stay.
     HourReports,
+    /// Of forms.
+    Drafts,
 }
 
 impl Stale {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Changes,
         Self::Sessions,
         Self::SignIns,
@@ -140,6 +142,7 @@ impl Stale {
         Self::Tokens,
         Self::Samples,
         Self::HourReports,
+        Self::Drafts,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -152,6 +155,7 @@ impl Stale {
             Self::Tokens => "tokens",
             Self::Samples => "samples",
             Self::HourReports => "hour-reports",
+            Self::Drafts => "drafts",
         }
     }
 }

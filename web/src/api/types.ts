@@ -81,6 +81,24 @@ export type Phase = Schemas['Phase'];
 export type Problem = Schemas['Problem'];
 export type RegisterForm = Schemas['RegisterForm'];
 export type ServerConfig = Schemas['ServerAnswer'];
+/** A piece of a text that was found; what fits is marked. */
+export interface SearchPart {
+  text: string;
+  hit: boolean;
+}
+export interface SearchAnswer {
+  characters: Character[];
+  messages: {
+    message: Message;
+    conversation: { id: string; title: string; characterId: string; character: CharacterSummary };
+    snippet: SearchPart[];
+  }[];
+}
+/** A tag, and how many public characters have it. */
+export interface TagCount {
+  tag: string;
+  count: number;
+}
 export type Usage = Schemas['Usage'];
 export type UsageLimits = Schemas['UsageLimits'];
 export type UsageReport = Schemas['UsageReport'];

@@ -9,6 +9,7 @@ import { ChatsPage } from '../pages/chats';
 import { LoginPage, RegisterPage } from '../pages/door';
 import { ConfirmPage, ForgotPage, ResetPage, UnsubscribePage } from '../pages/mail';
 import { NotFoundPage } from '../pages/not-found';
+import { SearchPage } from '../pages/search';
 import { SettingsPage } from '../pages/settings';
 import { Failure, Loading } from '../ui/notice';
 import { openSession, session } from './session';
@@ -71,6 +72,7 @@ function SignedIn() {
             <Route path="/characters/:id">{({ id }) => <CharacterPage id={id} key={id} />}</Route>
             <Route path="/characters/:id/edit">{({ id }) => <EditCharacterPage id={id} key={id} />}</Route>
             <Route path="/c/:id">{({ id }) => <ChatPage id={id} key={id} />}</Route>
+            <Route path="/search" component={SearchPage} />
             <Route path="/settings" component={SettingsPage} />
             <Route component={NotFoundPage} />
           </Switch>

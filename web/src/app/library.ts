@@ -10,6 +10,7 @@ import type {
   Conversation,
   ConversationList,
   Message,
+  TagCount,
   Usage,
   UsageLimits,
   UsageReport,
@@ -91,12 +92,21 @@ function readCharacter(id: string): Promise<Character> {
 }
 
 export async function listCharacters(
-  query: { q?: string; tag?: string; sort?: string; cursor?: string },
+  query: { q?: string; tag?: string; sort?: string; favourite?: 'true' | ''; cursor?: string },
   signal: AbortSignal,
 ): Promise<CharacterList> {
   const page = await http.get<CharacterList>('/api/characters', { ...query, limit: 24 }, { signal });
   takeCharacters(page.items);
   return page;
+}
+
+/** The most used tags of public characters. */
+export const popularTags = createStore<readonly TagCount[]>([]);
+
+export async function loadTags(signal: AbortSignal): Promise<void> {
+  popularTags.set(
+    (await http.get<{ items: TagCount[] }>('/api/characters/tags', { limit: 12 }, { signal })).items,
+  );
 }
 
 export async function deleteCharacter(id: string): Promise<void> {

@@ -5,6 +5,7 @@ import { createStore } from '../lib/store';
 import { forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
 import { clearLibrary, takeUsage } from './library';
+import { forgetPreferences, loadPreferences } from './preferences';
 
 export type Session =
   | { status: 'loading' }
@@ -42,8 +43,16 @@ export async function register(form: RegisterForm): Promise<void> {
   enter((await http.post<Answer<'SignedIn'>>('/api/auth/register', form, { quiet: true })).user);
 }
 
-export async function logIn(login: string, password: string): Promise<void> {
-  enter((await http.post<Answer<'SignedIn'>>('/api/auth/login', { login, password }, { quiet: true })).user);
+/** `restore` has an account back that was deleted and is not erased yet. */
+export async function logIn(login: string, password: string, restore = false): Promise<void> {
+  const form = { login, password, restore };
+  enter((await http.post<Answer<'SignedIn'>>('/api/auth/login', form, { quiet: true })).user);
+}
+
+/** The account is closed, and nobody is signed in to it. */
+export function accountDeleted(): void {
+  forgetPerson();
+  leave('Your account is deleted. For seven days you can have it back by logging in.');
 }
 
 export async function logOut(): Promise<void> {
@@ -64,6 +73,9 @@ export function updateUser(user: User): void {
 function enter(user: User): void {
   closeConnection();
   clearLibrary();
+  forgetPreferences();
+  // The page works without them; hearts wait until they are there.
+  void loadPreferences().catch(() => undefined);
   const connection = new LiveConnection(() => void recheck());
   connection.onEvent((event) => {
     if (event.name === 'usage:updated') takeUsage(event.payload.characterId, event.payload);
@@ -74,6 +86,7 @@ function enter(user: User): void {
 function leave(notice?: string): void {
   closeConnection();
   clearLibrary();
+  forgetPreferences();
   session.set(notice === undefined ? { status: 'out' } : { status: 'out', notice });
 }
 

@@ -1,5 +1,5 @@
 /** What stands around every page of the signed-in: a sidebar on a desk, tabs on a phone, and word of a lost connection. */
-import type { ReactNode } from 'react';
+import { useEffect, type ReactNode } from 'react';
 import { Link, useLocation } from 'wouter';
 import { ChatList } from '../pages/chats';
 import { useStore } from '../lib/store';
@@ -16,12 +16,14 @@ const PLACES: readonly { to: string; label: string; icon: IconName; matches: (pa
     icon: 'people',
     matches: (path) => path.startsWith('/characters'),
   },
+  { to: '/search', label: 'Search', icon: 'search', matches: (path) => path === '/search' },
   { to: '/settings', label: 'Settings', icon: 'settings', matches: (path) => path === '/settings' },
 ];
 
 export function Shell({ children }: { children: ReactNode }) {
   const [path] = useLocation();
   const { user } = useWho();
+  useSearchKey();
   return (
     <div className={path.startsWith('/c/') ? 'shell shell--chat' : 'shell'}>
       <a className="skip" href="#content">
@@ -69,6 +71,21 @@ export function Shell({ children }: { children: ReactNode }) {
       </nav>
     </div>
   );
+}
+
+/** Ctrl+K or ⌘K leads to the search from everywhere. */
+function useSearchKey(): void {
+  const [, go] = useLocation();
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === 'k') {
+        event.preventDefault();
+        go('/search');
+      }
+    };
+    addEventListener('keydown', press);
+    return () => removeEventListener('keydown', press);
+  }, [go]);
 }
 
 export function Brand() {

@@ -20,6 +20,9 @@ const STEADY_AFTER = 10_000;
 /** How often others are told that this person goes on typing; they forget it when the connection is lost. */
 const TYPING_EVERY = 4_000;
 const TYPING_ENDS_AFTER = 5_000;
+/** Pages that are read to reach a message that was searched for. */
+const JUMP_PAGES = 40;
+
 /** How often an upload is looked at whose end the socket may have missed. */
 const LOOK_EVERY = 15_000;
 
@@ -96,6 +99,15 @@ export class Chat {
       this.#do({ type: 'history', messages: page.items, hasMore: page.hasMore });
     } finally {
       this.#patch({ loadingEarlier: false });
+    }
+  }
+
+  /** Older pages, until this message is among them; so many at the most, for each is a call. */
+  async loadUntil(seq: number): Promise<void> {
+    for (let pages = 0; pages < JUMP_PAGES; pages += 1) {
+      const { state } = this.store.get();
+      if (!state.hasEarlier || (state.messages[0]?.seq ?? 0) <= seq) return;
+      await this.loadEarlier();
     }
   }
 

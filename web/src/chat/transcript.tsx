@@ -21,8 +21,10 @@ export function Transcript(props: {
   character: CharacterSummary;
   connected: boolean;
   onEdit: (text: string) => void;
+  /** The `seq` of a message to show first, instead of the newest. */
+  at?: number | undefined;
 }) {
-  const { chat } = props;
+  const { chat, at } = props;
   const { state, loadingEarlier } = props.open;
   const scroll = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
@@ -53,6 +55,29 @@ export function Transcript(props: {
     if (isAtFoot.current) toFoot();
     height.current = scroll.current?.scrollHeight ?? 0;
   });
+
+  // A message that was searched for: read until it is there, then brought into view.
+  useEffect(() => {
+    if (at === undefined) return;
+    let isOver = false;
+    isAtFoot.current = false;
+    const show = () => {
+      const said = inner.current?.querySelector<HTMLElement>(`[data-seq="${at}"]`);
+      if (isOver || !said) return;
+      isAtFoot.current = false;
+      said.scrollIntoView({ block: 'center' });
+      said.classList.add('said--found');
+      said.tabIndex = -1;
+      said.focus({ preventScroll: true });
+    };
+    chat
+      .loadUntil(at)
+      .catch(() => undefined)
+      .finally(() => requestAnimationFrame(show));
+    return () => {
+      isOver = true;
+    };
+  }, [at, chat]);
 
   // The keyboard of a phone, a turned device, a font that arrives late.
   useEffect(() => {
@@ -157,6 +182,7 @@ function TranscriptRow(props: {
           aria-live={row.message.role === 'character' ? 'off' : undefined}
           data-message={row.message.id}
           data-role={row.message.role}
+          data-seq={row.message.seq}
         >
           <SaidMessage
             message={row.message}

@@ -3,11 +3,12 @@ import { useState, type SyntheticEvent } from 'react';
 import { useLocation } from 'wouter';
 import { ApiError, http } from '../api/client';
 import type { Character, Lorebook } from '../api/types';
+import { useFormDraft } from '../app/form-draft';
 import { loadWholeCharacter, takeWholeCharacter, useWholeCharacter } from '../app/library';
 import { useWho } from '../app/who';
 import { useAction, useLoad } from '../lib/load';
 import { fieldError, TextArea, TextField } from '../ui/field';
-import { Failure, FormError, Loading } from '../ui/notice';
+import { Failure, FormError, Loading, Notice } from '../ui/notice';
 import { Page } from '../ui/page';
 import { Greetings, Lore } from './character-details';
 
@@ -37,6 +38,10 @@ const DETAILS = [
   'alternateGreetings',
   'lorebook',
 ] as const;
+
+/** What was kept and came back is another object, and may say the same. */
+const isSame = (one: unknown, other: unknown) =>
+  one === other || JSON.stringify(one) === JSON.stringify(other);
 
 const BLANK: Draft = {
   name: '',
@@ -77,7 +82,8 @@ const draftOf = (character: Character): Draft => ({
 export function NewCharacterPage() {
   return (
     <Page title="New character" width="narrow" back={{ to: '/characters', label: 'All characters' }}>
-      <CharacterForm
+      <KeptForm
+        draftKey="new-character"
         start={BLANK}
         action="Create character"
         save={(body) => http.post('/api/characters', body)}
@@ -104,7 +110,8 @@ export function EditCharacterPage({ id }: { id: string }) {
       ) : character.ownerId !== user.id ? (
         <Failure error={notMine} />
       ) : (
-        <CharacterForm
+        <KeptForm
+          draftKey={`edit-${id}`.slice(0, 128)}
           start={draftOf(character)}
           action="Save changes"
           save={(body) => http.patch(`/api/characters/${id}`, body)}
@@ -114,13 +121,49 @@ export function EditCharacterPage({ id }: { id: string }) {
   );
 }
 
-function CharacterForm(props: {
+interface FormProps {
   start: Draft;
   action: string;
   save: (body: unknown) => Promise<{ character: Character }>;
-}) {
+}
+
+/** The form with what was typed into it before, here or on another device. */
+function KeptForm({ draftKey, ...props }: FormProps & { draftKey: string }) {
+  const form = useFormDraft(draftKey, props.start);
+  const [isFresh, setFresh] = useState(false);
+  if (form.start === undefined) return <Loading />;
+  const startOver = () => {
+    form.drop();
+    setFresh(true);
+  };
+  return (
+    <>
+      {form.restored && !isFresh && (
+        <Notice>
+          You go on where you left this form.{' '}
+          <button type="button" className="button" onClick={startOver}>
+            Start over
+          </button>
+        </Notice>
+      )}
+      <CharacterForm
+        key={isFresh ? 'fresh' : 'kept'}
+        {...props}
+        typed={isFresh ? props.start : form.start}
+        keep={form.keep}
+        drop={form.drop}
+      />
+    </>
+  );
+}
+
+function CharacterForm(props: FormProps & { typed: Draft; keep: (draft: Draft) => void; drop: () => void }) {
   const [start] = useState(props.start);
-  const [draft, setDraft] = useState(start);
+  const [draft, setTyped] = useState(props.typed);
+  const setDraft = (next: Draft) => {
+    setTyped(next);
+    props.keep(next);
+  };
   const [, go] = useLocation();
   const { busy, error, run } = useAction();
   const bind = (field: Exclude<keyof Draft, 'alternateGreetings' | 'lorebook'>) => ({
@@ -146,10 +189,14 @@ function CharacterForm(props: {
           .filter((tag) => tag !== ''),
         ...(draft.avatarUrl.trim() !== start.avatarUrl && { avatarUrl: draft.avatarUrl.trim() }),
         ...Object.fromEntries(
-          DETAILS.filter((field) => draft[field] !== start[field]).map((field) => [field, draft[field]]),
+          DETAILS.filter((field) => !isSame(draft[field], start[field])).map((field) => [
+            field,
+            draft[field],
+          ]),
         ),
       });
       takeWholeCharacter(character);
+      props.drop();
       go(`/characters/${character.id}`);
     });
   };

@@ -15,6 +15,7 @@ import { useAction, useLoad } from '../lib/load';
 import { useStore } from '../lib/store';
 import { Avatar } from '../ui/avatar';
 import { Confirm } from '../ui/dialog';
+import { Heart } from '../ui/heart';
 import { Icon } from '../ui/icons';
 import { Markdown } from '../ui/markdown';
 import { Failure, FormError, Loading } from '../ui/notice';
@@ -93,6 +94,7 @@ function Sheet({ character }: { character: Character }) {
             >
               <Icon name="chats" /> {talk.busy ? 'Opening…' : `Talk with ${character.name}`}
             </button>
+            <Heart id={character.id} name={character.name} />
             {isMine && <OwnerActions character={character} />}
             <ExportLinks character={character} />
           </div>

@@ -1,12 +1,14 @@
 /** Characters to meet: searched, narrowed to a tag, sorted, read page by page. */
 import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
-import { listCharacters } from '../app/library';
+import { listCharacters, loadTags, popularTags } from '../app/library';
 import { useWho } from '../app/who';
-import type { Character, CharacterList } from '../api/types';
+import type { Character, CharacterList, TagCount } from '../api/types';
 import { plainText } from '../chat/words';
 import { useAction, useLoad } from '../lib/load';
+import { useStore } from '../lib/store';
 import { Avatar } from '../ui/avatar';
+import { Heart } from '../ui/heart';
 import { Icon } from '../ui/icons';
 import { Empty, Failure } from '../ui/notice';
 import { Page } from '../ui/page';
@@ -15,6 +17,7 @@ import { ImportCard } from './import-card';
 const SORTS = [
   { value: 'new', label: 'Newest' },
   { value: 'popular', label: 'Most talked with' },
+  { value: 'recent', label: 'Talked with last' },
   { value: 'name', label: 'By name' },
 ] as const;
 
@@ -28,17 +31,20 @@ export function CharactersPage() {
   const q = search.get('q') ?? '';
   const tag = search.get('tag') ?? '';
   const sort = search.get('sort') ?? '';
+  const favourite = search.get('favourite') === 'true' ? 'true' : '';
+  const tags = useStore(popularTags);
+  useLoad('tags', loadTags);
   const [words, setWords] = useState(q);
   const [found, setFound] = useState<Found>();
-  const key = JSON.stringify([q, tag, sort]);
-  const query = { q, tag, sort };
+  const key = JSON.stringify([q, tag, sort, favourite]);
+  const query = { q, tag, sort, favourite } as const;
   const { pending, error, again } = useLoad(key, async (signal) => {
     const page = await listCharacters(query, signal);
     setFound({ ...page, key });
   });
   const more = useAction();
 
-  const change = (changed: Partial<Record<'q' | 'tag' | 'sort', string>>) =>
+  const change = (changed: Partial<Record<'q' | 'tag' | 'sort' | 'favourite', string>>) =>
     setSearch(
       (now) => {
         const next = new URLSearchParams(now);
@@ -77,7 +83,7 @@ export function CharactersPage() {
     });
 
   const items = found?.items ?? [];
-  const isFiltered = q !== '' || tag !== '';
+  const isFiltered = q !== '' || tag !== '' || favourite !== '' || sort === 'recent';
   return (
     <Page
       title="Characters"
@@ -114,7 +120,17 @@ export function CharactersPage() {
             </option>
           ))}
         </select>
-        <Tags items={items} chosen={tag} onChoose={(next) => change({ tag: next })} />
+        <div className="finder__tags" role="group" aria-label="Narrow down">
+          <button
+            type="button"
+            className="chip"
+            aria-pressed={favourite !== ''}
+            onClick={() => change({ favourite: favourite === '' ? 'true' : '' })}
+          >
+            Favourites
+          </button>
+          <Tags tags={tags} chosen={tag} onChoose={(next) => change({ tag: next })} />
+        </div>
       </search>
       <p className="sr-only" role="status">
         {pending ? 'Searching' : `${items.length} characters shown`}
@@ -138,7 +154,7 @@ export function CharactersPage() {
               className="button"
               onClick={() => {
                 setWords('');
-                change({ q: '', tag: '' });
+                change({ q: '', tag: '', favourite: '', sort: '' });
               }}
             >
               Show everyone
@@ -166,28 +182,22 @@ export function CharactersPage() {
   );
 }
 
-/** The tags most used among the characters shown, and the one chosen. */
-function Tags(props: { items: readonly Character[]; chosen: string; onChoose: (tag: string) => void }) {
-  const counts = new Map<string, number>();
-  for (const tag of props.items.flatMap((item) => item.tags)) counts.set(tag, (counts.get(tag) ?? 0) + 1);
-  if (props.chosen !== '') counts.set(props.chosen, Infinity);
-  const shown = [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, 8);
-  if (shown.length === 0) return null;
-  return (
-    <div className="finder__tags" role="group" aria-label="Tags">
-      {shown.map(([tag]) => (
-        <button
-          key={tag}
-          type="button"
-          className="chip"
-          aria-pressed={tag === props.chosen}
-          onClick={() => props.onChoose(tag === props.chosen ? '' : tag)}
-        >
-          {tag}
-        </button>
-      ))}
-    </div>
-  );
+/** The most used tags, and the one chosen. */
+function Tags(props: { tags: readonly TagCount[]; chosen: string; onChoose: (tag: string) => void }) {
+  const { tags, chosen } = props;
+  const isListed = chosen === '' || tags.some(({ tag }) => tag === chosen);
+  const shown: readonly Partial<TagCount>[] = isListed ? tags : [{ tag: chosen }, ...tags];
+  return shown.map(({ tag = '', count }) => (
+    <button
+      key={tag}
+      type="button"
+      className="chip"
+      aria-pressed={tag === chosen}
+      onClick={() => props.onChoose(tag === chosen ? '' : tag)}
+    >
+      {tag} {count !== undefined && <span className="chip__count">{count}</span>}
+    </button>
+  ));
 }
 
 function Card({ character }: { character: Character }) {
@@ -219,6 +229,7 @@ function Card({ character }: { character: Character }) {
           ))}
         </ul>
       )}
+      <Heart id={character.id} name={character.name} />
     </article>
   );
 }

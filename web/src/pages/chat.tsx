@@ -1,6 +1,6 @@
 /** A conversation with a character. */
 import { useEffect, useState } from 'react';
-import { Link } from 'wouter';
+import { Link, useSearchParams } from 'wouter';
 import type { Conversation } from '../api/types';
 import {
   conversations,
@@ -52,6 +52,8 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const [text, setText] = useState(() => recall(`draft.${id}`) ?? '');
   const known = useStore(usages)[character.id];
   const limits = useStore(usageLimits);
+  const [search] = useSearchParams();
+  const at = Number.parseInt(search.get('at') ?? '', 10);
   useLoad('usage', loadUsage);
   useTitle(character.name);
 
@@ -107,6 +109,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
           character={character}
           connected={connectionState === 'connected'}
           onEdit={write}
+          at={Number.isNaN(at) ? undefined : at}
         />
       ) : (
         <Loading label="Loading messages" />

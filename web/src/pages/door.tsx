@@ -43,11 +43,26 @@ export function LoginPage({ notice }: { notice?: string | undefined }) {
     event.preventDefault();
     void run(() => logIn(login.trim(), password));
   };
+  const restorable = error?.errors.some(({ field }) => field === 'restore') === true;
   return (
     <Door title="Welcome back" lead="Log in to go on with your conversations.">
       {notice !== undefined && <Notice>{notice}</Notice>}
       <form className="form" onSubmit={submit}>
-        <FormError error={error} />
+        {restorable ? (
+          <Notice tone="warning">
+            <p>{error.message}</p>
+            <button
+              type="button"
+              className="button"
+              disabled={busy}
+              onClick={() => void run(() => logIn(login.trim(), password, true))}
+            >
+              Restore my account
+            </button>
+          </Notice>
+        ) : (
+          <FormError error={error} />
+        )}
         <TextField
           label="Email or username"
           value={login}

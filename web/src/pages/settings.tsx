@@ -14,6 +14,7 @@ import { Icon } from '../ui/icons';
 import { Failure, FormError, Loading } from '../ui/notice';
 import { Page } from '../ui/page';
 import { ThemeChoice } from '../ui/theme';
+import { EmailForm, PasswordForm, YourData } from './account';
 
 export function SettingsPage() {
   return (
@@ -26,8 +27,11 @@ export function SettingsPage() {
         </div>
       </section>
       <Mails />
+      <EmailForm />
+      <PasswordForm />
       <UsageToday />
       <Devices />
+      <YourData />
       <SignOut />
     </Page>
   );

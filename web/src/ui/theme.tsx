@@ -4,12 +4,18 @@ import { createStore, useStore } from '../lib/store';
 import { recall, remember } from '../lib/storage';
 import { Icon } from './icons';
 
-type Theme = 'system' | 'light' | 'dark';
+export type Theme = 'system' | 'light' | 'dark';
 
 const kept = recall('theme');
-const theme = createStore<Theme>(kept === 'light' || kept === 'dark' ? kept : 'system');
 
-function choose(next: Theme): void {
+/** What was chosen here, or on another device. */
+export const theme = createStore<Theme>(kept === 'light' || kept === 'dark' ? kept : 'system');
+
+export function isTheme(value: unknown): value is Theme {
+  return value === 'system' || value === 'light' || value === 'dark';
+}
+
+export function applyTheme(next: Theme): void {
   theme.set(next);
   remember('theme', next === 'system' ? undefined : next);
   if (next === 'system') delete document.documentElement.dataset['theme'];
@@ -34,7 +40,7 @@ export function ThemeChoice() {
             name="theme"
             value={value}
             checked={now === value}
-            onChange={() => choose(value)}
+            onChange={() => applyTheme(value)}
           />
           <span>
             <Icon name={icon} /> {label}
@@ -62,7 +68,7 @@ export function ThemeToggle() {
       type="button"
       className="icon-button"
       aria-label={isDark ? 'Use the light theme' : 'Use the dark theme'}
-      onClick={() => choose(isDark ? 'light' : 'dark')}
+      onClick={() => applyTheme(isDark ? 'light' : 'dark')}
     >
       <Icon name={isDark ? 'sun' : 'moon'} />
     </button>

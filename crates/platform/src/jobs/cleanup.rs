@@ -4,7 +4,7 @@
 use super::{Ran, Runs, schedule};
 use crate::Platform;
 use crate::faults::hint;
-use Thing::{FinishedJobs, OrphanedUploads, Rows};
+use Thing::{ClosedAccounts, DeletedWords, FinishedJobs, OrphanedUploads, Rows};
 use aim_backbone::Fault;
 use aim_backbone::link::with_budget;
 use aim_backbone::queue::board::Status;
@@ -32,6 +32,10 @@ const BATCH: usize = 500;
 
 const FINISHED: [Status; 2] = [Status::Completed, Status::Failed];
 
+/// Of the index of words; see `Search::tidy_search`.
+const MOST_PORTIONS: u64 = 20_000;
+const BETWEEN_PORTIONS: Duration = Duration::from_millis(5);
+
 #[derive(Clone, Copy)]
 enum Thing {
     Rows(Stale),
@@ -39,16 +43,24 @@ enum Thing {
     OrphanedUploads,
     /// Jobs of all queues that have ended.
     FinishedJobs,
+    /// Accounts whose owners deleted them, with everything that is theirs.
+    ClosedAccounts,
+    /// Words of messages that are gone, out of the index of words.
+    DeletedWords,
 }
 
 /// The jobs, how often they run, and what they remove.
-const CHORES: [(&str, Duration, &[Thing]); 5] = [
+const CHORES: [(&str, Duration, &[Thing]); 8] = [
     (
         "sign-ins",
         Duration::from_secs(600),
         &[Rows(Stale::Changes), Rows(Stale::Sessions), Rows(Stale::SignIns), Rows(Stale::Servers), Rows(Stale::Tokens)],
     ),
+    // Before uploads, so that theirs go in the same run.
+    ("accounts", Duration::from_secs(600), &[ClosedAccounts]),
     ("uploads", Duration::from_secs(3_600), &[OrphanedUploads]),
+    ("search", Duration::from_secs(24 * 3_600), &[DeletedWords]),
+    ("drafts", Duration::from_secs(3_600), &[Rows(Stale::Drafts)]),
     ("mails", Duration::from_secs(3_600), &[Rows(Stale::Mails)]),
     ("analytics-detail", Duration::from_secs(3_600), &[Rows(Stale::Samples), Rows(Stale::HourReports)]),
     ("jobs", Duration::from_secs(3_600), &[FinishedJobs]),
@@ -88,6 +100,7 @@ impl Platform {
     fn keeps(&self, what: Stale) -> Duration {
         match what {
             Stale::Changes | Stale::Sessions | Stale::SignIns | Stale::Servers | Stale::Tokens => KEEP,
+            Stale::Drafts => Duration::ZERO,
             Stale::Mails => KEEP_MAILS,
             Stale::Samples => self.settings.keep_samples,
             Stale::HourReports => self.settings.keep_hour_reports,
@@ -103,6 +116,19 @@ impl Platform {
                     false => self.store.sweep(what, keep).await?,
                 };
                 Cleaned { what: what.as_str(), keep, count }
+            }
+            ClosedAccounts => {
+                let count = self.erase_closed(!dry_run).await?;
+                Cleaned { what: "accounts", keep: Duration::ZERO, count }
+            }
+            DeletedWords => {
+                // In portions, with room between them for those who write.
+                let mut count = 0;
+                while !dry_run && count < MOST_PORTIONS && self.store.tidy_search().await? {
+                    count += 1;
+                    tokio::time::sleep(BETWEEN_PORTIONS).await;
+                }
+                Cleaned { what: "search", keep: Duration::ZERO, count }
             }
             OrphanedUploads => {
                 let count = self.delete_orphaned_uploads(KEEP_ORPHANS, !dry_run).await?;

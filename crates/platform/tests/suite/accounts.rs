@@ -22,7 +22,7 @@ async fn closed_registration_takes_accounts_from_the_operator_alone() {
     let device = Device::default();
     assert_eq!(code(server.platform.register(form("ann"), &device).await.outcome), Code::Forbidden);
     server.platform.create_user(form("ann"), Tier::Free, Role::User).await.unwrap();
-    assert_eq!(server.platform.login("ANN", PASSWORD, &device).await.outcome.unwrap().user.username, "ann");
+    assert_eq!(server.platform.login("ANN", PASSWORD, false, &device).await.outcome.unwrap().user.username, "ann");
 }
 
 #[tokio::test]
@@ -87,14 +87,14 @@ async fn attempts_to_sign_in_are_counted_though_the_limiter_forgets() {
     // Two servers whose limiters know nothing of each other, as when their Redis is away.
     for n in 0..5 {
         let (server, device) = (if n % 2 == 0 { &one } else { &other }, Device::default());
-        let report = server.platform.login("ann", "wrong wrong", &device).await;
+        let report = server.platform.login("ann", "wrong wrong", false, &device).await;
         assert_eq!(report.standing.unwrap().remaining, 4 - n);
         assert_eq!(code(report.outcome), Code::Unauthenticated);
     }
     for server in [&one, &other] {
-        let report = server.platform.login("ann", PASSWORD, &Device::default()).await;
+        let report = server.platform.login("ann", PASSWORD, false, &Device::default()).await;
         assert_eq!(code(report.outcome), Code::RateLimited);
     }
     world.clock.advance(Duration::from_secs(901));
-    one.platform.login("ann", PASSWORD, &Device::default()).await.outcome.unwrap();
+    one.platform.login("ann", PASSWORD, false, &Device::default()).await.outcome.unwrap();
 }

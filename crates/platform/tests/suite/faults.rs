@@ -8,6 +8,7 @@ use aim_ai::{LanguageModel, ModelError, ModelName, ReplyStream, Request, TokenBu
 use aim_domain::*;
 use aim_store::*;
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -77,6 +78,30 @@ flaky! {
     delete_resumable(id: &UploadId) -> bool;
     expired_resumables(age: Duration, limit: u32) -> Vec<Resumable>;
     secret(name: &str, fresh: &str) -> String;
+}
+
+flaky! {
+    Personal:
+    preferences(user: &UserId) -> Option<Preferences>;
+    save_preferences(user: &UserId, body: &Map<String, Value>) -> Option<Preferences>;
+    draft(user: &UserId, key: &DraftKey) -> Option<Draft>;
+    save_draft(user: &UserId, key: &DraftKey, body: &Map<String, Value>, lives: Duration, most: u32) -> SaveDraft;
+    delete_draft(user: &UserId, key: &DraftKey) -> bool;
+    close_account(user: &UserId, grace: Duration) -> Option<Closed>;
+    restore_account(user: &UserId) -> bool;
+    accounts_to_erase(limit: u32) -> Vec<UserId>;
+    drafts(user: &UserId) -> Vec<Draft>;
+    own_characters(user: &UserId, after: Option<&CharacterId>, limit: u32) -> Vec<Character>;
+    own_uploads(user: &UserId, after: Option<&UploadId>, limit: u32) -> Vec<Upload>;
+    change_email(user: &UserId, email: &str) -> ChangeEmail;
+}
+
+flaky! {
+    Search:
+    search_messages(query: &SearchQuery) -> Vec<FoundMessage>;
+    search_characters(query: &SearchQuery) -> Vec<Character>;
+    character_tags(limit: u32) -> Vec<TagCount>;
+    tidy_search() -> bool;
 }
 
 macro_rules! flaky_mails {

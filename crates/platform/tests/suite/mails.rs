@@ -165,8 +165,8 @@ async fn a_forgotten_password_is_set_anew_by_the_mail_and_ends_all_sessions() {
     assert_eq!(code(set_to("another", "battery staple").await.outcome), Code::Validation);
     set_to(&token, "battery staple").await.outcome.unwrap();
     assert_eq!(code(platform.authenticate(&ann.token).await), Code::Unauthenticated, "its sessions are over");
-    assert_eq!(code(platform.login("ann", PASSWORD, &device("c")).await.outcome), Code::Unauthenticated);
-    platform.login("ann", "battery staple", &device("c")).await.outcome.unwrap();
+    assert_eq!(code(platform.login("ann", PASSWORD, false, &device("c")).await.outcome), Code::Unauthenticated);
+    platform.login("ann", "battery staple", false, &device("c")).await.outcome.unwrap();
     assert_eq!(code(set_to(&token, "battery staple 2").await.outcome), Code::Validation, "once");
     assert!(platform.email_confirmed(ann.who.user_id()).await.unwrap());
 

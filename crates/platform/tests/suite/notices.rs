@@ -155,7 +155,7 @@ async fn a_new_tier_is_told_and_the_same_again_is_not() {
 }
 
 #[tokio::test]
-async fn a_notice_of_an_erased_account_goes_with_it() {
+async fn a_notice_of_a_closed_account_goes_with_it() {
     let evening = Evening::new(|with_mail| {
         let mut post = with_mail.post.unwrap();
         post.reply_wait = Duration::from_secs(60);
@@ -166,7 +166,7 @@ async fn a_notice_of_an_erased_account_goes_with_it() {
     office.of("Welcome", 1).await;
     evening.says("Good night").await;
     platform.settle().await;
-    platform.delete_account(&evening.ann.who).await.unwrap();
+    platform.close_account(&evening.ann.who).await.unwrap();
     evening.world.clock.advance(Duration::from_secs(61));
     assert!(platform.store.due_mails(None, 10).await.unwrap().is_empty());
     until("nothing else was sent", || office.taken().len() == 1).await;

@@ -6,7 +6,7 @@ use super::identity::{Credential, cookie_header};
 use super::problem::{Problem, Result};
 use super::rates::Counted;
 use aim_domain::{CharacterId, Session, SessionId, Timestamp, Usage, User};
-use aim_platform::{Device, Registration, SignInReport, SignedIn, UsageReport};
+use aim_platform::{AttemptReport, Device, Registration, SignInReport, SignedIn, UsageReport};
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -20,6 +20,8 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(register))
         .routes(routes!(login))
         .routes(routes!(logout))
+        .routes(routes!(change_password))
+        .routes(routes!(change_email))
         .routes(routes!(me))
         .routes(routes!(sessions))
         .routes(routes!(revoke_session))
@@ -47,6 +49,26 @@ struct RegisterForm {
 struct LoginForm {
     /// The email or the username.
     login: String,
+    #[schema(format = "password")]
+    password: String,
+    /// To have an account back that was deleted and is not erased yet.
+    #[serde(default)]
+    restore: bool,
+}
+
+#[derive(Deserialize, ToSchema)]
+struct PasswordForm {
+    #[schema(format = "password")]
+    current: String,
+    #[schema(min_length = 8, max_length = 256, format = "password")]
+    new: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+struct EmailForm {
+    #[schema(format = "email", max_length = 254)]
+    email: String,
+    /// The account's.
     #[schema(format = "password")]
     password: String,
 }
@@ -109,13 +131,18 @@ pub(super) fn device(headers: &HeaderMap, visit: &Visit) -> Device {
 }
 
 fn signed_in(site: &Site, visit: &Visit, status: StatusCode, report: SignInReport) -> Response {
+    reported(report, |signed_in| {
+        let cookie = cookie_header(Some(&signed_in.token), site.config.auth.session, visit.secure);
+        let SignedIn { user, token, expires_at, .. } = signed_in;
+        let answer = SignedInAnswer { user, token, expires_at };
+        (status, AppendHeaders([(header::SET_COOKIE, cookie)]), axum::Json(answer)).into_response()
+    })
+}
+
+/// What came of an attempt, with where it stands with `auth`.
+pub(super) fn reported<T>(report: AttemptReport<T>, answer: impl FnOnce(T) -> Response) -> Response {
     let mut response = match report.outcome {
-        Ok(signed_in) => {
-            let cookie = cookie_header(Some(&signed_in.token), site.config.auth.session, visit.secure);
-            let SignedIn { user, token, expires_at, .. } = signed_in;
-            let answer = SignedInAnswer { user, token, expires_at };
-            (status, AppendHeaders([(header::SET_COOKIE, cookie)]), axum::Json(answer)).into_response()
-        }
+        Ok(done) => answer(done),
         Err(refusal) => Problem(refusal).into_response(),
     };
     if let Some(standing) = report.standing {
@@ -146,10 +173,11 @@ async fn register(
 /// Five attempts in 15 minutes, by address and by login name, then it is blocked for 15 minutes.
 #[utoipa::path(
     post, path = "/api/auth/login", tag = "auth", security(()), request_body = LoginForm,
-    responses((status = 200, description = "Signed in", body = SignedInAnswer), (status = 401, description = "Login and password do not fit together")),
+    responses((status = 200, description = "Signed in", body = SignedInAnswer), (status = 401, description = "Login and password do not fit together"),
+        (status = 409, description = "The account was deleted: `restore` has it back")),
 )]
 async fn login(State(site): State<Site>, visit: Visit, headers: HeaderMap, Json(form): Json<LoginForm>) -> Response {
-    let report = site.platform.login(&form.login, &form.password, &device(&headers, &visit)).await;
+    let report = site.platform.login(&form.login, &form.password, form.restore, &device(&headers, &visit)).await;
     signed_in(&site, &visit, StatusCode::OK, report)
 }
 
@@ -166,6 +194,42 @@ pub(super) fn signed_out(site: &Site, visit: &Visit) -> WithCookie {
 async fn logout(State(site): State<Site>, visit: Visit, caller: Caller) -> Result<WithCookie> {
     site.platform.logout(&caller).await?;
     Ok(signed_out(&site, &visit))
+}
+
+/// Changes one's password
+///
+/// All other devices are signed out. Counts as an attempt to sign in.
+#[utoipa::path(
+    post, path = "/api/auth/password", tag = "auth", request_body = PasswordForm,
+    responses((status = 204, description = "Changed")),
+)]
+async fn change_password(
+    State(site): State<Site>,
+    visit: Visit,
+    caller: Caller,
+    headers: HeaderMap,
+    Json(form): Json<PasswordForm>,
+) -> Response {
+    let report = site.platform.change_password(&caller, form.current, form.new, &device(&headers, &visit)).await;
+    reported(report, |()| StatusCode::NO_CONTENT.into_response())
+}
+
+/// Changes one's address
+///
+/// It counts as not confirmed until the link in the mail that is sent there was followed. Counts as an attempt to sign in.
+#[utoipa::path(
+    post, path = "/api/auth/email", tag = "auth", request_body = EmailForm,
+    responses((status = 200, description = "The account as it is now", body = UserAnswer), (status = 409, description = "The address is taken")),
+)]
+async fn change_email(
+    State(site): State<Site>,
+    visit: Visit,
+    caller: Caller,
+    headers: HeaderMap,
+    Json(form): Json<EmailForm>,
+) -> Response {
+    let report = site.platform.change_email(&caller, &form.email, form.password, &device(&headers, &visit)).await;
+    reported(report, |user| axum::Json(UserAnswer { user }).into_response())
 }
 
 /// Who is signed in

@@ -4,7 +4,7 @@ use super::Site;
 use super::extract::{Asked, Caller, CharacterJson, Named, page_size};
 use super::problem::Result;
 use aim_domain::{Character, CharacterDraft, CharacterId, CharacterPatch};
-use aim_store::{CharacterQuery, Sort};
+use aim_store::{CharacterQuery, Sort, TagCount};
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Site> {
-    OpenApiRouter::new().routes(routes!(list_characters, create_character)).routes(routes!(
+    OpenApiRouter::new().routes(routes!(tags)).routes(routes!(list_characters, create_character)).routes(routes!(
         read_character,
         update_character,
         remove_character
@@ -29,6 +29,8 @@ enum SortBy {
     New,
     /// Those with the most conversations first.
     Popular,
+    /// Those one talked with, the last first; no others.
+    Recent,
     /// By name, without case.
     Name,
 }
@@ -36,10 +38,13 @@ enum SortBy {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListQuery {
-    /// Part of a name, a description or a tag, without case.
+    /// Part of a name, a description or a tag, without case; or the username of its owner, with or without an `@`.
     q: Option<String>,
     /// A tag, whole.
     tag: Option<String>,
+    /// Only one's own favourites, which stand in one's preferences.
+    #[serde(default)]
+    favourite: bool,
     #[serde(default)]
     #[param(inline)]
     sort: SortBy,
@@ -55,6 +60,18 @@ struct CharacterList {
     items: Vec<Character>,
     /// Null at the end.
     next_cursor: Option<String>,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TagQuery {
+    /// 50 unless given, 100 at most.
+    limit: Option<u32>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TagList {
+    items: Vec<TagCount>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -81,9 +98,11 @@ async fn list_characters(
         viewer: caller.user_id().clone(),
         text: text(query.q),
         tag: text(query.tag).map(|tag| tag.to_lowercase()),
+        among: if query.favourite { Some(site.platform.favourites(&caller).await?) } else { None },
         sort: match query.sort {
             SortBy::New => Sort::New,
             SortBy::Popular => Sort::Popular,
+            SortBy::Recent => Sort::Recent,
             SortBy::Name => Sort::Name,
         },
         cursor: query.cursor,
@@ -91,6 +110,17 @@ async fn list_characters(
     };
     let page = site.platform.characters(&caller, query).await?;
     Ok(axum::Json(CharacterList { items: page.items, next_cursor: page.next_cursor }))
+}
+
+/// The most used tags
+///
+/// Of public characters, each with how many have it.
+#[utoipa::path(
+    get, path = "/api/characters/tags", tag = "characters", params(TagQuery),
+    responses((status = 200, description = "The most used first", body = TagList)),
+)]
+async fn tags(State(site): State<Site>, _: Caller, Asked(query): Asked<TagQuery>) -> Result<axum::Json<TagList>> {
+    Ok(axum::Json(TagList { items: site.platform.character_tags(page_size(query.limit)).await? }))
 }
 
 /// Makes a character

@@ -145,6 +145,18 @@ impl<T: DeserializeOwned> FromRequest<Site> for CharacterJson<T> {
     }
 }
 
+/// JSON of `MOST` bytes at most.
+#[derive(Clone, Debug)]
+pub struct JsonUpTo<T, const MOST: usize>(pub T);
+
+impl<T: DeserializeOwned, const MOST: usize> FromRequest<Site> for JsonUpTo<T, MOST> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Site) -> Result<Self, Problem> {
+        read(request, MOST).await.map(Self)
+    }
+}
+
 /// A message as JSON: the longest text fits however it is escaped.
 #[derive(Clone, Debug)]
 pub struct MessageJson<T>(pub T);

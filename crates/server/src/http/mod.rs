@@ -20,9 +20,11 @@ mod messages;
 mod meters;
 mod openapi;
 pub mod origin;
+mod personal;
 pub mod problem;
 mod rates;
 mod recovery;
+mod search;
 pub mod serve;
 mod site;
 pub(crate) mod squeeze;
@@ -96,11 +98,13 @@ fn documented() -> OpenApiRouter<Site> {
     OpenApiRouter::with_openapi(openapi::frame())
         .merge(auth::routes())
         .merge(recovery::routes())
+        .merge(personal::routes())
         .merge(users::routes())
         .merge(characters::routes())
         .merge(cards::routes())
         .merge(conversations::routes())
         .merge(messages::routes())
+        .merge(search::routes())
         .merge(uploads::routes())
         .merge(tus::routes())
         .merge(media::routes())

@@ -21,6 +21,7 @@ const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PA
         (name = "characters", description = "Those one talks with"),
         (name = "conversations", description = "Between one or more people and one character"),
         (name = "messages", description = "Reading and sending"),
+        (name = "search", description = "Finding characters, and what was said"),
         (name = "uploads", description = "Pictures and voice messages"),
         (name = "mail", description = "What one is told by mail"),
         (name = "admin", description = "For operators"),

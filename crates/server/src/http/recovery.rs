@@ -1,10 +1,9 @@
 //! What the links in mails lead to: `/api/auth/password/*`, `/api/auth/email/*` and `/api/mail/*`.
 
 use super::Site;
-use super::auth::device;
+use super::auth::{device, reported};
 use super::extract::{Asked, Caller, Json, Visit};
-use super::problem::{Problem, Result};
-use super::rates::Counted;
+use super::problem::Result;
 use aim_domain::{Notice, Refusal};
 use aim_platform::{AttemptReport, NoticeChoices};
 use axum::extract::State;
@@ -59,14 +58,7 @@ struct UnsubscribedAnswer {
 }
 
 fn done(report: AttemptReport<()>) -> Response {
-    let mut response = match report.outcome {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(refusal) => Problem(refusal).into_response(),
-    };
-    if let Some(standing) = report.standing {
-        response.extensions_mut().insert(Counted(standing));
-    }
-    response
+    reported(report, |()| StatusCode::NO_CONTENT.into_response())
 }
 
 /// Sends a link for a new password

@@ -6,7 +6,10 @@ use super::extract::{Caller, Json, Named, Visit};
 use super::problem::Result;
 use aim_domain::{Profile, UserId};
 use aim_platform::ProfilePatch;
+use axum::body::Body;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -16,6 +19,7 @@ use utoipa_axum::routes;
 pub(super) fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
         .routes(routes!(update_me, delete_me))
+        .routes(routes!(export))
         .routes(routes!(profile_by_username))
         .routes(routes!(profile))
 }
@@ -79,14 +83,34 @@ async fn update_me(
     Ok(axum::Json(UserAnswer { user: site.platform.update_profile(&caller, patch).await? }))
 }
 
-/// Erases one's own account
+/// Deletes one's own account
 ///
-/// With its sessions, conversations, private characters and usage. Public characters stay, without an owner.
+/// It is signed out everywhere at once and closed to others. For seven days its owner may have it back by signing in with
+/// `restore: true`; then it is erased with its sessions, conversations, characters that nobody else talks with, uploads,
+/// settings and usage. Public characters that others talk with stay, without an owner.
 #[utoipa::path(
     delete, path = "/api/users/me", tag = "users",
-    responses((status = 204, description = "Erased")),
+    responses((status = 204, description = "Closed, and to be erased")),
 )]
 async fn delete_me(State(site): State<Site>, visit: Visit, caller: Caller) -> Result<WithCookie> {
-    site.platform.delete_account(&caller).await?;
+    site.platform.close_account(&caller).await?;
     Ok(signed_out(&site, &visit))
+}
+
+/// All that one left here
+///
+/// A zip archive: the account, its settings and drafts, characters, conversations with all their messages, and files.
+#[utoipa::path(
+    get, path = "/api/users/me/export", tag = "users",
+    responses((status = 200, description = "The archive, made while it is sent", content_type = "application/zip", body = Vec<u8>)),
+)]
+async fn export(State(site): State<Site>, caller: Caller) -> Result<Response> {
+    let archive = site.platform.export(&caller).await?;
+    let name = format!("attachment; filename=\"aim-{}.zip\"", caller.username);
+    let headers = [
+        (header::CONTENT_TYPE, "application/zip".to_owned()),
+        (header::CONTENT_DISPOSITION, name),
+        (header::CACHE_CONTROL, "private, no-store".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(archive)).into_response())
 }

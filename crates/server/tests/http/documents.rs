@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 
 /// Every call of API.md part 3 that this version serves.
-const CALLS: [(&str, &str); 42] = [
+const CALLS: [(&str, &str); 52] = [
     ("post", "/api/auth/register"),
     ("post", "/api/auth/login"),
     ("post", "/api/auth/logout"),
@@ -18,7 +18,17 @@ const CALLS: [(&str, &str); 42] = [
     ("get", "/api/users/by-username/{username}"),
     ("patch", "/api/users/me"),
     ("delete", "/api/users/me"),
+    ("get", "/api/users/me/export"),
+    ("get", "/api/users/me/preferences"),
+    ("put", "/api/users/me/preferences"),
+    ("get", "/api/drafts/{key}"),
+    ("put", "/api/drafts/{key}"),
+    ("delete", "/api/drafts/{key}"),
+    ("post", "/api/auth/password"),
+    ("post", "/api/auth/email"),
     ("get", "/api/characters"),
+    ("get", "/api/characters/tags"),
+    ("get", "/api/search"),
     ("post", "/api/characters"),
     ("get", "/api/characters/{id}"),
     ("patch", "/api/characters/{id}"),

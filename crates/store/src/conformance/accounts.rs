@@ -2,6 +2,7 @@
 
 use super::World;
 use super::world::MONTH;
+use crate::personal::{ERASED, ERASED_TEXT};
 use crate::{AccountChange, Change, CreateUser, NewSession};
 use aim_domain::{Role, Tier, TokenHash, Username, Visibility};
 use std::time::Duration;
@@ -145,8 +146,10 @@ pub async fn a_deleted_user_leaves_nothing_private(world: World) {
     let mut private = world.new_character("Secret", Some(&tess));
     private.visibility = Visibility::Private;
     let private = world.save(private).await;
+    let lonely = world.save(world.new_character("Lonely", Some(&tess))).await;
     let conversation = world.conversation(&tess, &public).await;
     world.send(&conversation, "hello").await;
+    world.conversation(&world.user("ines").await, &public).await;
     let cursor = store.last_change().await.unwrap();
 
     assert!(store.delete_user(&tess.id).await.unwrap());
@@ -159,6 +162,7 @@ pub async fn a_deleted_user_leaves_nothing_private(world: World) {
     assert!(store.due_replies(None, 10).await.unwrap().is_empty());
     assert!(store.usages(&tess.id).await.unwrap().is_empty());
     assert!(store.character(&private.id).await.unwrap().is_none());
+    assert!(store.character(&lonely.id).await.unwrap().is_none(), "nobody else talks with it");
     let kept = store.character(&public.id).await.unwrap().unwrap();
     assert_eq!((kept.owner_id, &kept.description), (None, &public.description));
 
@@ -186,12 +190,24 @@ pub async fn a_shared_conversation_survives_a_member_and_not_its_owner(world: Wo
     store.add_member(&conversation.id, &tess.id, &ines.id).await.unwrap();
     let theirs = world.message(&conversation, &ines.id, "mine too");
     store.send_message(theirs).await.unwrap();
+    let server = world.server().await;
+    world.answer(&conversation, &server, "You said: mine too").await;
+    world.send(&conversation, "and mine").await;
+    world.answer(&conversation, &server, "You said: and mine").await;
 
     assert!(store.delete_user(&ines.id).await.unwrap());
     let item = store.conversation(&conversation.id, &tess.id).await.unwrap().unwrap();
     assert_eq!(item.conversation.member_ids, std::slice::from_ref(&tess.id));
     assert_eq!(item.character.name, "Secret", "it stays readable");
-    assert_eq!(item.last_message.unwrap().text, "mine too");
+    assert_eq!(item.last_message.unwrap().text, "You said: and mine");
+    let said = world.all_messages(&conversation).await;
+    let (texts, senders): (Vec<_>, Vec<_>) = said.iter().map(|one| (&*one.text, &*one.sender_id)).unzip();
+    assert_eq!(
+        texts,
+        [ERASED_TEXT, ERASED_TEXT, "and mine", "You said: and mine"],
+        "places stay, what was said does not"
+    );
+    assert_eq!((senders[0], senders[2]), (ERASED, tess.id.as_str()));
 
     assert!(store.delete_user(&tess.id).await.unwrap());
     assert_eq!(store.last_seq(&conversation.id).await.unwrap(), 0);

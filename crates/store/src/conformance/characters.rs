@@ -2,10 +2,18 @@
 
 use super::World;
 use crate::{Change, CharacterPage, CharacterQuery, SaveCharacter, Sort};
-use aim_domain::{Character, CharacterDetails, LoreEntry, Lorebook, User, Visibility};
+use aim_domain::{Character, CharacterDetails, CharacterId, LoreEntry, Lorebook, User, Visibility};
 
 fn query(viewer: &User) -> CharacterQuery {
-    CharacterQuery { viewer: viewer.id.clone(), text: None, tag: None, sort: Sort::New, cursor: None, limit: 50 }
+    CharacterQuery {
+        viewer: viewer.id.clone(),
+        text: None,
+        tag: None,
+        among: None,
+        sort: Sort::New,
+        cursor: None,
+        limit: 50,
+    }
 }
 
 fn names(page: &CharacterPage) -> Vec<&str> {
@@ -150,6 +158,7 @@ pub async fn pages_of_a_list_meet_without_a_gap(world: World) {
         let sorted = match sort {
             Sort::New => all.items.is_sorted_by_key(|character| std::cmp::Reverse(character.created_at)),
             Sort::Popular => names(&all)[..2].iter().all(|name| name.eq_ignore_ascii_case("mara")),
+            Sort::Recent => unreachable!("a list of its own"),
             Sort::Name => all.items.is_sorted_by_key(|character| character.name.to_lowercase()),
         };
         assert!(sorted, "{sort:?}");
@@ -195,4 +204,43 @@ pub async fn a_strange_cursor_counts_as_none(world: World) {
         let page = store.characters(CharacterQuery { cursor: Some(cursor.into()), ..query(&user) }).await.unwrap();
         assert_eq!(names(&page), ["Ada", "Bo", "Mara"], "{cursor:?}");
     }
+}
+
+pub async fn a_list_is_of_favourites_or_of_an_owner(world: World) {
+    let store = &world.store;
+    let (tess, ines) = (world.user("tess").await, world.user("ines_7").await);
+    let mara = world.character("Mara").await;
+    let hers = world.save(world.new_character("Hers", Some(&ines))).await;
+    world.character("Bo").await;
+    let among = |ids: Vec<CharacterId>| CharacterQuery { among: Some(ids), ..query(&tess) };
+    let some = among(vec![mara.id.clone(), hers.id.clone(), CharacterId::parse("nobody").unwrap()]);
+    assert_eq!(names(&store.characters(some).await.unwrap()), ["Hers", "Mara"]);
+    assert!(names(&store.characters(among(Vec::new())).await.unwrap()).is_empty());
+    let text = |text: &str| CharacterQuery { text: Some(text.into()), ..query(&tess) };
+    for said in ["ines_7", "@Ines_7"] {
+        assert_eq!(names(&store.characters(text(said)).await.unwrap()), ["Hers"], "{said}");
+    }
+    assert!(names(&store.characters(text("@ines")).await.unwrap()).is_empty(), "a username is whole");
+}
+
+pub async fn a_list_of_those_talked_with_has_the_last_first(world: World) {
+    let store = &world.store;
+    let (tess, ines) = (world.user("tess").await, world.user("ines").await);
+    let mut made = Vec::new();
+    for name in ["Mara", "Bo", "Ada", "Nora"] {
+        made.push(world.character(name).await);
+    }
+    for character in &made[..3] {
+        world.tick();
+        world.conversation(&tess, character).await;
+    }
+    world.conversation(&ines, &made[3]).await;
+    world.tick();
+    let mara = world.conversation(&tess, &made[0]).await;
+    world.send(&mara, "again").await;
+    let recent = CharacterQuery { sort: Sort::Recent, limit: 2, ..query(&tess) };
+    let first = store.characters(recent.clone()).await.unwrap();
+    assert_eq!(names(&first), ["Mara", "Ada"]);
+    let rest = store.characters(CharacterQuery { cursor: first.next_cursor, ..recent }).await.unwrap();
+    assert_eq!((names(&rest), &rest.next_cursor), (vec!["Bo"], &None));
 }

@@ -11,7 +11,9 @@ pub mod conversations;
 pub mod feed;
 pub mod leases;
 pub mod mails;
+pub mod personal;
 pub mod reports;
+pub mod search;
 pub mod sending;
 pub mod uploads;
 mod world;
@@ -50,7 +52,18 @@ macro_rules! store_conformance {
                 lists_show_public_characters_and_ones_own,
                 pages_of_a_list_meet_without_a_gap,
                 a_list_is_narrowed_by_tag_and_text,
+                a_list_is_of_favourites_or_of_an_owner,
+                a_list_of_those_talked_with_has_the_last_first,
                 a_strange_cursor_counts_as_none
+            ];
+            search: [
+                messages_are_found_as_they_are_typed,
+                only_members_find_what_was_said,
+                what_was_deleted_or_erased_is_not_found,
+                what_fits_better_comes_first,
+                a_text_of_any_characters_can_be_searched,
+                characters_are_found_by_name_first,
+                tags_are_counted_of_public_characters
             ];
             conversations: [
                 the_same_pair_has_one_conversation,
@@ -117,6 +130,14 @@ macro_rules! store_conformance {
                 notices_are_unwanted_each_by_itself,
                 presence_ends_with_a_socket_or_with_its_time,
                 a_sweep_takes_mails_that_ended_and_tokens_that_are_over
+            ];
+            personal: [
+                preferences_are_replaced_whole_and_told,
+                a_draft_lives_from_its_last_save,
+                a_user_has_so_many_drafts,
+                a_draft_that_was_deleted_comes_back_newer,
+                a_closed_account_is_signed_out_and_may_come_back,
+                an_account_is_erased_when_its_grace_is_over
             ];
             feed: [
                 changes_come_in_order_after_a_cursor,

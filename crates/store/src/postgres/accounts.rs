@@ -2,7 +2,8 @@
 
 use super::db::{Db, Postgres, Tried, sql};
 use super::rows::{self, USER};
-use super::{conversations, uploads};
+use super::{conversations, personal, uploads};
+use crate::personal::{ERASED, ERASED_TEXT};
 use crate::text::plain;
 use crate::{AccountChange, Change, CreateUser, Credentials, NewUser};
 use aim_domain::{CharacterId, ConversationId, SessionId, Timestamp, TokenHash, User, UserId, Username};
@@ -38,6 +39,7 @@ pub(super) async fn create(pg: &Postgres, new: &NewUser) -> Tried<CreateUser> {
         role: new.role,
         created_at,
         version: 1,
+        erase_at: None,
     }))
 }
 
@@ -107,9 +109,12 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
     let lock = sql("SELECT username, aim_now($2) FROM users WHERE id = $1 FOR UPDATE").bind(me).bind(db.now);
     let Some((username, now)) = db.one(lock, |c| Ok((c.string()?, c.time()?))).await? else { return Ok(false) };
 
-    // In the order in which they are locked, those of others too: messages under way come to their end first.
+    // In the order in which they are locked, those of others too: messages under way come to their end first. Besides those
+    // they are in, those they once said something in: a message of a person has a `client_id`, by which the index finds it.
     let lock = sql("SELECT c.key, c.id, c.owner_id = $1 FROM conversations c
-         WHERE c.key IN (SELECT m.conversation FROM members m WHERE m.user_id = $1) ORDER BY c.id FOR NO KEY UPDATE")
+         WHERE EXISTS (SELECT 1 FROM members me WHERE me.conversation = c.key AND me.user_id = $1)
+             OR EXISTS (SELECT 1 FROM messages m WHERE m.conversation = c.key AND m.sender = $1 AND m.client_id IS NOT NULL)
+         ORDER BY c.id FOR NO KEY UPDATE")
     .bind(me);
     let within = db.all(lock, |c| Ok((c.int()?, ConversationId::trusted(c.text()?), c.flag()?))).await?;
 
@@ -125,9 +130,25 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
         } else {
             let leave = sql("DELETE FROM members WHERE conversation = $1 AND user_id = $2").bind(key).bind(me);
             db.run(leave).await?;
+            // What was answered to it repeats it.
+            let answers =
+                sql("UPDATE messages SET text = $3, personality = NULL WHERE conversation = $1 AND role = 'character'
+                 AND turn IN (SELECT m.seq FROM messages m WHERE m.conversation = $1 AND m.sender = $2)")
+                .bind(key)
+                .bind(me)
+                .bind(ERASED_TEXT);
+            db.run(answers).await?;
+            let erase = sql("UPDATE messages SET sender = $3, text = $4, kind = 'text', media = NULL, client_id = NULL
+                 WHERE conversation = $1 AND sender = $2")
+            .bind(key)
+            .bind(me)
+            .bind(ERASED)
+            .bind(ERASED_TEXT);
+            db.run(erase).await?;
             db.tell(&Change::Conversation { id: conversation })?;
         }
     }
+    personal::tell_all(&mut db, id).await?;
     let theirs = sql("SELECT id FROM characters WHERE owner_id = $1").bind(me);
     for character in db.all(theirs, |c| c.text().map(CharacterId::trusted)).await? {
         db.tell(&Change::Character { id: character })?;
@@ -142,19 +163,19 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
     Ok(true)
 }
 
-/// Public ones lose their owner. Private ones go; where somebody else's conversation still names one, its name and
-/// picture stay so that the conversation can be read.
+/// Those that nobody else talks with go. Public ones lose their owner. Of a private or deleted one that somebody else's
+/// conversation names, its name and picture stay so that the conversation can be read.
 async fn remove_characters(db: &mut Db, owner: &UserId, now: Timestamp) -> Tried<()> {
     let me = owner.as_str();
     db.run(
-        sql("DELETE FROM characters ch WHERE ch.owner_id = $1 AND ch.visibility = 'private'
+        sql("DELETE FROM characters ch WHERE ch.owner_id = $1
              AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.character_id = ch.id)")
         .bind(me),
     )
     .await?;
     db.run(
-        sql("DELETE FROM character_tags
-             WHERE character IN (SELECT key FROM characters WHERE owner_id = $1 AND visibility = 'private')")
+        sql("DELETE FROM character_tags WHERE character IN (
+                 SELECT key FROM characters WHERE owner_id = $1 AND (visibility = 'private' OR deleted_at IS NOT NULL))")
         .bind(me),
     )
     .await?;
@@ -162,7 +183,7 @@ async fn remove_characters(db: &mut Db, owner: &UserId, now: Timestamp) -> Tried
         sql("UPDATE characters SET owner_id = NULL, deleted_at = coalesce(deleted_at, $2), updated_at = $2,
                  revision = revision + 1, tags = '[]', search = '', description = '', personality = '', scenario = '',
                  greeting = '', example_dialogue = '', system_prompt = ''
-             WHERE owner_id = $1 AND visibility = 'private'")
+             WHERE owner_id = $1 AND (visibility = 'private' OR deleted_at IS NOT NULL)")
         .bind(me)
         .bind(now.0),
     )

@@ -132,12 +132,14 @@ pub(super) async fn list(db: &mut Db, query: &CharacterQuery) -> Tried<Character
     };
     let start = query.cursor.as_deref().and_then(|cursor| match query.sort {
         Sort::Name => cursor::text(cursor, name).map(|(key, id)| (Value::Text(plain(&key).into_owned()), id)),
-        Sort::New | Sort::Popular => cursor::number(cursor, name).map(|(key, id)| (Value::Number(key), id)),
+        Sort::New | Sort::Popular | Sort::Recent => {
+            cursor::number(cursor, name).map(|(key, id)| (Value::Number(key), id))
+        }
     });
     if let Some((key, id)) = start {
-        want(&|n| format!("ch.{column} {further}= ${n}"), key);
+        want(&|n| format!("{column} {further}= ${n}"), key);
         let id = plain(&id).into_owned();
-        want(&|n| format!("(ch.{column} {further} ${} OR ch.id {further} ${n})", n - 1), Value::Text(id));
+        want(&|n| format!("({column} {further} ${} OR ch.id {further} ${n})", n - 1), Value::Text(id));
     }
     if let Some(tag) = &query.tag {
         let tag = plain(tag.trim()).to_lowercase();
@@ -146,13 +148,25 @@ pub(super) async fn list(db: &mut Db, query: &CharacterQuery) -> Tried<Character
     }
     let text = query.text.as_ref().map(|text| plain(text.trim()).to_lowercase());
     if let Some(text) = text.filter(|text| !text.is_empty()) {
-        want(&|n| format!("strpos(ch.search, ${n}) > 0"), Value::Text(text));
+        let owner = "(SELECT u.id FROM users u WHERE u.username = ltrim($";
+        let clause =
+            |n| format!("(strpos(ch.search, ${n}) > 0 OR ch.owner_id = {owner}{n}, '@') AND u.erase_at IS NULL))");
+        want(&clause, Value::Text(text));
     }
+    if let Some(among) = &query.among {
+        // No id holds a comma.
+        let ids = among.iter().map(CharacterId::as_str).collect::<Vec<_>>().join(",");
+        want(&|n| format!("ch.id = ANY (string_to_array(${n}, ','))"), Value::Text(ids));
+    }
+    let talked = "(SELECT c.character_id, max(c.updated_at) AS at FROM members me
+         JOIN conversations c ON c.key = me.conversation WHERE me.user_id = $1 GROUP BY c.character_id) talked
+         JOIN characters ch ON ch.id = talked.character_id";
+    let from = if query.sort == Sort::Recent { talked } else { "characters ch" };
     let part = |seen: &str| {
         format!(
-            "(SELECT ch.{column}::text, ch.{column} AS sorted_by, {CHARACTER} FROM characters ch
+            "(SELECT {column}::text, {column} AS sorted_by, {CHARACTER} FROM {from}
              WHERE {seen} AND ch.deleted_at IS NULL{wanted}
-             ORDER BY ch.{column} {direction}, ch.id {direction} LIMIT $2)"
+             ORDER BY {column} {direction}, ch.id {direction} LIMIT $2)"
         )
     };
     let text = format!(

@@ -24,10 +24,12 @@ mod leases;
 mod listen;
 mod mails;
 mod messages;
+mod personal;
 mod pool;
 mod replies;
 mod reports;
 mod rows;
+mod search;
 mod sessions;
 #[cfg(test)]
 mod tests;

@@ -114,6 +114,7 @@ fn over(what: Stale) -> &'static [(&'static str, &'static str, &'static str, &'s
         Stale::Tokens => &[("one_time_tokens", "hash", "expires_at", "true")],
         Stale::Samples => &[("samples", "at, server", "at", "true")],
         Stale::HourReports => &[("reports", "period, start", "start", "period = 'hour'")],
+        Stale::Drafts => &[("drafts", "user_id, key", "expires_at", "true")],
     }
 }
 

@@ -113,7 +113,7 @@ pub(super) fn maybe_json<T: Serialize>(value: Option<&T>) -> Tried<Option<String
 }
 
 pub(super) const USER: &str =
-    "u.id, u.username, u.display_name, u.avatar_url, u.email, u.tier, u.role, u.created_at, u.version";
+    "u.id, u.username, u.display_name, u.avatar_url, u.email, u.tier, u.role, u.created_at, u.version, u.erase_at";
 
 pub(super) fn user(c: &mut Columns) -> Tried<User> {
     Ok(User {
@@ -126,6 +126,7 @@ pub(super) fn user(c: &mut Columns) -> Tried<User> {
         role: c.word()?,
         created_at: c.time()?,
         version: c.int()?,
+        erase_at: c.maybe_int()?.map(Timestamp),
     })
 }
 

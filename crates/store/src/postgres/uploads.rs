@@ -13,10 +13,10 @@ use aim_domain::{Incarnation, Upload, UploadDetails, UploadId, UploadStatus, Use
 use async_trait::async_trait;
 use std::time::Duration;
 
-const UPLOAD: &str =
+pub(super) const UPLOAD: &str =
     "up.id, up.owner_id, up.kind, up.status, up.mime_type, up.size, up.created_at, up.variants, up.details, up.version";
 
-fn upload(c: &mut Columns) -> Tried<Upload> {
+pub(super) fn upload(c: &mut Columns) -> Tried<Upload> {
     Ok(Upload {
         id: UploadId::trusted(c.text()?),
         owner: UserId::trusted(c.text()?),

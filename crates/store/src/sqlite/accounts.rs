@@ -2,7 +2,8 @@
 
 use super::db::Db;
 use super::rows::{self, Columns, USER};
-use super::{conversations, feed, uploads};
+use super::{conversations, feed, personal, uploads};
+use crate::personal::{ERASED, ERASED_TEXT};
 use crate::{AccountChange, Change, CreateUser, Credentials, NewUser, Result};
 use aim_domain::{CharacterId, ConversationId, SessionId, TokenHash, User, UserId, Username};
 use rusqlite::params;
@@ -45,6 +46,7 @@ pub(super) fn create(db: &Db, new: &NewUser) -> Result<CreateUser> {
         role: new.role,
         created_at: db.now,
         version: 1,
+        erase_at: None,
     }))
 }
 
@@ -113,18 +115,23 @@ pub(super) fn delete(db: &Db, id: &UserId) -> Result<bool> {
     })? {
         feed::write(db, &Change::Session { token, id: session, user: id.clone() })?;
     }
-    for (key, conversation, owned) in db.all(
-        "SELECT c.key, c.id, c.owner = m.user FROM members m JOIN conversations c ON c.key = m.conversation WHERE m.user = ?1",
-        me,
-        |row| {
-            let mut columns = Columns::of(row);
-            Ok((columns.int()?, ConversationId::trusted(columns.text()?), columns.flag()?))
-        },
-    )? {
+    personal::tell_all(db, id)?;
+    for (key, conversation, owned) in within(db, id)? {
         if owned {
             conversations::remove(db, key, &conversation)?;
         } else {
             db.run("DELETE FROM members WHERE conversation = ?1 AND user = ?2", params![key, id.as_str()])?;
+            // What was answered to it repeats it.
+            db.run(
+                "UPDATE messages SET text = ?3, personality = NULL WHERE conversation = ?1 AND role = 'character'
+                     AND turn IN (SELECT seq FROM messages WHERE conversation = ?1 AND sender = ?2)",
+                params![key, id.as_str(), ERASED_TEXT],
+            )?;
+            db.run(
+                "UPDATE messages SET sender = ?3, text = ?4, kind = 'text', media = NULL, client_id = NULL
+                 WHERE conversation = ?1 AND sender = ?2",
+                params![key, id.as_str(), ERASED, ERASED_TEXT],
+            )?;
             feed::write(db, &Change::Conversation { id: conversation })?;
         }
     }
@@ -142,25 +149,37 @@ pub(super) fn delete(db: &Db, id: &UserId) -> Result<bool> {
     Ok(true)
 }
 
-/// Public ones lose their owner. Private ones go; where somebody else's conversation still names one, its name and
-/// picture stay so that the conversation can be read.
+/// Conversations with a trace of somebody, and whether they are the owner: those they are in, and those they once said
+/// something in. A message of a person has a `client_id`, by which the index finds it.
+fn within(db: &Db, user: &UserId) -> Result<Vec<(i64, ConversationId, bool)>> {
+    let sql = "SELECT c.key, c.id, c.owner = ?1 FROM conversations c
+         WHERE EXISTS (SELECT 1 FROM members WHERE conversation = c.key AND user = ?1)
+             OR EXISTS (SELECT 1 FROM messages m WHERE m.conversation = c.key AND m.sender = ?1 AND m.client_id IS NOT NULL)";
+    db.all(sql, [user.as_str()], |row| {
+        let mut columns = Columns::of(row);
+        Ok((columns.int()?, ConversationId::trusted(columns.text()?), columns.flag()?))
+    })
+}
+
+/// Those that nobody else talks with go. Public ones lose their owner. Of a private or deleted one that somebody else's
+/// conversation names, its name and picture stay so that the conversation can be read.
 fn remove_characters(db: &Db, owner: &UserId) -> Result<()> {
     let me = params![owner.as_str(), db.now.0];
     db.run(
-        "DELETE FROM characters WHERE owner = ?1 AND visibility = 'private'
+        "DELETE FROM characters WHERE owner = ?1
              AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.character = characters.id)",
         [owner.as_str()],
     )?;
     db.run(
-        "DELETE FROM character_tags
-         WHERE character IN (SELECT key FROM characters WHERE owner = ?1 AND visibility = 'private')",
+        "DELETE FROM character_tags WHERE character IN (
+             SELECT key FROM characters WHERE owner = ?1 AND (visibility = 'private' OR deleted_at IS NOT NULL))",
         [owner.as_str()],
     )?;
     db.run(
         "UPDATE characters SET owner = NULL, deleted_at = coalesce(deleted_at, ?2), updated_at = ?2, revision = revision + 1,
              tags = '[]', search = '', description = '', personality = '', scenario = '', greeting = '',
              example_dialogue = '', system_prompt = ''
-         WHERE owner = ?1 AND visibility = 'private'",
+         WHERE owner = ?1 AND (visibility = 'private' OR deleted_at IS NOT NULL)",
         me,
     )?;
     db.run("UPDATE characters SET owner = NULL, updated_at = ?2, revision = revision + 1 WHERE owner = ?1", me)?;

@@ -137,24 +137,37 @@ pub(super) fn list(db: &Db, query: &CharacterQuery) -> Result<CharacterPage> {
     };
     let start = query.cursor.as_deref().and_then(|cursor| match query.sort {
         Sort::Name => cursor::text(cursor, name).map(|(key, id)| (Value::Text(key), id)),
-        Sort::New | Sort::Popular => cursor::number(cursor, name).map(|(key, id)| (Value::Integer(key), id)),
+        Sort::New | Sort::Popular | Sort::Recent => {
+            cursor::number(cursor, name).map(|(key, id)| (Value::Integer(key), id))
+        }
     });
     if let Some((key, id)) = start {
-        want(&|n| format!("ch.{column} {further}= ?{n}"), key.clone());
-        want(&|n| format!("(ch.{column} {further} ?{} OR ch.id {further} ?{n})", n - 1), id.into());
+        want(&|n| format!("{column} {further}= ?{n}"), key.clone());
+        want(&|n| format!("({column} {further} ?{} OR ch.id {further} ?{n})", n - 1), id.into());
     }
     if let Some(tag) = &query.tag {
         let tag = tag.trim().to_lowercase();
         want(&|n| format!("ch.key IN (SELECT character FROM character_tags WHERE tag = ?{n})"), tag.into());
     }
     if let Some(text) = query.text.as_ref().map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty()) {
-        want(&|n| format!("instr(ch.search, ?{n}) > 0"), text.into());
+        let owner = "(SELECT id FROM users WHERE username = ltrim(?";
+        want(
+            &|n| format!("(instr(ch.search, ?{n}) > 0 OR ch.owner = {owner}{n}, '@') AND erase_at IS NULL))"),
+            text.into(),
+        );
     }
+    if let Some(among) = &query.among {
+        want(&|n| format!("ch.id IN (SELECT value FROM json_each(?{n}))"), json(among)?.into());
+    }
+    let talked =
+        "(SELECT c.character, max(c.updated_at) AS at FROM members me JOIN conversations c ON c.key = me.conversation
+         WHERE me.user = ?1 GROUP BY c.character) talked CROSS JOIN characters ch ON ch.id = talked.character";
+    let from = if query.sort == Sort::Recent { talked } else { "characters ch" };
     let part = |seen: &str| {
         format!(
-            "SELECT * FROM (SELECT ch.{column} AS sorted_by, {CHARACTER} FROM characters ch
+            "SELECT * FROM (SELECT {column} AS sorted_by, {CHARACTER} FROM {from}
              WHERE {seen} AND ch.deleted_at IS NULL{wanted}
-             ORDER BY ch.{column} {direction}, ch.id {direction} LIMIT ?2)"
+             ORDER BY {column} {direction}, ch.id {direction} LIMIT ?2)"
         )
     };
     let sql = format!(

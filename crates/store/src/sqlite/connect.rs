@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0005_mails.sql"),
     include_str!("../../migrations/sqlite/0006_uploads.sql"),
     include_str!("../../migrations/sqlite/0007_cards.sql"),
+    include_str!("../../migrations/sqlite/0008_lists.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.
@@ -58,6 +59,7 @@ pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection>
 fn prepare(connection: &mut Connection, cache_kib: u32) -> Result<()> {
     connection.busy_handler(Some(wait_for_the_other))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    super::search::prepare(connection)?;
     // A plan stays what it is. Without this SQLite asks of each new value whether it makes a partial index fit, by compiling
     // the statement anew: half of the time that a message takes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

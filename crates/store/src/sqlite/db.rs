@@ -42,6 +42,23 @@ impl<'c> Db<'c> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Reads rows until `read` answers false.
+    pub fn each(
+        &self,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row) -> rusqlite::Result<bool>,
+    ) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            if !read(row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The first column of the first row; 0 when there is none or it is null.
     pub fn number(&self, sql: &str, params: impl Params) -> Result<i64> {
         Ok(self.one(sql, params, |row| row.get::<_, Option<i64>>(0))?.flatten().unwrap_or(0))

@@ -15,10 +15,12 @@ mod feed;
 mod leases;
 mod mails;
 mod messages;
+mod personal;
 mod readers;
 mod replies;
 mod reports;
 mod rows;
+mod search;
 mod sessions;
 #[cfg(test)]
 mod tests;

@@ -121,6 +121,7 @@ fn over(what: Stale) -> &'static [(&'static str, &'static str, &'static str)] {
         Stale::Tokens => &[("one_time_tokens", "hash", "expires_at < ?1")],
         Stale::Samples => &[("samples", "at, server", "at < ?1")],
         Stale::HourReports => &[("reports", "period, start", "period = 'hour' AND start < ?1")],
+        Stale::Drafts => &[("drafts", "user, key", "expires_at < ?1")],
     }
 }
 

@@ -110,7 +110,7 @@ pub(super) fn maybe_json<T: Serialize>(value: Option<&T>) -> Result<Option<Strin
 }
 
 pub(super) const USER: &str =
-    "u.id, u.username, u.display_name, u.avatar_url, u.email, u.tier, u.role, u.created_at, u.version";
+    "u.id, u.username, u.display_name, u.avatar_url, u.email, u.tier, u.role, u.created_at, u.version, u.erase_at";
 
 pub(super) fn user(c: &mut Columns) -> rusqlite::Result<User> {
     Ok(User {
@@ -123,6 +123,7 @@ pub(super) fn user(c: &mut Columns) -> rusqlite::Result<User> {
         role: c.word()?,
         created_at: c.time()?,
         version: c.int()?,
+        erase_at: c.maybe_int()?.map(Timestamp),
     })
 }
 

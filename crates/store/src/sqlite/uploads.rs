@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use rusqlite::params;
 use std::time::Duration;
 
-const UPLOAD: &str =
+pub(super) const UPLOAD: &str =
     "up.id, up.owner, up.kind, up.status, up.mime_type, up.size, up.created_at, up.variants, up.details, up.version";
 
-fn upload(c: &mut Columns) -> rusqlite::Result<Upload> {
+pub(super) fn upload(c: &mut Columns) -> rusqlite::Result<Upload> {
     Ok(Upload {
         id: UploadId::trusted(c.text()?),
         owner: UserId::trusted(c.text()?),

@@ -1,0 +1,98 @@
+//! What belongs to one person alone: settings, forms on the way, and the end of an account.
+
+use crate::{Change, Result};
+use aim_domain::{Character, CharacterId, DraftKey, Timestamp, Upload, UploadId, User, UserId};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// Who said what an erased account said in somebody else's conversation. No id of a user: ids are made, or come from a
+/// system that has none like it.
+pub const ERASED: &str = "erased-account";
+/// What such a message says.
+pub const ERASED_TEXT: &str = "(This message went with its account.)";
+
+/// A person's settings, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preferences {
+    pub body: Map<String, Value>,
+    /// Raised by every save.
+    pub version: i64,
+}
+
+/// How far a form has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Draft {
+    pub key: DraftKey,
+    pub body: Map<String, Value>,
+    pub saved_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Raised by every save, also when the draft was deleted in between.
+    pub version: i64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum SaveDraft {
+    Saved(Draft),
+    /// The user has as many others as allowed.
+    TooMany,
+    NoUser,
+}
+
+/// What came of closing an account.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    pub erase_at: Timestamp,
+    /// What became stale: the account and the sessions that ended.
+    pub changes: Vec<Change>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ChangeEmail {
+    Changed(User),
+    Taken,
+    NoUser,
+}
+
+#[async_trait]
+pub trait Personal: Send + Sync + 'static {
+    /// As saved last; none when never.
+    async fn preferences(&self, user: &UserId) -> Result<Option<Preferences>>;
+    /// Replaces them; none when there is no such user. Writes `Change::Preferences`.
+    async fn save_preferences(&self, user: &UserId, body: &Map<String, Value>) -> Result<Option<Preferences>>;
+
+    /// None when there is none, or its time is over.
+    async fn draft(&self, user: &UserId, key: &DraftKey) -> Result<Option<Draft>>;
+    /// Replaces it; it lives for `lives` from now. A user has `most` at a time. Writes `Change::Draft`.
+    async fn save_draft(
+        &self,
+        user: &UserId,
+        key: &DraftKey,
+        body: &Map<String, Value>,
+        lives: Duration,
+        most: u32,
+    ) -> Result<SaveDraft>;
+    /// False when there was none. Writes `Change::Draft`.
+    async fn delete_draft(&self, user: &UserId, key: &DraftKey) -> Result<bool>;
+
+    /// Those that live, by key.
+    async fn drafts(&self, user: &UserId) -> Result<Vec<Draft>>;
+
+    /// Characters that the user owns, in the order of their ids, only those after `after`.
+    async fn own_characters(&self, user: &UserId, after: Option<&CharacterId>, limit: u32) -> Result<Vec<Character>>;
+    /// The user's uploads but for deleted ones, in the order of their ids, only those after `after`.
+    async fn own_uploads(&self, user: &UserId, after: Option<&UploadId>, limit: u32) -> Result<Vec<Upload>>;
+
+    /// Another address, not confirmed yet. Mails that wait go there; what was sent to the old one is of no use any more.
+    /// Writes `Change::User`.
+    async fn change_email(&self, user: &UserId, email: &str) -> Result<ChangeEmail>;
+
+    /// Ends all sessions and closes the account, to be erased after `grace`; an account that is closed keeps its day. None when
+    /// there is no such user. Writes `Change::User` and a `Change::Session` each.
+    async fn close_account(&self, user: &UserId, grace: Duration) -> Result<Option<Closed>>;
+    /// Opens a closed account again; false when there is none, or its time is over. Writes `Change::User`.
+    async fn restore_account(&self, user: &UserId) -> Result<bool>;
+    /// Accounts whose grace is over, the longest over first.
+    async fn accounts_to_erase(&self, limit: u32) -> Result<Vec<UserId>>;
+}

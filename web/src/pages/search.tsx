@@ -1,0 +1,160 @@
+/** Search as one types: characters, and what was said. */
+import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import { http } from '../api/client';
+import type { SearchAnswer, SearchPart } from '../api/types';
+import { takeCharacters } from '../app/library';
+import { plainText } from '../chat/words';
+import { useLoad } from '../lib/load';
+import { shortTime } from '../lib/time';
+import { Avatar } from '../ui/avatar';
+import { Empty, Failure } from '../ui/notice';
+import { Icon } from '../ui/icons';
+import { Page } from '../ui/page';
+
+/** A search waits for a pause in typing: each is a call, and calls are counted. */
+const TYPING_PAUSE = 250;
+
+export function SearchPage() {
+  const [search, setSearch] = useSearchParams();
+  const q = search.get('q') ?? '';
+  const [words, setWords] = useState(q);
+  const [found, setFound] = useState<{ q: string; answer: SearchAnswer }>();
+  const box = useRef<HTMLInputElement>(null);
+  const results = useRef<HTMLDivElement>(null);
+  const { pending, error, again } = useLoad(q === '' ? undefined : q, async (signal) => {
+    const answer = await http.get<SearchAnswer>('/api/search', { q }, { signal });
+    takeCharacters(answer.characters);
+    setFound({ q, answer });
+  });
+
+  useEffect(() => box.current?.focus(), []);
+
+  useEffect(() => {
+    const next = words.trimStart();
+    if (next === q) return;
+    const timer = setTimeout(
+      () => setSearch(next === '' ? {} : { q: next }, { replace: true }),
+      TYPING_PAUSE,
+    );
+    return () => clearTimeout(timer);
+  }, [words, q, setSearch]);
+
+  /** The arrow keys go from the box through what was found, and back. */
+  const walk = (event: KeyboardEvent) => {
+    if (event.key !== 'ArrowDown' && event.key !== 'ArrowUp') return;
+    const links = [...(results.current?.querySelectorAll<HTMLAnchorElement>('a') ?? [])];
+    const at = links.indexOf(document.activeElement as HTMLAnchorElement);
+    const next = event.key === 'ArrowDown' ? at + 1 : at - 1;
+    event.preventDefault();
+    if (next < 0) box.current?.focus();
+    else links[Math.min(next, links.length - 1)]?.focus();
+  };
+
+  const answer = q === '' ? undefined : found?.answer;
+  const count = answer === undefined ? 0 : answer.characters.length + answer.messages.length;
+  return (
+    <Page title="Search" width="narrow">
+      {/* The keys of what is inside. */}
+      {/* eslint-disable-next-line jsx-a11y/no-static-element-interactions */}
+      <div className="seeker" onKeyDown={walk}>
+        <search className="finder">
+          <div className="finder__search">
+            <Icon name="search" />
+            <input
+              ref={box}
+              className="input"
+              type="search"
+              aria-label="Search characters and messages"
+              placeholder="Characters, and what was said"
+              maxLength={200}
+              value={words}
+              onChange={(event) => setWords(event.target.value)}
+            />
+          </div>
+        </search>
+        <p className="sr-only" role="status">
+          {q === '' ? '' : pending ? 'Searching' : `${count} found`}
+        </p>
+        {error ? (
+          <Failure error={error} onRetry={again} />
+        ) : answer === undefined ? (
+          !pending && (
+            <Empty icon="search" title="Find it again">
+              <p className="empty__text">
+                Some words of what was said, or of a character’s name or story. The last word may be half
+                typed.
+              </p>
+            </Empty>
+          )
+        ) : count === 0 && !pending ? (
+          <Empty icon="search" title="Nothing fits that">
+            <p className="empty__text">All words must be there. Try fewer, or others.</p>
+          </Empty>
+        ) : (
+          <div className="seeker__found" ref={results} aria-busy={pending}>
+            <Found answer={answer} />
+          </div>
+        )}
+      </div>
+    </Page>
+  );
+}
+
+function Found({ answer }: { answer: SearchAnswer }) {
+  return (
+    <>
+      {answer.characters.length > 0 && (
+        <section className="group" aria-labelledby="found-characters">
+          <h2 id="found-characters">Characters</h2>
+          <ul className="rows">
+            {answer.characters.map((character) => (
+              <li className="row row--link" key={character.id}>
+                <Avatar id={character.id} name={character.name} url={character.avatarUrl} size="small" />
+                <div className="row__words">
+                  <Link href={`/characters/${character.id}`}>{character.name}</Link>
+                  <small className="row__line">{plainText(character.description)}</small>
+                </div>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {answer.messages.length > 0 && (
+        <section className="group" aria-labelledby="found-messages">
+          <h2 id="found-messages">Messages</h2>
+          <ul className="rows">
+            {answer.messages.map(({ message, conversation, snippet }) => (
+              <li className="row row--link" key={message.id}>
+                <Avatar
+                  id={conversation.character.id}
+                  name={conversation.character.name}
+                  url={conversation.character.avatarUrl}
+                  size="small"
+                />
+                <div className="row__words">
+                  <Link href={`/c/${conversation.id}?at=${message.seq}`}>
+                    {message.role === 'user'
+                      ? `To ${conversation.character.name}`
+                      : conversation.character.name}
+                  </Link>
+                  <small>
+                    <Snippet parts={snippet} />
+                  </small>
+                </div>
+                <time className="row__time" dateTime={message.createdAt}>
+                  {shortTime(message.createdAt)}
+                </time>
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+    </>
+  );
+}
+
+function Snippet({ parts }: { parts: readonly SearchPart[] }) {
+  // Pieces have no names of their own, and their order does not change.
+  return parts.map((part, at) => (part.hit ? <mark key={at}>{part.text}</mark> : part.text));
+}
