@@ -8,7 +8,9 @@ use crate::media::key_of;
 use crate::uploads::Received;
 use crate::{Platform, sniff};
 use aim_cards::{Card, Picture, Unfit};
-use aim_domain::{Character, CharacterDraft, CharacterId, Code, Kind, Member, Refusal, UploadId, UserId, Visibility};
+use aim_domain::{
+    Character, CharacterDraft, CharacterId, Code, Kind, Member, Refusal, Tier, UploadId, UserId, Visibility,
+};
 use aim_media::{Kind as FileKind, SNIFFED_BYTES};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -82,7 +84,7 @@ impl Platform {
         let mut card = self.read_card(path).await?;
         card.draft.clone().checked()?;
         if let Some(file) = self.picture_of(&mut card, path).await?
-            && let Some(id) = self.take_picture(who.user_id(), &file.path, &mut card.warnings).await?
+            && let Some(id) = self.take_picture((who.user_id(), who.tier), &file.path, &mut card.warnings).await?
         {
             match self.attachment(who, Kind::Image, &id).await {
                 Ok(media) => card.draft.avatar_url = Some(media.url),
@@ -107,7 +109,8 @@ impl Platform {
         match &owner {
             Some(owner) => {
                 if let Some(file) = self.picture_of(&mut card, path).await? {
-                    let taken = self.take_picture(owner, &file.path, &mut card.warnings).await?;
+                    // Nobody waits for it.
+                    let taken = self.take_picture((owner, Tier::Free), &file.path, &mut card.warnings).await?;
                     card.draft.avatar_url = taken.as_ref().map(shown);
                 }
             }
@@ -189,10 +192,10 @@ impl Platform {
         }
     }
 
-    /// Stores a picture as an upload of `owner`'s; none, and a warning, where it is none.
+    /// Stores a picture as an upload of `owner`'s, who is of this tier; none, and a warning, where it is none.
     async fn take_picture(
         &self,
-        owner: &UserId,
+        owner: (&UserId, Tier),
         path: &Path,
         warnings: &mut Vec<String>,
     ) -> Result<Option<UploadId>, Refusal> {

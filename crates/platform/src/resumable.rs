@@ -160,7 +160,7 @@ impl Platform {
             }
         };
         let received = Received { path: file, size: parts.length, sniffed };
-        let upload = self.store_upload(who, parts.id.clone(), received, Some(&parts.id)).await?;
+        let upload = self.store_upload((who.user_id(), who.tier), parts.id.clone(), received, Some(&parts.id)).await?;
         for part in &parts.parts {
             self.delete_file(media, &part.key).await;
         }

@@ -11,7 +11,7 @@ use aim_backbone::keys;
 use aim_backbone::limits::{Ask, Verdict};
 use aim_domain::upload::ORIGINAL;
 use aim_domain::{
-    Kind, Media, MediaKind, Member, Refusal, Rule, Upload, UploadId, UploadStatus, UploadVariant, UploadView,
+    Kind, Media, MediaKind, Member, Refusal, Rule, Tier, Upload, UploadId, UploadStatus, UploadVariant, UploadView,
     UserEvent, UserId,
 };
 use aim_media::{Kind as FileKind, Sniffed};
@@ -91,12 +91,12 @@ impl Platform {
 
     /// Takes a whole file. Whether it is fit to be shown its processing finds.
     pub async fn create_upload(&self, who: &Member, file: Received<'_>) -> Result<UploadView, Refusal> {
-        self.store_upload(who, self.ambient.id(), file, None).await
+        self.store_upload((who.user_id(), who.tier), self.ambient.id(), file, None).await
     }
 
     pub(crate) async fn store_upload(
         &self,
-        who: &Member,
+        (owner, tier): (&UserId, Tier),
         id: UploadId,
         file: Received<'_>,
         from: Option<&UploadId>,
@@ -106,7 +106,7 @@ impl Platform {
         stored(media.files.put_file(&key, file.path).await)?;
         let new = NewUpload {
             id,
-            owner: who.user_id().clone(),
+            owner: owner.clone(),
             kind: kind_of(file.sniffed),
             mime_type: file.sniffed.mime.to_owned(),
             size: file.size,
@@ -125,7 +125,7 @@ impl Platform {
         };
         metrics::counter!("aim_uploads_total", "kind" => upload.kind.as_str()).increment(1);
         self.take_in(Change::Upload { id: upload.id.clone(), user: upload.owner.clone() }).await;
-        let job = media_processing::job(&upload.id, 1, who.is_premium(), self.ambient.now());
+        let job = media_processing::job(&upload.id, 1, tier == Tier::Premium, self.ambient.now());
         hint("hurry an upload", self.backbone.queue.add(job).await.map(drop));
         self.tell_upload(&upload).await;
         Ok(upload.view())
