@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0003_reports.sql"),
     include_str!("../../migrations/postgres/0004_mails.sql"),
     include_str!("../../migrations/postgres/0005_uploads.sql"),
+    include_str!("../../migrations/postgres/0007_replies.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

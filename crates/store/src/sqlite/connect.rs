@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0004_reports.sql"),
     include_str!("../../migrations/sqlite/0005_mails.sql"),
     include_str!("../../migrations/sqlite/0006_uploads.sql"),
+    include_str!("../../migrations/sqlite/0008_replies.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.
