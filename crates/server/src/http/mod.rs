@@ -22,6 +22,7 @@ pub mod origin;
 pub mod problem;
 mod rates;
 mod recovery;
+mod revisions;
 pub mod serve;
 mod site;
 pub(crate) mod squeeze;
@@ -99,6 +100,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(characters::routes())
         .merge(conversations::routes())
         .merge(messages::routes())
+        .merge(revisions::routes())
         .merge(uploads::routes())
         .merge(tus::routes())
         .merge(media::routes())
