@@ -112,6 +112,11 @@ impl Backbone {
         self.links.as_ref().is_some_and(|links| answers(&links.main) && answers(&links.queue))
     }
 
+    /// Whether other servers may say what is not heard here: Redis, which would tell it, is away.
+    pub fn is_cut_off(&self) -> bool {
+        self.links.as_ref().is_some_and(|links| links.bus.passage() != link::Passage::Open)
+    }
+
     /// Everything in this process. The recorder of metrics is installed before: counters that were made without one
     /// count for nobody.
     pub fn local(settings: &Settings, ambient: &Ambient) -> Self {

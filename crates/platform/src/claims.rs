@@ -79,15 +79,17 @@ impl Platform {
     /// the claim may still be held.
     pub(crate) async fn commit(&self, claim: &Claim, end: Finished) -> Result<ClaimEnd, StoreError> {
         let Finished { reply, text, personality, tokens, window } = end;
+        // What was streamed as the reply that is there is stored in it; the commit is known by an id of its own.
+        let id = if claim.redo.is_some() { self.ambient.id() } else { reply.clone() };
         let commit = CommitReply {
             conversation: claim.conversation.clone(),
             fence: claim.fence,
             message: claim.message.id.clone(),
-            reply: NewReply { id: reply, text, personality },
+            reply: NewReply { id, text, personality },
             tokens: Some(tokens),
         };
         // Before the commit: somebody who joins never finds the same reply stored and under way.
-        self.still(claim, &commit.reply.id).await;
+        self.still(claim, &reply).await;
         let (outcome, tries) = self.insist(|| self.store.commit_reply(commit.clone())).await;
         let stored = match outcome? {
             Committed::Committed { asked, reply } => Some((*asked, *reply)),
@@ -101,8 +103,12 @@ impl Platform {
         };
         metrics::counter!("aim_replies_total", "outcome" => "done").increment(1);
         self.keep_window(claim, window, &reply.text).await;
-        self.notice_reply(aim_domain::UserId::trusted(claim.message.sender_id.as_str()), &reply);
-        self.tell_room(&claim.conversation, RoomEvent::MessageNew { message: reply }).await;
+        if claim.redo.is_none() {
+            self.notice_reply(aim_domain::UserId::trusted(claim.message.sender_id.as_str()), &reply);
+            self.tell_room(&claim.conversation, RoomEvent::MessageNew { message: reply }).await;
+        } else {
+            self.tell_room(&claim.conversation, RoomEvent::MessageUpdated { message: reply }).await;
+        }
         self.tell_room(&claim.conversation, RoomEvent::MessageUpdated { message: asked }).await;
         self.tell_typing(claim, false).await;
         Ok(ClaimEnd::Stored)
@@ -161,7 +167,10 @@ impl Platform {
         let (outcome, tries) = self.insist(|| self.store.end_reply(end.clone())).await;
         let ended = match outcome? {
             Ended::Ended(message) => Some(*message),
-            Ended::Stale if tries > 1 => self.as_stored(claim).await.filter(|now| now.reply_state == Some(state)),
+            Ended::Stale if tries > 1 => {
+                let state = if claim.redo.is_some() { ReplyState::Done } else { state };
+                self.as_stored(claim).await.filter(|now| now.reply_state == Some(state))
+            }
             Ended::Stale => None,
         };
         let Some(message) = ended else { return Ok(()) };

@@ -115,7 +115,11 @@ impl UnderWay {
     fn begin(platform: &Platform, claim: Claim, holder: Incarnation, premium: bool) -> Self {
         metrics::gauge!("aim_replies_under_way").increment(1.0);
         let stop = platform.running.begin(&claim);
-        let voice = Mutex::new(Voiced { reply: platform.ambient.id(), model: None });
+        // What answers anew streams as the reply that it is to be. Begun once more it needs an id of its own: what is still
+        // heard of the first beginning is not its.
+        let redo = claim.redo.as_ref().filter(|redo| redo.first);
+        let reply = redo.map_or_else(|| platform.ambient.id(), |redo| redo.reply.clone());
+        let voice = Mutex::new(Voiced { reply, model: None });
         Self { platform: platform.clone(), claim, holder, voice, premium, stop, settled: false }
     }
 
@@ -248,8 +252,11 @@ impl Platform {
         };
         let reply = &under_way.reply();
         let told = match generated {
-            Generated::Said { text, raw, tokens, stopped } if !text.trim().is_empty() => {
+            Generated::Said { text, raw, tokens, stopped }
+                if text.len() > so_far(claim).len() && !text.trim().is_empty() =>
+            {
                 metrics::histogram!("aim_reply_seconds").record(began.elapsed().as_secs_f64());
+                let raw = if so_far(claim).is_empty() { raw } else { text.clone() };
                 let (found, tokens) = (personality::analyse(&character, &raw), under_way.token_use(tokens));
                 let keep = self.keep_personality(&character, &raw, found.clone());
                 let end = Finished { reply: reply.clone(), text, personality: Some(found), tokens, window };
@@ -405,26 +412,41 @@ struct Voice<'a> {
     offset: u64,
     /// Clean, and not yet told.
     pending: String,
+    /// What a reply that goes on said before, until something follows it.
+    before: &'a str,
     next: Instant,
 }
 
 impl<'a> Voice<'a> {
     fn new(platform: &'a Platform, claim: &'a Claim, reply: MessageId, cleaner: Cleaner) -> Self {
         let (raw, text, pending) = (String::new(), String::new(), String::new());
-        Self { platform, claim, reply, cleaner, raw, text, offset: 0, pending, next: Instant::now() }
+        let before = so_far(claim);
+        Self { platform, claim, reply, cleaner, raw, text, offset: 0, pending, before, next: Instant::now() }
     }
 
-    async fn start(&self) {
+    /// A reply that goes on begins with what it has said: its deltas add up to all of it.
+    async fn start(&mut self) {
         let conversation_id = self.claim.conversation.clone();
         let in_reply_to = self.claim.message.id.clone();
         let event = RoomEvent::ReplyStart { conversation_id, message_id: self.reply.clone(), in_reply_to };
         hint("begin a reply", self.platform.backbone.bus.publish_reply(&self.claim.conversation, event).await);
         self.platform.tell_typing(self.claim, true).await;
+        self.pending.push_str(self.before);
+        self.flush().await;
+    }
+
+    fn add(&mut self, text: &str) {
+        let before = if text.is_empty() { "" } else { std::mem::take(&mut self.before) };
+        if needs_space(before, text) {
+            self.pending.push(' ');
+        }
+        self.pending.push_str(text);
     }
 
     async fn hear(&mut self, text: &str) {
         self.raw.push_str(text);
-        self.pending.push_str(&self.cleaner.push(text));
+        let clean = self.cleaner.push(text);
+        self.add(&clean);
         if !self.pending.is_empty() && Instant::now() >= self.next {
             self.flush().await;
         }
@@ -454,7 +476,8 @@ impl<'a> Voice<'a> {
     }
 
     async fn ended(mut self, tokens: TokenCount, stopped: bool) -> Generated {
-        self.pending.push_str(&self.cleaner.finish());
+        let rest = self.cleaner.finish();
+        self.add(&rest);
         self.flush().await;
         Generated::Said { text: self.text, raw: self.raw, tokens, stopped }
     }
@@ -465,6 +488,20 @@ fn ended_by(broken: Broken, tokens: Option<TokenCount>) -> Generated {
         Broken::Failed(error) => Generated::Failed { refusal: model_refusal(&error), tokens },
         Broken::GivenUp => Generated::GivenUp,
     }
+}
+
+/// What the reply said before, where it is to go on.
+fn so_far(claim: &Claim) -> &str {
+    claim.redo.as_ref().map_or("", |redo| redo.text.as_str())
+}
+
+/// Models begin anew without the space that belongs between two sentences.
+fn needs_space(before: &str, after: &str) -> bool {
+    let ends = before.chars().next_back().is_some_and(|c| !c.is_whitespace());
+    ends && after
+        .chars()
+        .next()
+        .is_some_and(|c| !c.is_whitespace() && !matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | '…'))
 }
 
 fn took_too_long() -> Refusal {
@@ -510,7 +547,7 @@ mod tests {
             personality: None,
         };
         let (character, sender_name) = ("mara".parse().unwrap(), "Ann".into());
-        Claim { conversation, character, message, sender_name, attempt: 1, fence, last_seq: 1 }
+        Claim { conversation, character, message, sender_name, attempt: 1, fence, last_seq: 1, redo: None }
     }
 
     #[test]
@@ -520,6 +557,19 @@ mod tests {
         assert!(running.begin(&claim("c1", 3)).cancel.is_cancelled());
         assert!(!running.begin(&claim("c2", 3)).cancel.is_cancelled());
         assert!(!running.begin(&claim("c1", 4)).cancel.is_cancelled());
+    }
+
+    #[test]
+    fn a_reply_that_goes_on_is_joined_with_a_space_where_one_belongs() {
+        for (before, after, expected) in [
+            ("Yes.", "And more", true),
+            ("Yes. ", "And", false),
+            ("Yes", ", and", false),
+            ("", "And", false),
+            ("Yes", "\nAnd", false),
+        ] {
+            assert_eq!(needs_space(before, after), expected, "{before:?} {after:?}");
+        }
     }
 
     #[test]

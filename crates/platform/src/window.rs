@@ -12,7 +12,7 @@ use aim_ai::{Picture, Role, TokenBudget};
 use aim_backbone::cache::{Cached, Reach, weight_of};
 use aim_backbone::keys;
 use aim_domain::{Author, Character, CharacterId, ConversationId, Kind, MediaKind, Message, Refusal, UploadId};
-use aim_store::Claim;
+use aim_store::{Claim, Redo};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -73,6 +73,9 @@ const PICTURE_TOKENS: u64 = 1_000;
 const PICTURE: &str = "[picture attached]";
 const NO_TRANSCRIPT: &str = "[voice message without a transcript]";
 
+/// What a model is told after a reply that is to go on.
+const GO_ON: &str = "[Continue your last message from where it ends, without repeating any of it.]";
+
 /// What a message says to the model: a voice message is what was said in it.
 fn words(message: &Message) -> Arc<str> {
     let stands_for = match (message.kind, &message.media) {
@@ -122,6 +125,10 @@ impl Platform {
         }
         let (text, speaker) = (words(&claim.message), Some(asker));
         history.push(HistoryTurn { author: Author::User, text, speaker });
+        if let Some(redo) = claim.redo.as_ref().filter(|redo| redo.how == Redo::Continue) {
+            history.push(HistoryTurn { author: Author::Character, text: redo.text.as_str().into(), speaker: None });
+            history.push(HistoryTurn { author: Author::User, text: GO_ON.into(), speaker: None });
+        }
         let shown = self.pictures(claim, &window).await;
         let foreign = self.settings.foreign.replies.as_ref().filter(|_| by_job);
         let mut budget = foreign.map_or_else(|| self.model.budget(), |foreign| foreign.budget);
@@ -228,7 +235,8 @@ impl Platform {
         }
     }
 
-    /// Keeps the window for the next claim, with this exchange. Call it once the reply is stored.
+    /// Keeps the window for the next claim, with this exchange. Call it once the reply is stored. A reply that was answered anew
+    /// was not in the window that it was given with.
     pub(crate) async fn keep_window(&self, claim: &Claim, before: Arc<Window>, reply: &str) {
         if claim.message.seq < before.newest {
             // A message that was asked again: its exchange belongs further up.

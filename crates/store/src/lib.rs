@@ -21,6 +21,7 @@ pub mod personal;
 pub mod postgres;
 pub mod reply;
 pub mod report;
+pub mod revision;
 pub mod search;
 pub mod sqlite;
 mod text;
@@ -43,6 +44,7 @@ pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
 };
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
+pub use revision::{DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, Revised, Revisions, Unfit};
 pub use search::{FoundMessage, Search, SearchQuery, TagCount};
 pub use upload::{ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Resumable, UploadClaim, UploadEnd, Uploads};
 
@@ -57,7 +59,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
-pub trait Store: Mails + Personal + Reports + Search + Uploads + Send + Sync + 'static {
+pub trait Store: Mails + Personal + Reports + Revisions + Search + Uploads + Send + Sync + 'static {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
     /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.
@@ -148,7 +150,8 @@ pub trait Store: Mails + Personal + Reports + Search + Uploads + Send + Sync + '
     async fn send_message(&self, send: SendMessage) -> Result<Sent>;
     async fn claim_reply(&self, claim: ClaimReply) -> Result<Claimed>;
     async fn commit_reply(&self, commit: CommitReply) -> Result<Committed>;
-    /// Ends a claim without a reply: as failed, as cancelled, or given back as due.
+    /// Ends a claim without a reply: as failed, as cancelled, or given back as due. What was answered before is done in either
+    /// case.
     async fn end_reply(&self, end: EndReply) -> Result<Ended>;
     /// The reply under way is told to stop (`Change::Cancel`), or, when none is, what waits is cancelled.
     async fn cancel(&self, conversation: &Conversation) -> Result<Cancel>;
@@ -158,7 +161,8 @@ pub trait Store: Mails + Personal + Reports + Search + Uploads + Send + Sync + '
     /// after `after`: a long backlog is read in pages.
     async fn due_replies(&self, after: Option<&MessageId>, limit: u32) -> Result<Vec<Due>>;
     /// What the model reads before the claimed message: every answered message followed by its reply, the greeting
-    /// first, oldest first, the last `limit` of them.
+    /// first, oldest first, the last `limit` of them. A reply that it has itself, and that is being replaced or goes on, is left
+    /// out.
     async fn context(&self, claim: &Claim, limit: u32) -> Result<Vec<(Author, Message)>>;
     /// The highest `seq` of a conversation, 0 when it is empty or gone. For servers, which deliver to rooms they have checked.
     async fn last_seq(&self, conversation: &ConversationId) -> Result<u64>;

@@ -1,5 +1,6 @@
 //! Commands of the claim protocol: who answers a message, and what comes of it.
 
+use crate::Redoing;
 use aim_domain::{CharacterId, ConversationId, Incarnation, Message, MessageId, Personality, ReplyState, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +30,8 @@ pub struct Claim {
     pub fence: u64,
     /// The conversation's highest `seq` at the claim; a cached context of another is stale.
     pub last_seq: u64,
+    /// The message has its reply, which is answered anew.
+    pub redo: Option<Redoing>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +51,9 @@ pub enum Claimed {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewReply {
+    /// Fresh; a reply that is answered anew keeps its own.
     pub id: MessageId,
+    /// All that it says, also of one that went on.
     pub text: String,
     pub personality: Option<Personality>,
 }
@@ -75,7 +80,7 @@ pub struct CommitReply {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Committed {
-    /// The message, now `done`, and its reply with the next `seq`.
+    /// The message, now `done`, and its reply: with the next `seq`, or the one that was there, as it is now.
     Committed { asked: Box<Message>, reply: Box<Message> },
     /// Another holds the conversation by now, or the message is gone: nothing was stored.
     Stale,

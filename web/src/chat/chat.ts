@@ -172,6 +172,26 @@ export class Chat {
     await http.post(`/api/conversations/${this.#id}/messages/${messageId}/retry`);
   }
 
+  /** Asks for another variant of the last reply; it streams in its place. */
+  async regenerate(reply: string): Promise<void> {
+    await http.post(`/api/conversations/${this.#id}/messages/${reply}/regenerate`);
+  }
+
+  /** Asks the character to go on with its last reply. */
+  async continueReply(reply: string): Promise<void> {
+    await http.post(`/api/conversations/${this.#id}/messages/${reply}/continue`);
+  }
+
+  /** Shows another variant of the last reply, counted from 0. */
+  async choose(reply: string, selected: number): Promise<void> {
+    await http.put(`/api/conversations/${this.#id}/messages/${reply}/variant`, { selected });
+  }
+
+  /** Asks again in other words. */
+  async edit(message: string, text: string): Promise<void> {
+    await http.patch(`/api/conversations/${this.#id}/messages/${message}`, { text });
+  }
+
   /** Tells the others that this person types; ends by itself when nothing more is typed. */
   setTyping(typing: boolean): void {
     clearTimeout(this.#typingTimer);

@@ -79,6 +79,60 @@ export class Model {
     this.types(false);
   }
 
+  /** Asks for another variant of the reply. */
+  redo(asked: string): void {
+    this.messages = this.messages.map((one) => (one.id === asked ? { ...one, replyState: 'due' } : one));
+    this.#tell({ name: 'message:updated', payload: { message: this.#stored(asked) } });
+  }
+
+  /** What streamed is another variant of the reply that is there. */
+  vary(inReplyTo: string): void {
+    const stream = this.streams.get(inReplyTo);
+    const reply = this.messages.find((one) => one.inReplyTo === inReplyTo);
+    if (stream === undefined || reply === undefined) throw new Error(`nothing streams for ${inReplyTo}`);
+    this.streams.delete(inReplyTo);
+    const count = (reply.variants?.count ?? 1) + 1;
+    const anew: Message = { ...reply, text: stream.text, variants: { count, selected: count - 1 } };
+    this.messages = this.messages.map((one) => {
+      if (one.id === inReplyTo) return { ...one, replyState: 'done' };
+      return one.id === reply.id ? anew : one;
+    });
+    this.#tell({ name: 'message:updated', payload: { message: anew } });
+    this.#tell({ name: 'message:updated', payload: { message: this.#stored(inReplyTo) } });
+    this.types(false);
+  }
+
+  /** An answer anew that fails, or is stopped before it says anything: the reply stays. */
+  abandon(inReplyTo: string, how: 'failed' | 'cancelled'): void {
+    const stream = this.streams.get(inReplyTo);
+    this.streams.delete(inReplyTo);
+    this.messages = this.messages.map((one) => (one.id === inReplyTo ? { ...one, replyState: 'done' } : one));
+    if (how === 'failed' && stream !== undefined) {
+      const error = { code: 'unavailable' as const, detail: 'The model does not answer.' };
+      const { messageId } = stream;
+      this.#tell({
+        name: 'reply:error',
+        payload: { conversationId: CONVERSATION, messageId, inReplyTo, error },
+      });
+    }
+    this.#tell({ name: 'message:updated', payload: { message: this.#stored(inReplyTo) } });
+    this.types(false);
+  }
+
+  choose(reply: string, selected: number, text: string): void {
+    this.messages = this.messages.map((one) => {
+      if (one.id !== reply || !one.variants) return one;
+      return { ...one, text, variants: { ...one.variants, selected } };
+    });
+    this.#tell({ name: 'message:updated', payload: { message: this.#stored(reply) } });
+  }
+
+  #stored(id: string): Message {
+    const stored = this.messages.find((one) => one.id === id);
+    if (stored === undefined) throw new Error(`there is no message ${id}`);
+    return stored;
+  }
+
   settle(inReplyTo: string, replyState: 'failed' | 'cancelled' | 'due'): void {
     const stream = this.streams.get(inReplyTo);
     this.streams.delete(inReplyTo);

@@ -1,7 +1,7 @@
 /** The rows of a transcript: what stands where, who follows whom, and which message a reply belongs to. */
 import type { Message } from '../api/types';
 import type { ReplyUnderWay } from '../live/events';
-import { isAnswering, type ChatState, type Unsent } from './state';
+import { isAnswering, lastExchange, replyTo, type ChatState, type Unsent } from './state';
 
 /** Messages of one sender within this time stand together. */
 const TOGETHER = 5 * 60_000;
@@ -25,6 +25,8 @@ export type Row =
       answers: Message | undefined;
       /** A message that waits for its turn to be answered. */
       waits: boolean;
+      /** It is part of the last exchange, and nothing is under way: it can be changed. */
+      isOpen: boolean;
     })
   | (Common & { kind: 'unsent'; unsent: Unsent })
   | (Common & { kind: 'reply'; reply: ReplyUnderWay | undefined; answers: Message | undefined });
@@ -56,12 +58,35 @@ export function transcriptRows(state: ChatState): Row[] {
   const firstDue = state.messages.find((message) => message.replyState === 'due');
   if (answered.size === 0 && isAnswering(state) && firstDue !== undefined) answered.add(firstDue.id);
 
+  const last = lastExchange(state);
+  const open =
+    last !== undefined && last.asked.replyState !== 'due' && !isAnswering(state)
+      ? [last.asked.id, last.reply?.id]
+      : [];
   for (const message of state.messages) {
     const waits = message.replyState === 'due' && !answered.has(message.id);
     const isMine = message.senderId === state.userId;
     const key = message.inReplyTo ? `reply-${message.inReplyTo}` : message.id;
     const answers = quoted(message.inReplyTo);
-    const row: Said = { kind: 'message', key, follows: false, last: true, message, isMine, answers, waits };
+    if (message.inReplyTo && answered.has(message.inReplyTo)) {
+      // It is answered anew, in its place.
+      const reply = state.replies.find((one) => one.inReplyTo === message.inReplyTo);
+      const row: Said = { kind: 'reply', key, follows: false, last: true, reply, answers };
+      add(row, message.senderId, message.createdAt, message.id);
+      continue;
+    }
+    const isOpen = open.includes(message.id);
+    const row: Said = {
+      kind: 'message',
+      key,
+      follows: false,
+      last: true,
+      message,
+      isMine,
+      answers,
+      waits,
+      isOpen,
+    };
     add(row, message.senderId, message.createdAt, message.id);
   }
   for (const unsent of state.unsent) {
@@ -75,6 +100,7 @@ export function transcriptRows(state: ChatState): Row[] {
         ? [{ inReplyTo: firstDue.id, reply: undefined }]
         : [];
   for (const { inReplyTo, reply } of underWay) {
+    if (replyTo(state, inReplyTo) !== undefined) continue;
     const at = before?.at ?? new Date(0).toISOString();
     const row: Said = {
       kind: 'reply',

@@ -1,5 +1,5 @@
 /** One thing that was said, is being said, or could not be sent. */
-import { memo, type ReactNode } from 'react';
+import { memo, useState, type ReactNode } from 'react';
 import type { CharacterSummary, Message, Personality } from '../api/types';
 import { useAction } from '../lib/load';
 import { clockTime, fullTime, lengthOfTime, useNow } from '../lib/time';
@@ -7,6 +7,7 @@ import type { EventError, ReplyUnderWay } from '../live/events';
 import { Avatar, moodWord } from '../ui/avatar';
 import { Icon } from '../ui/icons';
 import { Markdown } from '../ui/markdown';
+import { Editing, Variants } from './changing';
 import type { Chat } from './chat';
 import { ShownMedia } from './media';
 import type { Unsent } from './state';
@@ -65,13 +66,22 @@ export const SaidMessage = memo(function SaidMessage(props: {
   waits: boolean;
   answers: Message | undefined;
   failure: EventError | undefined;
+  /** Nothing was said after it, and nothing is under way: it can be changed. */
+  isOpen: boolean;
   character: CharacterSummary;
   chat: Chat;
 }) {
   const { message, isMine, character } = props;
+  const [edits, setEdits] = useState(false);
+  const isEditable = props.isOpen && isMine && message.type === 'text';
   const isCharacter = message.role === 'character';
   const mood = moodWord(message.personality);
   const from = isCharacter ? `${character.name}${mood ? `, ${mood}` : ''}` : isMine ? 'You' : 'Somebody';
+  const bubble = (message.text !== '' || !message.media) && (
+    <div className="bubble">
+      <Markdown text={message.text} />
+    </div>
+  );
   return (
     <Said
       mine={isMine}
@@ -82,12 +92,21 @@ export const SaidMessage = memo(function SaidMessage(props: {
       answers={props.answers}
     >
       {message.media && <ShownMedia media={message.media} type={message.type} from={from} />}
-      {(message.text !== '' || !message.media) && (
-        <div className="bubble">
-          <Markdown text={message.text} />
-        </div>
+      {edits && isEditable ? (
+        <Editing message={message} chat={props.chat} onDone={() => setEdits(false)} />
+      ) : isCharacter && props.isOpen ? (
+        <Variants reply={message} failure={props.failure} chat={props.chat}>
+          {bubble}
+        </Variants>
+      ) : (
+        bubble
       )}
       <p className="said__meta">
+        {isEditable && !edits && (
+          <button type="button" className="link-button" onClick={() => setEdits(true)}>
+            Edit
+          </button>
+        )}
         {props.waits && (
           <>
             <Icon name="clock" />

@@ -36,6 +36,46 @@ function eventful(): Model {
   return model;
 }
 
+/** One reply, answered anew under its own id; begun once more on another server; failed; stopped; and chosen among. */
+function changing(): Model {
+  const model = new Model();
+  model.send();
+  model.start('r', 'm1');
+  model.delta('m1', 'First ');
+  model.delta('m1', 'words.');
+  model.commit('m1');
+  model.goes('idle', 0);
+  model.redo('m1');
+  model.goes('processing', 0);
+  model.start('r', 'm1');
+  model.delta('m1', 'Second ');
+  model.delta('m1', 'words, and more.');
+  model.vary('m1');
+  model.goes('idle', 0);
+  model.choose('r', 0, 'First words.');
+  model.redo('m1');
+  model.goes('processing', 0);
+  model.start('r', 'm1');
+  model.delta('m1', 'Third');
+  model.start('r-anew', 'm1');
+  model.delta('m1', 'Fourth words.');
+  model.vary('m1');
+  model.redo('m1');
+  model.start('r', 'm1');
+  model.delta('m1', 'Fifth');
+  model.abandon('m1', 'failed');
+  model.redo('m1');
+  model.start('r', 'm1');
+  model.abandon('m1', 'cancelled');
+  model.goes('idle', 0);
+  model.send();
+  model.start('r3', 'm3');
+  model.delta('m3', 'Aye.');
+  model.commit('m3');
+  model.goes('idle', 0);
+  return model;
+}
+
 function followed(model: Model): Follower {
   const follower = new Follower(model);
   follower.join(0);
@@ -54,8 +94,11 @@ const unsent = (clientId: string, more: Partial<Unsent> = {}): Unsent => ({
 const event = (state: ChatState, name: ServerEvent['name'], payload: unknown) =>
   reduceChat(state, { type: 'event', event: { name, payload } as ServerEvent });
 
-describe('following a conversation', () => {
-  const model = eventful();
+describe.each([
+  ['following a conversation', eventful],
+  ['following a reply that is answered anew', changing],
+])('%s', (_, told) => {
+  const model = told();
   const end = model.told.length;
   const whole = followed(model);
 

@@ -152,7 +152,8 @@ const UNANSWERED_REACH = 100;
 
 /**
  * The `afterSeq` of the next join: the last message without a gap before it, or the one before the first message
- * whose reply is not stored, since that may have been decided while this page was away.
+ * whose reply is not stored, since that may have been decided while this page was away. The last exchange is read again
+ * in any case: what was said last can be changed.
  */
 export function resumeSeq(state: ChatState): number {
   const first = state.messages[0];
@@ -166,7 +167,17 @@ export function resumeSeq(state: ChatState): number {
   const open = state.messages.find(({ replyState, seq }) => {
     return replyState === 'due' || (seq > last - UNANSWERED_REACH && replyState && replyState !== 'done');
   });
-  return open === undefined ? last : Math.min(last, open.seq - 1);
+  const asked = state.messages.findLast(({ role }) => role === 'user');
+  return Math.min(last, (open ?? asked ?? { seq: Infinity }).seq - 1, (asked?.seq ?? Infinity) - 1);
+}
+
+/** The last reply and the message that it answers, where nothing was said after them: they can be changed. */
+export function lastExchange(state: ChatState): { asked: Message; reply: Message | undefined } | undefined {
+  const last = state.messages.at(-1);
+  if (last === undefined || state.unsent.length > 0) return undefined;
+  if (last.role === 'user') return { asked: last, reply: undefined };
+  const asked = state.messages.find((message) => message.id === last.inReplyTo);
+  return asked === undefined ? undefined : { asked, reply: last };
 }
 
 /** Whether the character is at work on a reply here. */
@@ -191,10 +202,19 @@ function onJoined(state: ChatState, answer: Joined): ChatState {
     next = withLine(next, answer);
   }
   const partial = answer.partial ?? undefined;
-  if (partial !== undefined) {
+  // It was read before the reply was stored that is answered anew by now, under the same id.
+  const isPast =
+    partial !== undefined &&
+    replyTo(state, partial.inReplyTo)?.id === partial.messageId &&
+    answer.messages.some((one) => one.id === partial.inReplyTo) &&
+    !answer.messages.some((one) => one.id === partial.messageId);
+  if (partial !== undefined && !isPast) {
     next = takePartial(next, partial, state.fresh.ids);
-  } else if (answer.state === 'idle') {
-    next = { ...next, replies: next.replies.filter((reply) => state.fresh.ids.includes(reply.messageId)) };
+  } else if (partial === undefined && answer.state === 'idle') {
+    next = {
+      ...next,
+      replies: next.replies.filter((reply) => state.fresh.ids.includes(streamed(reply.messageId))),
+    };
   }
   const early = next.early;
   next = { ...next, early: [], characterTypes: next.replies.length > 0 };
@@ -220,7 +240,8 @@ function takePartial(state: ChatState, partial: ReplyUnderWay, fresh: readonly s
   if (known?.messageId === partial.messageId) {
     return partial.text.length > known.text.length ? withReply(state, partial) : state;
   }
-  if (known !== undefined && fresh.includes(known.messageId)) return retire(state, partial.messageId);
+  if (known !== undefined && fresh.includes(streamed(known.messageId)))
+    return retire(state, partial.messageId);
   return withReplyState(withReply(state, partial), partial.inReplyTo, 'due');
 }
 
@@ -247,7 +268,11 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
         ...endReplies(state, inReplyTo, messageId),
         failures: { ...state.failures, [inReplyTo]: error },
       };
-      return withReplyState(ended, inReplyTo, 'failed');
+      // One that was to be answered anew has its reply still.
+      return note(
+        withReplyState(ended, inReplyTo, replyTo(state, inReplyTo) === undefined ? 'failed' : 'done'),
+        inReplyTo,
+      );
     }
     case 'conversation:resync':
       return state.joining
@@ -274,7 +299,7 @@ function onReplyStart(state: ChatState, start: { messageId: string; inReplyTo: s
   if (isEnded(state, messageId) || state.replies.some((reply) => reply.messageId === messageId)) return state;
   const { [inReplyTo]: _, ...failures } = state.failures;
   const begun = withReply({ ...state, failures }, { messageId, inReplyTo, text: '' });
-  return note(withReplyState(begun, inReplyTo, 'due'), messageId);
+  return note(withReplyState(begun, inReplyTo, 'due'), streamed(messageId));
 }
 
 function onDelta(state: ChatState, delta: ReplyDelta): ChatState {
@@ -301,17 +326,30 @@ function addMessages(
 ): ChatState {
   if (messages.length === 0) return state;
   const byId = new Map(state.messages.map((message) => [message.id, message]));
+  const before = new Set(byId.keys());
+  const brought = new Map(messages.map((message) => [message.id, message]));
+  const taken = new Set<string>();
   for (const message of messages) {
     const isKnown = byId.has(message.id);
     const replaces = from === 'answer' && !state.fresh.ids.includes(message.id);
-    if (!isKnown || replaces) byId.set(message.id, message);
+    if (!isKnown || replaces) {
+      byId.set(message.id, message);
+      taken.add(message.id);
+    }
   }
   let next: ChatState = { ...state, messages: [...byId.values()].sort((a, b) => a.seq - b.seq) };
   next = { ...next, unsent: unconfirmed(next.unsent, next) };
   for (const { id, inReplyTo } of messages) {
     if (from === 'event') next = note(next, id);
-    if (inReplyTo) next = withReplyState(endReplies(next, inReplyTo, id), inReplyTo, 'done');
-    if (isAnswered(next, id)) next = withReplyState(next, id, 'done');
+    // A message that is due beside its reply is being answered anew; of one that came before its reply, that is the past.
+    const isAnew = before.has(id) || brought.get(inReplyTo ?? '')?.replyState === 'due';
+    if (inReplyTo && !(isAnew && isDue(next, inReplyTo)))
+      next = withReplyState(endReplies(next, inReplyTo, id), inReplyTo, 'done');
+    const reply = replyTo(next, id);
+    if (reply !== undefined && taken.has(id)) {
+      const isNewer = !brought.has(reply.id) || (from === 'answer' && state.fresh.ids.includes(reply.id));
+      next = isNewer ? withReplyState(next, id, 'done') : reopened(next, id);
+    }
     next = dropSettled(next, id);
   }
   if (from === 'event' && !state.joining && state.loaded && hasGap(next.messages))
@@ -326,13 +364,27 @@ function updateMessage(state: ChatState, message: Message): ChatState {
     return first === undefined || message.seq > first.seq ? addMessages(state, [message], 'event') : state;
   }
   const messages = state.messages.map((one) => (one.id === message.id ? message : one));
-  return dropSettled(note({ ...state, messages }, message.id), message.id);
+  const next = dropSettled(reopened(note({ ...state, messages }, message.id), message.id), message.id);
+  // Another variant is stored: what it streamed as is over.
+  const { inReplyTo } = message;
+  return inReplyTo ? note(withReplyState(endReplies(next, inReplyTo), inReplyTo, 'done'), inReplyTo) : next;
 }
 
-/** A message whose reply failed or was stopped has none under way; one that is due again did not fail. */
+/** A message that is due again beside its reply: the reply may stream anew under its own id. */
+function reopened(state: ChatState, id: string): ChatState {
+  const reply = isDue(state, id) ? replyTo(state, id) : undefined;
+  if (reply === undefined || state.replies.some((one) => one.inReplyTo === id)) return state;
+  return { ...state, retired: state.retired.filter((retired) => retired !== reply.id) };
+}
+
+/**
+ * A message whose reply failed or was stopped has none under way, nor has one that has its reply; one that is due again
+ * did not fail.
+ */
 function dropSettled(state: ChatState, id: string): ChatState {
   const replyState = state.messages.find((message) => message.id === id)?.replyState;
   if (replyState === 'failed' || replyState === 'cancelled') return endReplies(state, id);
+  if (replyState === 'done' && replyTo(state, id) !== undefined) return endReplies(state, id);
   if (replyState === 'due' && id in state.failures) {
     const { [id]: _, ...failures } = state.failures;
     return { ...state, failures };
@@ -366,11 +418,27 @@ function retire(state: ChatState, messageId: string): ChatState {
 }
 
 function isEnded(state: ChatState, messageId: string): boolean {
-  return state.retired.includes(messageId) || state.messages.some((message) => message.id === messageId);
+  if (state.retired.includes(messageId)) return true;
+  const stored = state.messages.find((message) => message.id === messageId);
+  return stored !== undefined && !(stored.inReplyTo && isDue(state, stored.inReplyTo));
 }
 
+export function replyTo(state: ChatState, asked: string): Message | undefined {
+  return state.messages.find((message) => message.inReplyTo === asked);
+}
+
+function isDue(state: ChatState, id: string): boolean {
+  return state.messages.some((message) => message.id === id && message.replyState === 'due');
+}
+
+/** It has its reply, and is not being answered anew. */
 function isAnswered(state: ChatState, inReplyTo: string): boolean {
-  return state.messages.some((message) => message.inReplyTo === inReplyTo);
+  return replyTo(state, inReplyTo) !== undefined && !isDue(state, inReplyTo);
+}
+
+/** A reply under way among what is fresh: it may have the id of the message that it is to replace. */
+function streamed(messageId: string): string {
+  return `reply ${messageId}`;
 }
 
 function note(state: ChatState, id: string): ChatState {

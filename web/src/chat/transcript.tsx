@@ -191,7 +191,8 @@ function TranscriptRow(props: {
             last={row.last}
             waits={row.waits}
             answers={row.answers}
-            failure={props.open.state.failures[row.message.id]}
+            failure={props.open.state.failures[row.message.inReplyTo ?? row.message.id]}
+            isOpen={row.isOpen}
             character={character}
             chat={chat}
           />

@@ -10,6 +10,7 @@ const PATHS = {
   close: 'M6 6l12 12M18 6L6 18',
   device: 'M4 5.5h16v10.5H4zM9 19.5h6',
   down: 'M12 5v14M6 13l6 6 6-6',
+  forward: 'M9 5l7 7-7 7',
   edit: 'M4.5 19.5l1-4L16 5l3 3L8.5 18.5l-4 1Z',
   leave: 'M10 4.5H5.5v15H10M14 8l4 4-4 4M18 12H9.5',
   lock: 'M6.5 11h11v8.5h-11zM9 11V8a3 3 0 0 1 6 0v3',

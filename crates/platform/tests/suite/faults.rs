@@ -199,6 +199,13 @@ macro_rules! passes_on {
 }
 
 passes_on! {
+    Revisions:
+    redo_reply(redo: RedoReply) -> Revised<DueAgain>;
+    select_variant(conversation: &Conversation, reply: &MessageId, selected: u32) -> Revised<Message>;
+    edit_message(edit: EditMessage) -> Revised<DueAgain>;
+}
+
+passes_on! {
     Reports:
     add_sample(sample: Sample) -> ();
     measured(stretch: Stretch) -> Figures;

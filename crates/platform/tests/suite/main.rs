@@ -12,6 +12,7 @@ mod fleet;
 mod mails;
 mod notices;
 mod post_office;
+mod revising;
 mod stopping;
 mod uploads;
 mod windows;

@@ -29,6 +29,7 @@ async fn expected(
         attempt: 1,
         fence: 0,
         last_seq: 0,
+        redo: None,
     };
     let read = server.platform.store.context(&claim, 100).await.unwrap();
     let turn = |author, text: String| {

@@ -156,6 +156,10 @@ impl Gateway {
                 Ok(Change::Conversation { id }) => {
                     self.member_changes.fetch_add(1, Ordering::SeqCst);
                     self.look_again(&id).await;
+                    // A reply may have changed on another server, which no `seq` tells.
+                    if self.platform.backbone.is_cut_off() {
+                        self.rooms.look_anew(&id);
+                    }
                 }
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {

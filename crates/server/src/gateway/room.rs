@@ -296,6 +296,10 @@ impl State {
                 let (message_id, in_reply_to) = (message_id.clone(), in_reply_to.clone());
                 let known = self.reply.as_ref().is_some_and(|reply| reply.partial.message_id == message_id);
                 if !known {
+                    // An answer anew has the id of the reply that it replaces.
+                    if self.broken.as_ref() == Some(&message_id) {
+                        self.broken = None;
+                    }
                     self.reply = Some(Reply::new(Partial { message_id, in_reply_to, text: String::new() }));
                 }
                 !known

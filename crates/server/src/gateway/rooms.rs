@@ -193,6 +193,14 @@ impl Rooms {
         true
     }
 
+    /// Tells who is in a room to join it again.
+    pub fn look_anew(&self, id: &ConversationId) {
+        if let Some(room) = self.get(id) {
+            let delivery = room.lose_track();
+            self.lag(&room, delivery);
+        }
+    }
+
     fn settle(self: &Arc<Self>, room: &Arc<Room>, delivery: Delivery) {
         if delivery.gap {
             let (rooms, room) = (self.clone(), room.clone());

@@ -49,8 +49,8 @@ struct SentAnswer {
 }
 
 #[derive(Serialize, ToSchema)]
-struct MessageAnswer {
-    message: Message,
+pub(super) struct MessageAnswer {
+    pub message: Message,
 }
 
 #[derive(Deserialize, IntoParams)]

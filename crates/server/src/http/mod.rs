@@ -24,6 +24,7 @@ mod personal;
 pub mod problem;
 mod rates;
 mod recovery;
+mod revisions;
 mod search;
 pub mod serve;
 mod site;
@@ -104,6 +105,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(cards::routes())
         .merge(conversations::routes())
         .merge(messages::routes())
+        .merge(revisions::routes())
         .merge(search::routes())
         .merge(uploads::routes())
         .merge(tus::routes())

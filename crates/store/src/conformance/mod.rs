@@ -13,6 +13,7 @@ pub mod leases;
 pub mod mails;
 pub mod personal;
 pub mod reports;
+pub mod revisions;
 pub mod search;
 pub mod sending;
 pub mod uploads;
@@ -152,6 +153,17 @@ macro_rules! store_conformance {
                 tokens_of_days_add_up_by_model,
                 a_report_is_replaced_and_read_in_order,
                 a_sweep_takes_more_than_a_portion_and_keeps_days
+            ];
+            revisions: [
+                a_reply_is_answered_anew_as_a_variant,
+                an_answer_anew_waits_in_line_like_any_message,
+                an_answer_anew_that_comes_to_nothing_leaves_what_was,
+                an_answer_anew_is_stored_once_under_its_fence,
+                a_chosen_variant_is_what_the_model_reads,
+                only_the_end_of_a_conversation_is_changed,
+                a_reply_has_so_many_variants_at_the_most,
+                a_reply_goes_on_in_its_chosen_variant,
+                an_edited_message_is_answered_anew
             ];
             uploads: [
                 an_upload_is_made_once_and_due,

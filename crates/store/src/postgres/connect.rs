@@ -25,6 +25,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0006_cards.sql"),
     include_str!("../../migrations/postgres/0007_lists.sql"),
     include_str!("../../migrations/postgres/0008_lists_fill.sql"),
+    include_str!("../../migrations/postgres/0009_replies.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

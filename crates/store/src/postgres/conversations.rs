@@ -138,6 +138,7 @@ pub(super) async fn remove(db: &mut Db, key: i64, id: &ConversationId) -> Tried<
     if let Some(fence) = db.one(held, |c| c.count()).await? {
         db.tell(&Change::Cancel { conversation: id.clone(), fence })?;
     }
+    db.run(sql("DELETE FROM variants WHERE conversation = $1").bind(key)).await?;
     db.run(sql("DELETE FROM messages WHERE conversation = $1").bind(key)).await?;
     let gone = sql("DELETE FROM conversations WHERE key = $1 RETURNING character_id").bind(key);
     if let Some(character) = db.one(gone, |c| c.string()).await? {

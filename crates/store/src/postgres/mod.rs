@@ -28,6 +28,7 @@ mod personal;
 mod pool;
 mod replies;
 mod reports;
+mod revisions;
 mod rows;
 mod search;
 mod sessions;
@@ -314,7 +315,7 @@ impl Store for PostgresStore {
     }
 
     async fn context(&self, claim: &Claim, limit: u32) -> Result<Vec<(Author, Message)>> {
-        ask!(self, replies::context, &claim.conversation, limit)
+        ask!(self, replies::context, claim, limit)
     }
 
     async fn last_seq(&self, conversation: &ConversationId) -> Result<u64> {

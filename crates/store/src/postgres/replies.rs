@@ -3,14 +3,16 @@
 //! The row of `claims` is the claim: its holder, the `seq` of its message, and the conversation's `fence`, which every claim
 //! raises. It counts while its holder's lease lives; a commit needs it to be there under the same fence. `due` counts the
 //! messages with `reply_state = 'due'`, the claimed one included, and changes only together with one. What claiming and
-//! committing do stands in `aim_claim` and `aim_commit` of the schema.
+//! committing do stands in `aim_claim_reply` and `aim_commit_reply` of the schema.
 
 use super::counts::add_tokens;
 use super::db::{Again, Db, Postgres, Tried, sql};
 use super::faults::Fault;
 use super::rows::{self, Columns, MESSAGE, int, maybe_json};
 use crate::text::plain;
-use crate::{Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Result};
+use crate::{
+    Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Redoing, Result,
+};
 use aim_domain::{
     Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Tier, Timestamp,
 };
@@ -76,7 +78,7 @@ async fn take_back(pg: &Postgres, holder: &Incarnation, call: &MessageId) {
 
 async fn ask(pg: &Postgres, claim: &ClaimReply, call: &MessageId) -> Tried<Claimed> {
     let mut db = pg.take().await?;
-    let query = sql("SELECT * FROM aim_claim($1, $2, $3, $4, $5)")
+    let query = sql("SELECT * FROM aim_claim_reply($1, $2, $3, $4, $5)")
         .bind(db.now)
         .bind(claim.conversation.as_str())
         .bind(claim.holder.as_str())
@@ -94,13 +96,14 @@ fn claimed(c: &mut Columns, conversation: &ConversationId) -> Tried<Claimed> {
             character: CharacterId::trusted(c.text()?),
             fence: c.count()?,
             last_seq: c.count()?,
+            redo: redoing(c)?,
             attempt: c.small()?,
             sender_name: c.string()?,
-            message: rows::message(c, conversation)?,
+            message: rows::asked(c, conversation)?,
         })),
         "cancelled" => {
-            c.skip(5);
-            Claimed::Cancelled(Box::new(rows::message(c, conversation)?))
+            c.skip(9);
+            Claimed::Cancelled(Box::new(rows::asked(c, conversation)?))
         }
         "nothing_due" => Claimed::NothingDue,
         "conversation_busy" => Claimed::ConversationBusy,
@@ -110,11 +113,21 @@ fn claimed(c: &mut Columns, conversation: &ConversationId) -> Tried<Claimed> {
     })
 }
 
+fn redoing(c: &mut Columns) -> Tried<Option<Redoing>> {
+    let (how, reply, text, first) = (c.maybe_redo()?, c.maybe_text()?, c.maybe_string()?, c.maybe_flag()?);
+    Ok(how.zip(reply).map(|(how, reply)| Redoing {
+        how,
+        reply: MessageId::trusted(reply),
+        text: text.unwrap_or_default(),
+        first: first.unwrap_or_default(),
+    }))
+}
+
 pub(super) async fn commit(pg: &Postgres, commit: &CommitReply) -> Tried<Committed> {
     let mut db = pg.take().await?;
     let text = plain(&commit.reply.text);
     let tokens = commit.tokens.as_ref();
-    let query = sql("SELECT * FROM aim_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+    let query = sql("SELECT * FROM aim_commit_reply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
         .bind(db.now)
         .bind(commit.conversation.as_str())
         .bind(int(commit.fence))
@@ -129,13 +142,14 @@ pub(super) async fn commit(pg: &Postgres, commit: &CommitReply) -> Tried<Committ
         .bind(tokens.map(|tokens| int(tokens.completion)));
     let stored = db
         .one(query, |c| {
-            let (seq, created_at, character) = (c.count()?, c.time()?, c.string()?);
-            Ok((seq, created_at, character, rows::message(c, &commit.conversation)?))
+            let (id, seq, created_at) = (MessageId::trusted(c.text()?), c.count()?, c.time()?);
+            let (variants, character) = (rows::variants(c)?, c.string()?);
+            Ok((id, seq, created_at, variants, character, rows::asked(c, &commit.conversation)?))
         })
         .await?;
-    let Some((seq, created_at, sender_id, asked)) = stored else { return Ok(Committed::Stale) };
+    let Some((id, seq, created_at, variants, sender_id, asked)) = stored else { return Ok(Committed::Stale) };
     let reply = Message {
-        id: commit.reply.id.clone(),
+        id,
         conversation_id: commit.conversation.clone(),
         seq,
         role: Author::Character,
@@ -147,21 +161,21 @@ pub(super) async fn commit(pg: &Postgres, commit: &CommitReply) -> Tried<Committ
         client_id: None,
         created_at,
         reply_state: None,
-        variants: None,
+        variants,
         personality: commit.reply.personality.clone(),
     };
     Ok(Committed::Committed { asked: Box::new(asked), reply: Box::new(reply) })
 }
 
 /// Locks a conversation until the commit; its key, and the time.
-async fn lock(db: &mut Db, conversation: &ConversationId) -> Tried<Option<(i64, Timestamp)>> {
+pub(super) async fn lock(db: &mut Db, conversation: &ConversationId) -> Tried<Option<(i64, Timestamp)>> {
     let lock = sql("SELECT c.key, aim_now($2) FROM conversations c WHERE c.id = $1 FOR NO KEY UPDATE")
         .bind(conversation.as_str())
         .bind(db.now);
     db.one(lock, |c| Ok((c.int()?, c.time()?))).await
 }
 
-async fn by_seq(db: &mut Db, key: i64, conversation: &ConversationId, seq: i64) -> Tried<Option<Message>> {
+pub(super) async fn by_seq(db: &mut Db, key: i64, conversation: &ConversationId, seq: i64) -> Tried<Option<Message>> {
     let text = format!("SELECT {MESSAGE} FROM messages m WHERE m.conversation = $1 AND m.seq = $2");
     db.one(sql(text).bind(key).bind(seq), |c| rows::message(c, conversation)).await
 }
@@ -186,7 +200,9 @@ pub(super) async fn end(pg: &Postgres, end: &EndReply) -> Tried<Ended> {
     // Who was told to stop and gives it back instead, because it shuts down, must not have it answered after all.
     let state = if end.state == ReplyState::Due && stopping { ReplyState::Cancelled } else { end.state };
     if state != ReplyState::Due {
-        let settle = sql("UPDATE messages SET reply_state = $3
+        let settle =
+            sql("UPDATE messages SET reply_state = CASE WHEN redo IS NULL THEN $3 ELSE 'done' END, redo = NULL,
+                 redo_fence = NULL
              WHERE conversation = $1 AND seq = $2 AND reply_state = 'due'");
         let settled = db.run(settle.bind(key).bind(seq).bind(state.as_str())).await?;
         count_due(&mut db, key, -int(settled)).await?;
@@ -214,7 +230,9 @@ pub(super) async fn cancel(pg: &Postgres, conversation: &ConversationId) -> Trie
         return Ok(Cancel::Stopping { message, holder, fence });
     }
     let cancel = sql(format!(
-        "UPDATE messages m SET reply_state = 'cancelled' WHERE m.conversation = $1 AND m.reply_state = 'due' RETURNING {MESSAGE}"
+        "UPDATE messages m SET reply_state = CASE WHEN m.redo IS NULL THEN 'cancelled' ELSE 'done' END, redo = NULL,
+             redo_fence = NULL
+         WHERE m.conversation = $1 AND m.reply_state = 'due' RETURNING {MESSAGE}"
     ));
     let mut waiting = db.all(cancel.bind(key), |c| rows::message(c, conversation)).await?;
     waiting.sort_by_key(|message| message.seq);
@@ -270,18 +288,21 @@ pub(super) async fn due(db: &mut Db, after: Option<&MessageId>, limit: u32) -> T
     .await
 }
 
-pub(super) async fn context(db: &mut Db, conversation: &ConversationId, limit: u32) -> Tried<Vec<(Author, Message)>> {
+pub(super) async fn context(db: &mut Db, claim: &Claim, limit: u32) -> Tried<Vec<(Author, Message)>> {
     let list = sql(format!(
         "SELECT {MESSAGE} FROM messages m
          WHERE m.conversation = (SELECT c.key FROM conversations c WHERE c.id = $1)
              AND (m.reply_state IS NULL OR m.reply_state = 'done')
+             AND (m.turn <> $3 OR m.in_reply_to IS NULL)
          ORDER BY m.turn DESC, m.seq DESC LIMIT $2"
     ))
-    .bind(conversation.as_str())
-    .bind(i64::from(limit));
+    .bind(claim.conversation.as_str())
+    .bind(i64::from(limit))
+    // No message has the number 0: nothing is left out.
+    .bind(claim.redo.as_ref().map_or(0, |_| int(claim.message.seq)));
     let mut read = db
         .all(list, |c| {
-            let message = rows::message(c, conversation)?;
+            let message = rows::message(c, &claim.conversation)?;
             Ok((message.role, message))
         })
         .await?;

@@ -2,10 +2,11 @@
 
 use super::db::Tried;
 use super::faults::Fault;
+use crate::Redo;
 use crate::conversation::{CharacterSummary, ConversationItem};
 use aim_domain::{
     Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId,
-    Timestamp, TokenHash, UsageCount, User, UserId,
+    Timestamp, TokenHash, UsageCount, User, UserId, Variants,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -92,6 +93,10 @@ impl<'r> Columns<'r> {
 
     pub fn maybe_word<T: FromStr<Err = String>>(&mut self) -> Tried<Option<T>> {
         self.maybe_text()?.map(str::parse).transpose().map_err(|error| self.strange(error))
+    }
+
+    pub fn maybe_redo(&mut self) -> Tried<Option<Redo>> {
+        self.maybe_text()?.map(Redo::parse).transpose().map_err(|error| self.strange(error))
     }
 
     pub fn maybe_json<T: DeserializeOwned>(&mut self) -> Tried<Option<T>> {
@@ -218,11 +223,17 @@ pub(super) fn item_columns() -> String {
     format!("{CONVERSATION}, ch.name, ch.avatar_url, m.seq IS NOT NULL, {MESSAGE}")
 }
 
-/// The order in which the functions of the schema answer a message, too.
+/// Up to `personality`, the order in which the functions of the schema answer a person's message, too.
 pub(super) const MESSAGE: &str = "m.id, m.seq, m.role, m.sender, m.kind, m.text, m.media, m.in_reply_to, m.client_id, m.created_at, \
-     m.reply_state, m.personality";
+     m.reply_state, m.personality, m.variants, m.selected";
 
 pub(super) fn message(c: &mut Columns, conversation: &ConversationId) -> Tried<Message> {
+    let message = asked(c, conversation)?;
+    Ok(Message { variants: variants(c)?, ..message })
+}
+
+/// A person's message, which has no variants.
+pub(super) fn asked(c: &mut Columns, conversation: &ConversationId) -> Tried<Message> {
     Ok(Message {
         id: MessageId::trusted(c.text()?),
         conversation_id: conversation.clone(),
@@ -236,9 +247,16 @@ pub(super) fn message(c: &mut Columns, conversation: &ConversationId) -> Tried<M
         client_id: c.maybe_string()?,
         created_at: c.time()?,
         reply_state: c.maybe_word()?,
-        variants: None,
         personality: c.maybe_json()?,
+        variants: None,
     })
+}
+
+/// `variants, selected` of a reply.
+pub(super) fn variants(c: &mut Columns) -> Tried<Option<Variants>> {
+    let (count, selected) = (c.maybe_int()?, c.maybe_int()?);
+    let small = |count: i64| u32::try_from(count).unwrap_or(0);
+    Ok(count.map(|count| Variants { count: small(count), selected: selected.map_or(0, small) }))
 }
 
 pub(super) const USAGE: &str = "u.text, u.audio, u.image, u.since, u.version";

@@ -19,6 +19,7 @@ mod personal;
 mod readers;
 mod replies;
 mod reports;
+mod revisions;
 mod rows;
 mod search;
 mod sessions;
@@ -311,8 +312,8 @@ impl Store for SqliteStore {
     }
 
     async fn context(&self, claim: &Claim, limit: u32) -> Result<Vec<(Author, Message)>> {
-        let conversation = claim.conversation.clone();
-        self.read(move |db| replies::context(db, &conversation, limit)).await
+        let claim = claim.clone();
+        self.read(move |db| replies::context(db, &claim, limit)).await
     }
 
     async fn last_seq(&self, conversation: &ConversationId) -> Result<u64> {

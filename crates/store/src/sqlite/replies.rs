@@ -8,10 +8,11 @@ use super::counts::add_tokens;
 use super::db::Db;
 use super::messages::{HOLDER_LIVES, insert};
 use super::rows::{self, Columns, MESSAGE, int};
-use super::{feed, leases};
+use super::{feed, leases, revisions};
 use crate::text::plain;
 use crate::{
-    Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Result, StoreError,
+    Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Redo, Redoing, Result,
+    StoreError,
 };
 use aim_domain::{Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Tier};
 use rusqlite::params;
@@ -63,7 +64,7 @@ pub(super) fn claim(db: &Db, claim: &ClaimReply) -> Result<Claimed> {
         let message = settle(db, at.key, conversation, *seq, ReplyState::Cancelled)?;
         return Ok(message.map_or(Claimed::NothingDue, |message| Claimed::Cancelled(Box::new(message))));
     }
-    let Some((message, attempt, sender_name)) = lowest_due(db, at.key, conversation)? else {
+    let Some((message, attempt, sender_name, redo)) = lowest_due(db, at.key, conversation)? else {
         return Ok(Claimed::NothingDue);
     };
     if replies_under_way(db, &at.character, claim.replies_per_character)? >= claim.replies_per_character {
@@ -74,6 +75,10 @@ pub(super) fn claim(db: &Db, claim: &ClaimReply) -> Result<Claimed> {
         "UPDATE conversations SET holder = ?2, claimed = ?3, fence = ?4 WHERE key = ?1",
         params![at.key, claim.holder.as_str(), int(message.seq), int(fence)],
     )?;
+    let redo = match redo {
+        Some(how) => redoing(db, at.key, &message, how, fence)?,
+        None => None,
+    };
     Ok(Claimed::Claimed(Box::new(Claim {
         conversation: conversation.clone(),
         character: at.character,
@@ -82,19 +87,33 @@ pub(super) fn claim(db: &Db, claim: &ClaimReply) -> Result<Claimed> {
         attempt,
         fence,
         last_seq: at.last_seq,
+        redo,
     })))
 }
 
-fn lowest_due(db: &Db, key: i64, conversation: &ConversationId) -> Result<Option<(Message, u32, String)>> {
+/// What is known of a reply that is answered anew; notes the first claim of that work.
+fn redoing(db: &Db, key: i64, message: &Message, how: Redo, fence: u64) -> Result<Option<Redoing>> {
+    let Some(reply) = revisions::reply_to(db, key, &message.conversation_id, message.seq)? else { return Ok(None) };
+    let first = db.run(
+        "UPDATE messages SET redo_fence = ?3 WHERE conversation = ?1 AND seq = ?2 AND redo_fence IS NULL",
+        params![key, int(message.seq), int(fence)],
+    )?;
+    let text = if how == Redo::Continue { reply.text } else { String::new() };
+    Ok(Some(Redoing { how, reply: reply.id, text, first: first == 1 }))
+}
+
+type LowestDue = (Message, u32, String, Option<Redo>);
+
+fn lowest_due(db: &Db, key: i64, conversation: &ConversationId) -> Result<Option<LowestDue>> {
     let sql = format!(
-        "SELECT m.attempt, coalesce(u.display_name, ''), {MESSAGE}
+        "SELECT m.attempt, coalesce(u.display_name, ''), m.redo, {MESSAGE}
          FROM messages m INDEXED BY messages_due LEFT JOIN users u ON u.id = m.sender
          WHERE m.conversation = ?1 AND m.reply_state = 'due' ORDER BY m.seq LIMIT 1"
     );
     db.one(&sql, [key], |row| {
         let mut c = Columns::of(row);
-        let (attempt, sender_name) = (attempt(&mut c)?, c.string()?);
-        Ok((rows::message(&mut c, conversation)?, attempt, sender_name))
+        let (attempt, sender_name, redo) = (attempt(&mut c)?, c.string()?, c.maybe_redo()?);
+        Ok((rows::message(&mut c, conversation)?, attempt, sender_name, redo))
     })
 }
 
@@ -126,17 +145,19 @@ fn held(
     Ok(claimed.filter(|claimed| claimed.id == *message).map(|claimed| (at, claimed)))
 }
 
-fn by_seq(db: &Db, key: i64, conversation: &ConversationId, seq: u64) -> Result<Option<Message>> {
+pub(super) fn by_seq(db: &Db, key: i64, conversation: &ConversationId, seq: u64) -> Result<Option<Message>> {
     let sql = format!("SELECT {MESSAGE} FROM messages m WHERE m.conversation = ?1 AND m.seq = ?2");
     db.one(&sql, params![key, int(seq)], |row| rows::message(&mut Columns::of(row), conversation))
 }
 
-/// Gives the claimed message its state and takes the claim away; answers the message.
+/// Gives the claimed message its state and takes the claim away; answers the message. One that has its reply is done.
 fn settle(db: &Db, key: i64, conversation: &ConversationId, seq: u64, state: ReplyState) -> Result<Option<Message>> {
     let mut settled = 0;
     if state != ReplyState::Due {
         settled = db.run(
-            "UPDATE messages SET reply_state = ?3 WHERE conversation = ?1 AND seq = ?2 AND reply_state = 'due'",
+            "UPDATE messages SET reply_state = CASE WHEN redo IS NULL THEN ?3 ELSE 'done' END, redo = NULL,
+                 redo_fence = NULL
+             WHERE conversation = ?1 AND seq = ?2 AND reply_state = 'due'",
             params![key, int(seq), state.as_str()],
         )?;
     }
@@ -149,8 +170,12 @@ fn settle(db: &Db, key: i64, conversation: &ConversationId, seq: u64, state: Rep
 
 pub(super) fn commit(db: &Db, commit: &CommitReply) -> Result<Committed> {
     let Some((at, mut asked)) = held(db, &commit.conversation, commit.fence, &commit.message)? else {
-        return Ok(Committed::Stale);
+        return revisions::committed_before(db, commit);
     };
+    if let Some(anew) = revisions::commit(db, at.key, &asked, commit)? {
+        asked.reply_state = Some(ReplyState::Done);
+        return Ok(Committed::Committed { asked: Box::new(asked), reply: Box::new(anew) });
+    }
     let reply = Message {
         id: commit.reply.id.clone(),
         conversation_id: commit.conversation.clone(),
@@ -169,7 +194,7 @@ pub(super) fn commit(db: &Db, commit: &CommitReply) -> Result<Committed> {
     };
     insert(db, at.key, asked.seq, &reply)?;
     db.run(
-        "UPDATE messages SET reply_state = 'done' WHERE conversation = ?1 AND seq = ?2",
+        "UPDATE messages SET reply_state = 'done', redo = NULL WHERE conversation = ?1 AND seq = ?2",
         params![at.key, int(asked.seq)],
     )?;
     db.run(
@@ -204,15 +229,22 @@ pub(super) fn cancel(db: &Db, conversation: &ConversationId) -> Result<Cancel> {
         return Ok(Cancel::Stopping { message: message.id, holder, fence: at.fence });
     }
     let sql = format!(
-        "SELECT {MESSAGE} FROM messages m INDEXED BY messages_due
+        "SELECT m.redo, {MESSAGE} FROM messages m INDEXED BY messages_due
          WHERE m.conversation = ?1 AND m.reply_state = 'due' ORDER BY m.seq"
     );
-    let mut waiting = db.all(&sql, [at.key], |row| rows::message(&mut Columns::of(row), conversation))?;
-    db.run("UPDATE messages SET reply_state = 'cancelled' WHERE conversation = ?1 AND reply_state = 'due'", [at.key])?;
+    let waiting = db.all(&sql, [at.key], |row| {
+        let mut c = Columns::of(row);
+        let redo = c.maybe_redo()?;
+        let state = if redo.is_some() { ReplyState::Done } else { ReplyState::Cancelled };
+        Ok(Message { reply_state: Some(state), ..rows::message(&mut c, conversation)? })
+    })?;
+    db.run(
+        "UPDATE messages SET reply_state = CASE WHEN redo IS NULL THEN 'cancelled' ELSE 'done' END, redo = NULL,
+                 redo_fence = NULL
+         WHERE conversation = ?1 AND reply_state = 'due'",
+        [at.key],
+    )?;
     db.run("UPDATE conversations SET due = 0, holder = NULL, claimed = NULL WHERE key = ?1", [at.key])?;
-    for message in &mut waiting {
-        message.reply_state = Some(ReplyState::Cancelled);
-    }
     Ok(Cancel::Cancelled(waiting))
 }
 
@@ -256,14 +288,18 @@ pub(super) fn due(db: &Db, after: Option<&MessageId>, limit: u32) -> Result<Vec<
     })
 }
 
-pub(super) fn context(db: &Db, conversation: &ConversationId, limit: u32) -> Result<Vec<(Author, Message)>> {
+pub(super) fn context(db: &Db, claim: &Claim, limit: u32) -> Result<Vec<(Author, Message)>> {
+    let conversation = &claim.conversation;
+    // No message has the number 0: nothing is left out.
+    let redone = claim.redo.as_ref().map_or(0, |_| int(claim.message.seq));
     let sql = format!(
         "SELECT {MESSAGE} FROM messages m INDEXED BY messages_by_turn
          WHERE m.conversation = (SELECT key FROM conversations WHERE id = ?1)
              AND (m.reply_state IS NULL OR m.reply_state = 'done')
+             AND (m.turn <> ?3 OR m.in_reply_to IS NULL)
          ORDER BY m.turn DESC, m.seq DESC LIMIT ?2"
     );
-    let mut read = db.all(&sql, params![conversation.as_str(), limit], |row| {
+    let mut read = db.all(&sql, params![conversation.as_str(), limit, redone], |row| {
         let message = rows::message(&mut Columns::of(row), conversation)?;
         Ok((message.role, message))
     })?;

@@ -1,10 +1,10 @@
 //! Rows into values. A reader takes the columns of a row from left to right, in the order of the column list beside it.
 
 use crate::conversation::{CharacterSummary, ConversationItem};
-use crate::{Result, StoreError};
+use crate::{Redo, Result, StoreError};
 use aim_domain::{
     Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId,
-    Timestamp, TokenHash, UsageCount, User, UserId,
+    Timestamp, TokenHash, UsageCount, User, UserId, Variants,
 };
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
@@ -85,6 +85,12 @@ impl<'r> Columns<'r> {
         word.map(str::parse)
             .transpose()
             .map_err(|error: String| Error::FromSqlConversionFailure(at, Type::Text, error.into()))
+    }
+
+    pub fn maybe_redo(&mut self) -> rusqlite::Result<Option<Redo>> {
+        let at = self.next;
+        let redo = self.maybe_text()?.map(Redo::parse).transpose();
+        redo.map_err(|error| Error::FromSqlConversionFailure(at, Type::Text, error.into()))
     }
 
     pub fn maybe_json<T: DeserializeOwned>(&mut self) -> rusqlite::Result<Option<T>> {
@@ -216,7 +222,7 @@ pub(super) fn item_columns() -> String {
 }
 
 pub(super) const MESSAGE: &str = "m.id, m.seq, m.role, m.sender, m.kind, m.text, m.media, m.in_reply_to, m.client_id, m.created_at, \
-     m.reply_state, m.personality";
+     m.reply_state, m.personality, m.variants, m.selected";
 
 pub(super) fn message(c: &mut Columns, conversation: &ConversationId) -> rusqlite::Result<Message> {
     Ok(Message {
@@ -232,9 +238,16 @@ pub(super) fn message(c: &mut Columns, conversation: &ConversationId) -> rusqlit
         client_id: c.maybe_string()?,
         created_at: c.time()?,
         reply_state: c.maybe_word()?,
-        variants: None,
         personality: c.maybe_json()?,
+        variants: variants(c)?,
     })
+}
+
+/// `variants, selected` of a reply.
+pub(super) fn variants(c: &mut Columns) -> rusqlite::Result<Option<Variants>> {
+    let (count, selected) = (c.maybe_int()?, c.maybe_int()?);
+    let small = |count: i64| u32::try_from(count).unwrap_or(0);
+    Ok(count.map(|count| Variants { count: small(count), selected: selected.map_or(0, small) }))
 }
 
 pub(super) const USAGE: &str = "u.text, u.audio, u.image, u.since, u.version";

@@ -270,7 +270,7 @@ async fn a_long_line_costs_no_more_than_a_short_one() {
                 else {
                     panic!("not claimed")
                 };
-                super::replies::context(&db, &conversation.id, 10).unwrap();
+                super::replies::context(&db, &claim, 10).unwrap();
                 assert!(!super::replies::due(&db, None, 10).unwrap().is_empty());
                 super::replies::commit(&db, &world.reply(&claim, "yes")).unwrap();
             }

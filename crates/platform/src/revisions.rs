@@ -1,0 +1,143 @@
+//! Changing what was said last: another variant of the reply, going on with it, choosing among its variants, and asking
+//! again in other words. What asks the model counts `ai`, and no usage: the message was counted when it was sent.
+//!
+//! An answer anew is due work like any other. It waits in its conversation's line, is claimed and committed under a fence,
+//! survives its server, and can be stopped; whatever comes of it, the reply that was there stays.
+
+use crate::faults::OrRefuse;
+use crate::{Platform, gate};
+use aim_backbone::limits::Verdict;
+use aim_backbone::turns::Turn;
+use aim_domain::error::Checks;
+use aim_domain::message::MAX_TEXT;
+use aim_domain::{ConversationId, Member, Message, MessageId, Refusal, RoomEvent, Rule};
+use aim_store::{Change, ConversationItem, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Revised, Unfit};
+
+/// What came of it, with what the limiter said, for the headers.
+#[derive(Debug)]
+pub struct RevisionReport {
+    pub verdict: Option<Verdict>,
+    /// The message that is answered anew, due again.
+    pub outcome: Result<Message, Refusal>,
+}
+
+impl Platform {
+    /// Asks for another variant of the last reply, or for it to go on. `message` is the reply, or the message that it answers.
+    pub async fn redo_reply(
+        &self,
+        who: &Member,
+        id: &ConversationId,
+        message: &MessageId,
+        how: Redo,
+    ) -> RevisionReport {
+        self.with_limits(who, &[Rule::Ai], async {
+            let item = self.conversation(who, id).await?;
+            let redo = RedoReply { conversation: id.clone(), message: message.clone(), how };
+            let due = self.store.redo_reply(redo).await.or_refuse()?;
+            self.answer_anew(who, item, due).await
+        })
+        .await
+    }
+
+    /// Asks again in other words: the last message, one's own, has another text, and its reply another variant.
+    pub async fn edit_message(
+        &self,
+        who: &Member,
+        id: &ConversationId,
+        message: &MessageId,
+        text: &str,
+    ) -> RevisionReport {
+        self.with_limits(who, &[Rule::Messaging, Rule::Ai], async {
+            let mut checks = Checks::default();
+            checks.storable("text", text);
+            checks.require(text.chars().count() <= MAX_TEXT, "text", "must have at most 8000 characters");
+            checks.require(!text.trim().is_empty(), "text", "must not be empty");
+            checks.finish()?;
+            let item = self.conversation(who, id).await?;
+            let (conversation, message, by) = (id.clone(), message.clone(), who.user_id().clone());
+            let edit = EditMessage { conversation, message, by, text: text.to_owned() };
+            let due = self.store.edit_message(edit).await.or_refuse()?;
+            if due.is_ok() {
+                self.take_in(Change::Conversation { id: id.clone() }).await;
+            }
+            self.answer_anew(who, item, due).await
+        })
+        .await
+    }
+
+    /// Shows another variant of the last reply, counted from 0. It is what the model reads from now on.
+    pub async fn select_variant(
+        &self,
+        who: &Member,
+        id: &ConversationId,
+        reply: &MessageId,
+        selected: u32,
+    ) -> Result<Message, Refusal> {
+        let item = self.conversation(who, id).await?;
+        let chosen = self.store.select_variant(&item.conversation, reply, selected).await.or_refuse()?;
+        let message = match chosen {
+            Err(Unfit::NotFound) if self.store.message(&item.conversation, reply).await.or_refuse()?.is_some() => {
+                let mut checks = Checks::default();
+                checks.require(false, "selected", "must be one of the reply's variants, counted from 0");
+                checks.finish()?;
+                return Err(refusal(Unfit::NotFound));
+            }
+            chosen => chosen.map_err(refusal)?,
+        };
+        self.take_in(Change::Conversation { id: id.clone() }).await;
+        self.tell_room(id, RoomEvent::MessageUpdated { message: message.clone() }).await;
+        Ok(message)
+    }
+
+    async fn with_limits(
+        &self,
+        who: &Member,
+        rules: &[Rule],
+        act: impl Future<Output = Result<Message, Refusal>>,
+    ) -> RevisionReport {
+        let asks: Vec<_> = rules.iter().map(|rule| self.user_ask(*rule, who)).collect();
+        let verdict = match self.admit(&asks).await {
+            Ok(verdict) => verdict,
+            Err(refusal) => return RevisionReport { verdict: None, outcome: Err(refusal) },
+        };
+        let outcome = match gate::refusal(&verdict) {
+            Some(refusal) => Err(refusal),
+            None => act.await,
+        };
+        RevisionReport { verdict: Some(verdict), outcome }
+    }
+
+    /// Tells the room that the message is due again, and puts it in line.
+    async fn answer_anew(
+        &self,
+        who: &Member,
+        item: ConversationItem,
+        due: Revised<DueAgain>,
+    ) -> Result<Message, Refusal> {
+        let (message, attempt) = due.map_err(refusal)?;
+        let id = item.conversation.id;
+        self.tell_room(&id, RoomEvent::MessageUpdated { message: message.clone() }).await;
+        let turn = Turn {
+            conversation: id,
+            character: item.conversation.character_id,
+            message: message.id.clone(),
+            attempt,
+            premium: who.is_premium(),
+        };
+        self.enter_turn(turn).await;
+        Ok(message)
+    }
+}
+
+fn refusal(unfit: Unfit) -> Refusal {
+    match unfit {
+        Unfit::NotFound => Refusal::not_found("message"),
+        Unfit::Busy => Refusal::conflict("A message here waits for its reply. Wait for it, or stop it first."),
+        Unfit::NotLast => Refusal::conflict("Only what was said last can be changed."),
+        Unfit::Unanswered => Refusal::conflict("This is no reply to a message, or has none."),
+        Unfit::Full => {
+            Refusal::conflict(format!("A reply has at most {MAX_VARIANTS} variants, and is not continued without end."))
+        }
+        Unfit::NotTheirs => Refusal::conflict("Only a text message of your own can be changed."),
+    }
+}

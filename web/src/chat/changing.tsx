@@ -1,0 +1,175 @@
+/**
+ * What can be done with what was said last: paging through the variants of a reply, asking for another one or for more, and
+ * asking again in other words.
+ */
+import { useEffect, useRef, useState, type ReactNode, type TouchEvent } from 'react';
+import type { Message } from '../api/types';
+import { useAction } from '../lib/load';
+import type { EventError } from '../live/events';
+import { Icon } from '../ui/icons';
+import type { Chat } from './chat';
+
+/** As far across as a finger has to go, in pixels, and so much further than up or down. */
+const SWIPE = 60;
+const STEEPNESS = 2;
+
+/** Whether the arrows mean something where they are pressed; in an empty message there is nothing to move in. */
+function usesArrows(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target instanceof HTMLTextAreaElement) return target.value !== '';
+  return target.closest('input, select, audio, video, dialog, [role="menu"], [role="dialog"]') !== null;
+}
+
+/** The last reply: swiped to the left for the next variant, behind the last one for a new one; to the right for the one before. */
+export function Variants(props: {
+  reply: Message;
+  failure: EventError | undefined;
+  chat: Chat;
+  children: ReactNode;
+}) {
+  const { reply, chat } = props;
+  const { busy, error, run } = useAction();
+  const began = useRef<{ x: number; y: number } | undefined>(undefined);
+  const { count, selected } = reply.variants ?? { count: 1, selected: 0 };
+  const go = (to: number) => {
+    if (busy || to < 0) return;
+    void run(() => (to < count ? chat.choose(reply.id, to) : chat.regenerate(reply.id)));
+  };
+  // The arrows of the keyboard, unless they move something else.
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.defaultPrevented) return;
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (step === undefined || usesArrows(event.target)) return;
+      event.preventDefault();
+      go(selected + step);
+    };
+    document.addEventListener('keydown', onKeyDown);
+    return () => document.removeEventListener('keydown', onKeyDown);
+  });
+  const onTouchStart = (event: TouchEvent) => {
+    const touch = event.touches[0];
+    began.current =
+      touch !== undefined && event.touches.length === 1 ? { x: touch.clientX, y: touch.clientY } : undefined;
+  };
+  const onTouchEnd = (event: TouchEvent) => {
+    const touch = event.changedTouches[0];
+    const from = began.current;
+    began.current = undefined;
+    if (touch === undefined || from === undefined) return;
+    const [across, along] = [touch.clientX - from.x, touch.clientY - from.y];
+    if (Math.abs(across) < SWIPE || Math.abs(across) < STEEPNESS * Math.abs(along)) return;
+    go(selected + (across < 0 ? 1 : -1));
+  };
+  const trouble = error?.message ?? props.failure?.detail;
+  return (
+    <>
+      <div className="variants__reply" onTouchStart={onTouchStart} onTouchEnd={onTouchEnd}>
+        {props.children}
+      </div>
+      <div className="variants" role="group" aria-label="Variants of this reply">
+        <button
+          type="button"
+          className="variants__button"
+          aria-label="Previous variant"
+          aria-disabled={busy || selected === 0}
+          onClick={() => go(selected - 1)}
+        >
+          <Icon name="back" />
+        </button>
+        <span className="variants__count" aria-live="polite">
+          {selected + 1}/{count}
+        </span>
+        <button
+          type="button"
+          className="variants__button"
+          aria-label={selected + 1 < count ? 'Next variant' : 'Another variant'}
+          aria-disabled={busy}
+          onClick={() => go(selected + 1)}
+        >
+          <Icon name="forward" />
+        </button>
+        <button
+          type="button"
+          className="variants__button"
+          aria-label="Regenerate"
+          title="Regenerate"
+          aria-disabled={busy}
+          onClick={() => go(count)}
+        >
+          <Icon name="retry" />
+        </button>
+        <button
+          type="button"
+          className="link-button"
+          aria-disabled={busy}
+          onClick={() => {
+            if (!busy) void run(() => chat.continueReply(reply.id));
+          }}
+        >
+          Continue
+        </button>
+      </div>
+      {trouble !== undefined && (
+        <p className="said__meta" role="alert">
+          <span className="said__trouble">{trouble}</span>
+        </p>
+      )}
+    </>
+  );
+}
+
+/** One's own last message, to be asked in other words. */
+export function Editing(props: { message: Message; chat: Chat; onDone: () => void }) {
+  const { message, chat } = props;
+  const { busy, error, run } = useAction();
+  const [text, setText] = useState(message.text);
+  const send = () => {
+    if (text.trim() === '' || busy) return;
+    void run(async () => {
+      await chat.edit(message.id, text);
+      props.onDone();
+    });
+  };
+  return (
+    <form
+      className="editing"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <textarea
+        // It was asked for, in this place.
+        // eslint-disable-next-line jsx-a11y/no-autofocus
+        autoFocus
+        className="editing__text"
+        aria-label="Your message"
+        rows={Math.min(8, text.split('\n').length + 1)}
+        maxLength={8_000}
+        value={text}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') props.onDone();
+          if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
+            event.preventDefault();
+            send();
+          }
+        }}
+      />
+      <p className="said__meta">
+        {error !== undefined && (
+          <span className="said__trouble" role="alert">
+            {error.message}
+          </span>
+        )}
+        <button type="submit" className="link-button" disabled={busy || text.trim() === ''}>
+          Send again
+        </button>
+        <button type="button" className="link-button" onClick={props.onDone}>
+          Keep it
+        </button>
+      </p>
+    </form>
+  );
+}
