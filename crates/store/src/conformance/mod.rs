@@ -163,7 +163,8 @@ macro_rules! store_conformance {
                 only_the_end_of_a_conversation_is_changed,
                 a_reply_has_so_many_variants_at_the_most,
                 a_reply_goes_on_in_its_chosen_variant,
-                an_edited_message_is_answered_anew
+                an_edited_message_is_answered_anew,
+                variants_of_what_was_answered_to_an_erased_account_are_gone
             ];
             uploads: [
                 an_upload_is_made_once_and_due,

@@ -298,3 +298,18 @@ pub async fn an_edited_message_is_answered_anew(world: World) {
     assert_eq!(texts(&world, &conversation).await, ["changed", "second", "works", "third"]);
     world.assert_seq_without_a_gap(&conversation).await;
 }
+
+pub async fn variants_of_what_was_answered_to_an_erased_account_are_gone(world: World) {
+    let store = &world.store;
+    let (tess, _, conversation) = world.pair().await;
+    let (server, ines) = (world.server().await, world.user("ines").await);
+    store.add_member(&conversation.id, &tess.id, &ines.id).await.unwrap();
+    store.send_message(world.message(&conversation, &ines.id, "hello")).await.unwrap();
+    let reply = world.answer(&conversation, &server, "a canary of ines").await;
+    again(&world, &conversation, &reply.id).await;
+    world.answer(&conversation, &server, "another").await;
+    assert!(store.delete_user(&ines.id).await.unwrap());
+    let left = world.stored(&conversation, &reply.id).await;
+    assert_eq!((left.variants, left.text == "another"), (None, false));
+    assert_eq!(store.select_variant(&conversation, &reply.id, 1).await.unwrap(), Err(Unfit::NotFound));
+}

@@ -130,9 +130,14 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
         } else {
             let leave = sql("DELETE FROM members WHERE conversation = $1 AND user_id = $2").bind(key).bind(me);
             db.run(leave).await?;
-            // What was answered to it repeats it.
+            // What was answered to it repeats it, in every variant.
+            let variants = sql("DELETE FROM variants WHERE conversation = $1 AND seq IN (
+                     SELECT r.seq FROM messages r WHERE r.conversation = $1 AND r.role = 'character'
+                         AND r.turn IN (SELECT m.seq FROM messages m WHERE m.conversation = $1 AND m.sender = $2))");
+            db.run(variants.bind(key).bind(me)).await?;
             let answers =
-                sql("UPDATE messages SET text = $3, personality = NULL WHERE conversation = $1 AND role = 'character'
+                sql("UPDATE messages SET text = $3, personality = NULL, variants = NULL, selected = NULL
+                 WHERE conversation = $1 AND role = 'character'
                  AND turn IN (SELECT m.seq FROM messages m WHERE m.conversation = $1 AND m.sender = $2)")
                 .bind(key)
                 .bind(me)

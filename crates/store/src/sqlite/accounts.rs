@@ -121,9 +121,16 @@ pub(super) fn delete(db: &Db, id: &UserId) -> Result<bool> {
             conversations::remove(db, key, &conversation)?;
         } else {
             db.run("DELETE FROM members WHERE conversation = ?1 AND user = ?2", params![key, id.as_str()])?;
-            // What was answered to it repeats it.
+            // What was answered to it repeats it, in every variant.
             db.run(
-                "UPDATE messages SET text = ?3, personality = NULL WHERE conversation = ?1 AND role = 'character'
+                "DELETE FROM variants WHERE conversation = ?1 AND seq IN (
+                     SELECT r.seq FROM messages r WHERE r.conversation = ?1 AND r.role = 'character'
+                         AND r.turn IN (SELECT seq FROM messages WHERE conversation = ?1 AND sender = ?2))",
+                params![key, id.as_str()],
+            )?;
+            db.run(
+                "UPDATE messages SET text = ?3, personality = NULL, variants = NULL, selected = NULL
+                 WHERE conversation = ?1 AND role = 'character'
                      AND turn IN (SELECT seq FROM messages WHERE conversation = ?1 AND sender = ?2)",
                 params![key, id.as_str(), ERASED_TEXT],
             )?;
