@@ -38,6 +38,26 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/auth/email': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Changes one's address
+     * @description It counts as not confirmed until the link in the mail that is sent there was followed. Counts as an attempt to sign in.
+     */
+    post: operations['change_email'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/auth/email/confirm': {
     parameters: {
       query?: never;
@@ -123,6 +143,26 @@ export interface paths {
     get: operations['me'];
     put?: never;
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/auth/password': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Changes one's password
+     * @description All other devices are signed out. Counts as an attempt to sign in.
+     */
+    post: operations['change_password'];
     delete?: never;
     options?: never;
     head?: never;
@@ -275,6 +315,47 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/characters/import': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Makes a character of a card
+     * @description It is private. Counts `upload`, a preview does not. Fields that this server has no use for are kept, and exported again.
+     *     A card that cannot be taken is refused with what is wrong with it, in `errors` under `file` or under the character's field.
+     */
+    post: operations['import_card'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/characters/tags': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The most used tags
+     * @description Of public characters, each with how many have it.
+     */
+    get: operations['tags'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/characters/{id}': {
     parameters: {
       query?: never;
@@ -298,6 +379,26 @@ export interface paths {
      * @description What is absent stays; `avatarUrl: ""` takes the picture away.
      */
     patch: operations['update_character'];
+    trace?: never;
+  };
+  '/api/characters/{id}/export': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * A character as a card
+     * @description For whoever may see it: everyone a public one, its owner a private one.
+     */
+    get: operations['export_card'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
     trace?: never;
   };
   '/api/config': {
@@ -329,7 +430,7 @@ export interface paths {
     put?: never;
     /**
      * Begins a conversation with a character
-     * @description With its greeting as message 1, where it has one. The same pair again answers the same conversation.
+     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation.
      */
     post: operations['open_conversation'];
     delete?: never;
@@ -416,6 +517,69 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/conversations/{id}/messages/{messageId}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    /**
+     * Asks again in other words
+     * @description The last message, a text of one's own, keeps its id and `seq`. Its reply is answered anew as with `regenerate`; the earlier ones
+     *     stay among its variants. Counts `messaging` and `ai`, and no usage.
+     */
+    patch: operations['edit_message'];
+    trace?: never;
+  };
+  '/api/conversations/{id}/messages/{messageId}/continue': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Asks the character to go on with its last reply
+     * @description As `regenerate`, but the chosen variant grows: the first of its deltas says again what it said before.
+     */
+    post: operations['continue_reply'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/conversations/{id}/messages/{messageId}/regenerate': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Asks for another variant of the last reply
+     * @description `messageId` is the reply, or the message that it answers. It waits in line like a message. Its text streams with the
+     *     `messageId` of the reply; a `message:updated` shows the reply with the new variant selected. Stopped, it is a variant with
+     *     the text so far, or none. A reply has 20 variants at the most. Counts `ai`, and no usage.
+     */
+    post: operations['regenerate_reply'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/conversations/{id}/messages/{messageId}/retry': {
     parameters: {
       query?: never;
@@ -436,6 +600,26 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/conversations/{id}/messages/{messageId}/variant': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /**
+     * Shows another variant of the last reply
+     * @description It is what the character knows of its reply from then on.
+     */
+    put: operations['select_variant'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/conversations/{id}/state': {
     parameters: {
       query?: never;
@@ -448,6 +632,28 @@ export interface paths {
     put?: never;
     post?: never;
     delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/drafts/{key}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** How far a form of one's own has come */
+    get: operations['draft'];
+    /**
+     * Saves how far a form of one's own has come
+     * @description It is kept for a day from its last save. One has 50 at a time.
+     */
+    put: operations['save_draft'];
+    post?: never;
+    /** Removes a draft of one's own */
+    delete: operations['delete_draft'];
     options?: never;
     head?: never;
     patch?: never;
@@ -504,6 +710,27 @@ export interface paths {
     };
     /** This document */
     get: operations['openapi'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/search': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Finds characters, and what was said
+     * @description Public characters and one's own by name, tags and description, and messages of conversations that one is in; what fits best
+     *     first. Snippets are pieces of plain text.
+     */
+    get: operations['search'];
     put?: never;
     post?: never;
     delete?: never;
@@ -622,14 +849,57 @@ export interface paths {
     put?: never;
     post?: never;
     /**
-     * Erases one's own account
-     * @description With its sessions, conversations, private characters and usage. Public characters stay, without an owner.
+     * Deletes one's own account
+     * @description It is signed out everywhere at once and closed to others. For seven days its owner may have it back by signing in with
+     *     `restore: true`; then it is erased with its sessions, conversations, characters that nobody else talks with, uploads,
+     *     settings and usage. Public characters that others talk with stay, without an owner.
      */
     delete: operations['delete_me'];
     options?: never;
     head?: never;
     /** Changes one's own profile */
     patch: operations['update_me'];
+    trace?: never;
+  };
+  '/api/users/me/export': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * All that one left here
+     * @description A zip archive: the account, its settings and drafts, characters, conversations with all their messages, and files.
+     */
+    get: operations['export'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/users/me/preferences': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * One's own settings
+     * @description They are the same on every device. `favourites` is always there.
+     */
+    get: operations['preferences'];
+    /** Replaces one's own settings */
+    put: operations['save_preferences'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
     trace?: never;
   };
   '/api/users/{uid}': {
@@ -812,7 +1082,25 @@ export interface components {
        */
       ratio?: number | null;
     };
-    Character: {
+    CardForm: {
+      /**
+       * Format: binary
+       * @description A character card: PNG, JSON or CHARX; V1, V2, V3 or Pygmalion's. 50 MB at most.
+       */
+      file: string;
+    };
+    /** @description A card, before it is saved. */
+    CardPreview: {
+      /** @description What importing it would make. */
+      character: components['schemas']['CharacterDraft'];
+      /** @description Its picture, small, as a `data:` URL. */
+      picture?: string | null;
+      /** @description `Pygmalion`, `V1`, `V2` or `V3`. */
+      version: string;
+      /** @description Sentences on what would not be taken as it is. */
+      warnings: string[];
+    };
+    Character: components['schemas']['CharacterDetails'] & {
       avatarUrl?: string | null;
       createdAt: components['schemas']['Timestamp'];
       description: string;
@@ -837,15 +1125,51 @@ export interface components {
     CharacterAnswer: {
       character: components['schemas']['Character'];
     };
+    /** @description What else a character card says. Absent where it is empty, and in lists. */
+    CharacterDetails: {
+      /**
+       * @description Greetings that a conversation may begin with instead of `greeting`.
+       * @default []
+       */
+      alternateGreetings: string[];
+      /** @default  */
+      characterVersion: string;
+      /** @default  */
+      creator: string;
+      /**
+       * @description For people; never in a prompt.
+       * @default
+       */
+      creatorNotes: string;
+      /** @default null */
+      lorebook: components['schemas']['Lorebook'] | null;
+      /**
+       * @description What `{{char}}` stands for, instead of the name.
+       * @default
+       */
+      nickname: string;
+      /**
+       * @description Told to the model after what was said; `{{original}}` stands for the server's own, of which there are none.
+       * @default
+       */
+      postHistoryInstructions: string;
+    };
     /** @description What a character is made from. Only `name` is needed. */
     CharacterDraft: {
+      alternateGreetings?: string[];
       avatarUrl?: string | null;
+      characterVersion?: string;
+      creator?: string;
+      creatorNotes?: string;
       description?: string;
       exampleDialogue?: string;
       greeting?: string;
       id?: components['schemas']['CharacterId'] | null;
+      lorebook?: components['schemas']['Lorebook'] | null;
       name: string;
+      nickname?: string;
       personality?: string;
+      postHistoryInstructions?: string;
       scenario?: string;
       systemPrompt?: string;
       tags?: string[];
@@ -860,7 +1184,15 @@ export interface components {
     /** @description A change of some fields; what is absent stays. */
     CharacterPatch: {
       /** @default null */
+      alternateGreetings: string[] | null;
+      /** @default null */
       avatarUrl: string | null;
+      /** @default null */
+      characterVersion: string | null;
+      /** @default null */
+      creator: string | null;
+      /** @default null */
+      creatorNotes: string | null;
       /** @default null */
       description: string | null;
       /** @default null */
@@ -868,9 +1200,15 @@ export interface components {
       /** @default null */
       greeting: string | null;
       /** @default null */
+      lorebook: components['schemas']['Lorebook'] | null;
+      /** @default null */
       name: string | null;
       /** @default null */
+      nickname: string | null;
+      /** @default null */
       personality: string | null;
+      /** @default null */
+      postHistoryInstructions: string | null;
       /** @default null */
       scenario: string | null;
       /** @default null */
@@ -974,6 +1312,33 @@ export interface components {
       /** @description The newest first. */
       items: components['schemas']['DeviceItem'][];
     };
+    DraftAnswer: {
+      draft: components['schemas']['DraftItem'];
+    };
+    /** @description What the form holds, 64 KiB of JSON at most */
+    DraftBody: {
+      [key: string]: unknown;
+    };
+    DraftItem: {
+      data: components['schemas']['DraftBody'];
+      /** @description A day after it was saved last. */
+      expiresAt: components['schemas']['Timestamp'];
+      key: components['schemas']['DraftKey'];
+      savedAt: components['schemas']['Timestamp'];
+    };
+    DraftKey: string;
+    EditForm: {
+      text: string;
+    };
+    EmailForm: {
+      /** Format: email */
+      email: string;
+      /**
+       * Format: password
+       * @description The account's.
+       */
+      password: string;
+    };
     /** @description A field that was refused, by its name on the wire. */
     FieldError: {
       field: string;
@@ -982,6 +1347,13 @@ export interface components {
     ForgotForm: {
       /** @description The email or the username. */
       login: string;
+    };
+    /** @description Where a message was found. */
+    FoundIn: {
+      character: components['schemas']['CharacterSummary'];
+      characterId: components['schemas']['CharacterId'];
+      id: components['schemas']['ConversationId'];
+      title: string;
     };
     HealthAnswer: {
       checks: components['schemas']['HealthReport'];
@@ -999,6 +1371,12 @@ export interface components {
         [key: string]: components['schemas']['Check'];
       };
     };
+    /** @description What became of a card. */
+    ImportedCharacter: {
+      character: components['schemas']['Character'];
+      /** @description Sentences on what was not taken as it was. */
+      warnings: string[];
+    };
     /**
      * @description What a message is, and under which heading its sending is counted.
      * @enum {string}
@@ -1011,6 +1389,90 @@ export interface components {
       login: string;
       /** Format: password */
       password: string;
+      /** @description To have an account back that was deleted and is not erased yet. */
+      restore?: boolean;
+    };
+    LoreEntry: {
+      /** @default false */
+      caseSensitive: boolean;
+      /** @default  */
+      comment: string;
+      /**
+       * @description Told always, whatever is found.
+       * @default false
+       */
+      constant: boolean;
+      /** @default  */
+      content: string;
+      /** @default true */
+      enabled: boolean;
+      /** @description As in the book. */
+      extra?: Record<string, never>;
+      /**
+       * Format: int64
+       * @description Lower ones stand earlier.
+       * @default 0
+       */
+      insertionOrder: number;
+      /**
+       * @description The entry is told when one of them is found.
+       * @default []
+       */
+      keys: string[];
+      /** @default  */
+      name: string;
+      /** @default before_char */
+      position: components['schemas']['LorePosition'];
+      /**
+       * Format: int64
+       * @description Those with lower ones are left out first when the budget is spent; 0 unless given.
+       * @default null
+       */
+      priority: number | null;
+      /** @default [] */
+      secondaryKeys: string[];
+      /**
+       * @description Whether one of the secondary keys must be found as well.
+       * @default false
+       */
+      selective: boolean;
+      /**
+       * @description Whether keys are regular expressions, bare or as `/…/flags`.
+       * @default false
+       */
+      useRegex: boolean;
+    };
+    /**
+     * @description Where an entry's text stands in the prompt.
+     * @enum {string}
+     */
+    LorePosition: 'before_char' | 'after_char';
+    Lorebook: {
+      /** @default  */
+      description: string;
+      /** @default [] */
+      entries: components['schemas']['LoreEntry'][];
+      /** @description What a card said of its book that this server has no use for; it is exported as it came. */
+      extra?: Record<string, never>;
+      /** @default  */
+      name: string;
+      /**
+       * @description Whether the text of an entry that was told is looked through for keys of others.
+       * @default false
+       */
+      recursiveScanning: boolean;
+      /**
+       * Format: int32
+       * @description How many of the last messages are looked through for keys; 4 unless given.
+       * @default null
+       */
+      scanDepth: number | null;
+      /**
+       * Format: int32
+       * @description Tokens that the entries of one reply may take together, by estimate; a quarter of the prompt unless given, and never more.
+       * @default null
+       */
+      tokenBudget: number | null;
     };
     Me: components['schemas']['User'] & {
       /** @description Whether a link that was sent to `email` was followed. */
@@ -1076,6 +1538,12 @@ export interface components {
     MessageAnswer: {
       message: components['schemas']['Message'];
     };
+    MessageHit: {
+      conversation: components['schemas']['FoundIn'];
+      message: components['schemas']['Message'];
+      /** @description The place in its text that fits, as pieces of plain text. */
+      snippet: components['schemas']['Part'][];
+    };
     MessageId: string;
     MessageList: {
       /** @description Whether there are more in the direction asked for. */
@@ -1121,6 +1589,19 @@ export interface components {
     };
     OpenForm: {
       characterId: components['schemas']['CharacterId'];
+      /** @description Which greeting it begins with: 0 is the character's first, 1 the first of its `alternateGreetings`. */
+      greeting?: number;
+    };
+    /** @description A piece of a text, in order; what fits what was asked for is marked. */
+    Part: {
+      hit: boolean;
+      text: string;
+    };
+    PasswordForm: {
+      /** Format: password */
+      current: string;
+      /** Format: password */
+      new: string;
     };
     /**
      * @description How long a report's stretch of time is. Stretches begin with the hour and the day in UTC.
@@ -1170,6 +1651,12 @@ export interface components {
      * @enum {string}
      */
     Phase: 'idle' | 'processing' | 'queued';
+    /** @description Any settings, 16 KiB of JSON at most */
+    PreferencesBody: {
+      favourites?: string[];
+    } & {
+      [key: string]: unknown;
+    };
     /** @description The body of every error: RFC 9457 with `code`, `requestId` and, for bad fields, `errors`. */
     Problem: {
       code: components['schemas']['Code'];
@@ -1249,6 +1736,12 @@ export interface components {
     };
     /** @enum {string} */
     Role: 'user' | 'admin';
+    SearchAnswer: {
+      /** @description Public ones and one's own; none where a conversation is searched. */
+      characters: components['schemas']['Character'][];
+      /** @description Of conversations that one is in. */
+      messages: components['schemas']['MessageHit'][];
+    };
     SendForm: {
       /** @description Of one's own choice. The same one again from the same sender in this conversation answers the first message and counts nothing. */
       clientId: string;
@@ -1282,6 +1775,16 @@ export interface components {
       /** @description For `Authorization: Bearer`; it is told once and stored nowhere. */
       token: string;
       user: components['schemas']['User'];
+    };
+    /** @description A tag, and how many public characters have it. */
+    TagCount: {
+      /** Format: int64 */
+      count: number;
+      /** @description In lower case. */
+      tag: string;
+    };
+    TagList: {
+      items: components['schemas']['TagCount'][];
     };
     /** @enum {string} */
     Tier: 'free' | 'premium';
@@ -1407,6 +1910,13 @@ export interface components {
       user: components['schemas']['User'];
     };
     UserId: string;
+    VariantForm: {
+      /**
+       * Format: int32
+       * @description Counted from 0.
+       */
+      selected: number;
+    };
     /** @description A variant as clients see it. */
     VariantView: components['schemas']['UploadVariant'] & {
       url: string;
@@ -1601,6 +2111,53 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  change_email: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['EmailForm'];
+      };
+    };
+    responses: {
+      /** @description The account as it is now */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['UserAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      /** @description The address is taken */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   confirm: {
     parameters: {
       query?: never;
@@ -1706,6 +2263,18 @@ export interface operations {
           'application/problem+json': components['schemas']['Problem'];
         };
       };
+      /** @description The account was deleted: `restore` has it back */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
       422: components['responses']['Invalid'];
@@ -1761,6 +2330,39 @@ export interface operations {
         };
       };
       401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  change_password: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['PasswordForm'];
+      };
+    };
+    responses: {
+      /** @description Changed */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
       503: components['responses']['Unavailable'];
@@ -1990,11 +2592,13 @@ export interface operations {
   list_characters: {
     parameters: {
       query?: {
-        /** @description Part of a name, a description or a tag, without case. */
+        /** @description Part of a name, a description or a tag, without case; or the username of its owner, with or without an `@`. */
         q?: string;
         /** @description A tag, whole. */
         tag?: string;
-        sort?: 'new' | 'popular' | 'name';
+        /** @description Only one's own favourites, which stand in one's preferences. */
+        favourite?: boolean;
+        sort?: 'new' | 'popular' | 'recent' | 'name';
         /** @description `nextCursor` of the page before. */
         cursor?: string;
         /** @description 50 unless given, 100 at most. */
@@ -2066,6 +2670,87 @@ export interface operations {
       };
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  import_card: {
+    parameters: {
+      query?: {
+        /** @description `true`: nothing is stored, and the answer says what would be. */
+        preview?: boolean;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'multipart/form-data': components['schemas']['CardForm'];
+      };
+    };
+    responses: {
+      /** @description What the card would make (`preview`) */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['CardPreview'];
+        };
+      };
+      /** @description The character */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ImportedCharacter'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  tags: {
+    parameters: {
+      query?: {
+        /** @description 50 unless given, 100 at most. */
+        limit?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The most used first */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['TagList'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
@@ -2176,6 +2861,40 @@ export interface operations {
       };
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  export_card: {
+    parameters: {
+      query?: {
+        format?: 'png' | 'json';
+      };
+      header?: never;
+      path: {
+        id: components['schemas']['CharacterId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The file */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'image/png': number[];
+          'application/json': string;
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
@@ -2579,6 +3298,145 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  edit_message: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+        messageId: components['schemas']['MessageId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['EditForm'];
+      };
+    };
+    responses: {
+      /** @description The message as it is now, due again */
+      202: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['MessageAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description It is not the last message or not one's own, or something waits for its reply */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  continue_reply: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+        messageId: components['schemas']['MessageId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The message whose reply goes on, due again */
+      202: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['MessageAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      /** @description It is not the last reply, or something waits for its reply */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  regenerate_reply: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+        messageId: components['schemas']['MessageId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The message that is answered anew, due again */
+      202: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['MessageAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      /** @description It is not the last reply, or something waits for its reply */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   retry_message: {
     parameters: {
       query?: never;
@@ -2623,6 +3481,57 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  select_variant: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+        messageId: components['schemas']['MessageId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['VariantForm'];
+      };
+    };
+    responses: {
+      /** @description The reply as it is now */
+      202: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['MessageAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description It is not the last reply, or something waits for its reply */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   conversation_state: {
     parameters: {
       query?: never;
@@ -2645,6 +3554,119 @@ export interface operations {
         content: {
           'application/json': components['schemas']['ConversationState'];
         };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  draft: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description Which form; the client names it */
+        key: components['schemas']['DraftKey'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The draft */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['DraftAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  save_draft: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description Which form; the client names it */
+        key: components['schemas']['DraftKey'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['DraftBody'];
+      };
+    };
+    responses: {
+      /** @description The draft */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['DraftAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description There are 50 others */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  delete_draft: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description Which form; the client names it */
+        key: components['schemas']['DraftKey'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Removed */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
       };
       401: components['responses']['Unauthenticated'];
       404: components['responses']['NotFound'];
@@ -2795,6 +3817,41 @@ export interface operations {
           'application/json': unknown;
         };
       };
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  search: {
+    parameters: {
+      query?: {
+        /** @description All of these words, the last one as far as it is typed; without case and accents. 200 characters at most. */
+        q?: string;
+        /** @description Only what was said in this one. */
+        conversationId?: components['schemas']['ConversationId'];
+        /** @description Messages; 20 unless given, 50 at most. */
+        limit?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description What was found */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['SearchAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
       503: components['responses']['Unavailable'];
@@ -3142,7 +4199,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Erased */
+      /** @description Closed, and to be erased */
       204: {
         headers: {
           RateLimit: components['headers']['RateLimit'];
@@ -3181,6 +4238,95 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['UserAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  export: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The archive, made while it is sent */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/zip': number[];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  preferences: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As saved last */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PreferencesBody'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  save_preferences: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['PreferencesBody'];
+      };
+    };
+    responses: {
+      /** @description As saved */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PreferencesBody'];
         };
       };
       401: components['responses']['Unauthenticated'];
