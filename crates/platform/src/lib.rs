@@ -33,6 +33,7 @@ pub mod reports;
 mod resumable;
 mod retry;
 mod revisions;
+mod running;
 mod search;
 mod send_message;
 mod settings;
@@ -42,6 +43,7 @@ mod token_ceiling;
 mod turns;
 mod uploads;
 mod usage;
+mod voice;
 mod window;
 
 pub use accounts::{ProfilePatch, Registration};
@@ -93,7 +95,7 @@ pub struct Inner {
     noticed: notices::Noticed,
     presence: presence::PresenceBook,
     /// Replies that this process gives right now.
-    running: reply::Running,
+    running: running::Running,
     tokens: token_ceiling::DailyTokens,
     media: OnceLock<Media>,
     /// Whether jobs are run in this process.
@@ -132,7 +134,7 @@ impl Platform {
             passwords: passwords::Passwords::new(settings.hashes_at_a_time),
             noticed: notices::Noticed::default(),
             presence: presence::PresenceBook::default(),
-            running: reply::Running::default(),
+            running: running::Running::default(),
             tokens: token_ceiling::DailyTokens::default(),
             media: OnceLock::new(),
             works: AtomicBool::new(false),

@@ -7,89 +7,19 @@ use crate::Platform;
 use crate::claims::{ClaimEnd, Finished};
 use crate::faults::hint;
 use crate::foreign::{Broken, Said, Speech};
+use crate::running::Stop;
+use crate::voice::{Voice, so_far};
 use crate::window::Window;
 use aim_ai::cleanup::Cleaner;
 use aim_ai::{ErrorKind, ModelError, Request, TokenCount, personality, tokens};
 use aim_backbone::turns::Turn;
-use aim_domain::message::utf16_len;
-use aim_domain::{Character, Code, ConversationId, Incarnation, MessageId, Refusal, RoomEvent};
+use aim_domain::{Character, Code, Incarnation, MessageId, Refusal, RoomEvent};
 use aim_store::{Claim, ClaimReply, Claimed, StoreError, TokenUse};
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
-
-/// How a reply under way is ended from outside.
-#[derive(Clone, Default)]
-pub(crate) struct Stop {
-    /// Somebody pressed stop: what was said so far is kept.
-    cancel: CancellationToken,
-    /// This process no longer holds the claim: nothing is kept.
-    lost: CancellationToken,
-}
-
-/// Stops that found no reply and are remembered for one that is about to begin.
-const UNHEARD: usize = 256;
-
-/// The replies that this process gives, by conversation: there is at most one in each, under its claim's fence.
-#[derive(Default)]
-pub(crate) struct Running(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    replies: HashMap<ConversationId, (u64, Stop)>,
-    /// The newest stops that nobody heard: between a claim's commit and its reply's beginning there is a moment in which
-    /// it can be told to stop already.
-    unheard: VecDeque<(ConversationId, u64)>,
-}
-
-impl Running {
-    fn begin(&self, claim: &Claim) -> Stop {
-        let (stop, mut state) = (Stop::default(), self.0.lock());
-        let ours = (claim.conversation.clone(), claim.fence);
-        if state.unheard.contains(&ours) {
-            stop.cancel.cancel();
-        }
-        if let Some((_, before)) = state.replies.insert(ours.0, (ours.1, stop.clone())) {
-            // A newer claim is there: the one before it was lost.
-            before.lost.cancel();
-        }
-        stop
-    }
-
-    fn end(&self, claim: &Claim) {
-        let mut state = self.0.lock();
-        if state.replies.get(&claim.conversation).is_some_and(|(fence, _)| *fence == claim.fence) {
-            state.replies.remove(&claim.conversation);
-        }
-    }
-
-    /// Stops the reply that is given here under this fence, keeping what was said. A later reply goes on: a stop may be
-    /// heard of twice, and late.
-    pub fn stop(&self, conversation: &ConversationId, fence: u64) {
-        let mut state = self.0.lock();
-        match state.replies.get(conversation) {
-            Some((current, stop)) if *current == fence => stop.cancel.cancel(),
-            Some((current, _)) if *current > fence => {}
-            _ => {
-                state.unheard.truncate(UNHEARD - 1);
-                state.unheard.push_front((conversation.clone(), fence));
-            }
-        }
-    }
-
-    /// Drops every reply: their claims are lost.
-    pub fn lose_all(&self) {
-        self.0.lock().replies.values().for_each(|(_, stop)| stop.lost.cancel());
-    }
-
-    pub fn count(&self) -> usize {
-        self.0.lock().replies.len()
-    }
-}
 
 /// A reply under way. However it ends, dropped or in a panic too, it is no longer counted as running, and a claim that
 /// was not settled is given back.
@@ -152,7 +82,7 @@ impl Drop for UnderWay {
 }
 
 /// What generating came to.
-enum Generated {
+pub(crate) enum Generated {
     /// Said to its end, or stopped on the way; `text` may then be empty.
     Said {
         text: String,
@@ -398,110 +328,11 @@ impl Platform {
     }
 }
 
-/// The reply as it is being said: cleans what the model sends and tells the room at a pace.
-struct Voice<'a> {
-    platform: &'a Platform,
-    claim: &'a Claim,
-    reply: MessageId,
-    cleaner: Cleaner,
-    /// What the model sent, as it sent it.
-    raw: String,
-    /// What the room was told, in all.
-    text: String,
-    /// UTF-16 code units of `text`.
-    offset: u64,
-    /// Clean, and not yet told.
-    pending: String,
-    /// What a reply that goes on said before, until something follows it.
-    before: &'a str,
-    next: Instant,
-}
-
-impl<'a> Voice<'a> {
-    fn new(platform: &'a Platform, claim: &'a Claim, reply: MessageId, cleaner: Cleaner) -> Self {
-        let (raw, text, pending) = (String::new(), String::new(), String::new());
-        let before = so_far(claim);
-        Self { platform, claim, reply, cleaner, raw, text, offset: 0, pending, before, next: Instant::now() }
-    }
-
-    /// A reply that goes on begins with what it has said: its deltas add up to all of it.
-    async fn start(&mut self) {
-        let conversation_id = self.claim.conversation.clone();
-        let in_reply_to = self.claim.message.id.clone();
-        let event = RoomEvent::ReplyStart { conversation_id, message_id: self.reply.clone(), in_reply_to };
-        hint("begin a reply", self.platform.backbone.bus.publish_reply(&self.claim.conversation, event).await);
-        self.platform.tell_typing(self.claim, true).await;
-        self.pending.push_str(self.before);
-        self.flush().await;
-    }
-
-    fn add(&mut self, text: &str) {
-        let before = if text.is_empty() { "" } else { std::mem::take(&mut self.before) };
-        if needs_space(before, text) {
-            self.pending.push(' ');
-        }
-        self.pending.push_str(text);
-    }
-
-    async fn hear(&mut self, text: &str) {
-        self.raw.push_str(text);
-        let clean = self.cleaner.push(text);
-        self.add(&clean);
-        if !self.pending.is_empty() && Instant::now() >= self.next {
-            self.flush().await;
-        }
-    }
-
-    fn is_waiting(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
-    /// Until what waits may be told.
-    async fn due(&self) {
-        tokio::time::sleep_until(self.next.into()).await;
-    }
-
-    async fn flush(&mut self) {
-        let text = std::mem::take(&mut self.pending);
-        if text.is_empty() {
-            return;
-        }
-        let offset = self.offset;
-        self.offset += utf16_len(&text);
-        self.text.push_str(&text);
-        self.next = Instant::now() + self.platform.settings.delta_pace;
-        let (conversation_id, message_id) = (self.claim.conversation.clone(), self.reply.clone());
-        let event = RoomEvent::ReplyDelta { conversation_id, message_id, offset, text };
-        hint("tell a delta", self.platform.backbone.bus.publish_reply(&self.claim.conversation, event).await);
-    }
-
-    async fn ended(mut self, tokens: TokenCount, stopped: bool) -> Generated {
-        let rest = self.cleaner.finish();
-        self.add(&rest);
-        self.flush().await;
-        Generated::Said { text: self.text, raw: self.raw, tokens, stopped }
-    }
-}
-
 fn ended_by(broken: Broken, tokens: Option<TokenCount>) -> Generated {
     match broken {
         Broken::Failed(error) => Generated::Failed { refusal: model_refusal(&error), tokens },
         Broken::GivenUp => Generated::GivenUp,
     }
-}
-
-/// What the reply said before, where it is to go on.
-fn so_far(claim: &Claim) -> &str {
-    claim.redo.as_ref().map_or("", |redo| redo.text.as_str())
-}
-
-/// Models begin anew without the space that belongs between two sentences.
-fn needs_space(before: &str, after: &str) -> bool {
-    let ends = before.chars().next_back().is_some_and(|c| !c.is_whitespace());
-    ends && after
-        .chars()
-        .next()
-        .is_some_and(|c| !c.is_whitespace() && !matches!(c, ',' | '.' | ';' | ':' | '!' | '?' | '…'))
 }
 
 fn took_too_long() -> Refusal {
@@ -520,82 +351,4 @@ fn model_refusal(error: &ModelError) -> Refusal {
         _ => "The language model refused to answer.",
     };
     Refusal { retry_after: Some(Duration::from_secs(5)), ..Refusal::new(Code::Unavailable, detail) }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use aim_domain::{Author, Kind, Message, Timestamp};
-
-    fn claim(conversation: &str, fence: u64) -> Claim {
-        let conversation: ConversationId = conversation.parse().unwrap();
-        let message = Message {
-            id: "m1".parse().unwrap(),
-            conversation_id: conversation.clone(),
-            seq: 1,
-            role: Author::User,
-            sender_id: "u1".into(),
-            kind: Kind::Text,
-            text: "Ahoy".into(),
-            media: None,
-            in_reply_to: None,
-            client_id: None,
-            created_at: Timestamp(0),
-            reply_state: None,
-            variants: None,
-            personality: None,
-        };
-        let (character, sender_name) = ("mara".parse().unwrap(), "Ann".into());
-        Claim { conversation, character, message, sender_name, attempt: 1, fence, last_seq: 1, redo: None }
-    }
-
-    #[test]
-    fn a_stop_that_comes_before_its_reply_begins_is_heard() {
-        let running = Running::default();
-        running.stop(&claim("c1", 3).conversation, 3);
-        assert!(running.begin(&claim("c1", 3)).cancel.is_cancelled());
-        assert!(!running.begin(&claim("c2", 3)).cancel.is_cancelled());
-        assert!(!running.begin(&claim("c1", 4)).cancel.is_cancelled());
-    }
-
-    #[test]
-    fn a_reply_that_goes_on_is_joined_with_a_space_where_one_belongs() {
-        for (before, after, expected) in [
-            ("Yes.", "And more", true),
-            ("Yes. ", "And", false),
-            ("Yes", ", and", false),
-            ("", "And", false),
-            ("Yes", "\nAnd", false),
-        ] {
-            assert_eq!(needs_space(before, after), expected, "{before:?} {after:?}");
-        }
-    }
-
-    #[test]
-    fn stops_that_nobody_hears_are_bounded() {
-        let running = Running::default();
-        for fence in 0..10 * UNHEARD as u64 {
-            running.stop(&claim("c1", 1).conversation, fence);
-        }
-        assert_eq!(running.0.lock().unheard.len(), UNHEARD);
-        assert!(running.begin(&claim("c1", 10 * UNHEARD as u64 - 1)).cancel.is_cancelled());
-    }
-
-    #[test]
-    fn a_reply_that_ends_late_leaves_the_newer_one_alone() {
-        let running = Running::default();
-        let (old, new) = (claim("c1", 1), claim("c1", 2));
-        let lost = running.begin(&old).lost;
-        let stop = running.begin(&new);
-        assert!(lost.is_cancelled(), "its claim is another's");
-        running.end(&old);
-        assert_eq!(running.count(), 1);
-        running.stop(&old.conversation, 1);
-        assert!(!stop.cancel.is_cancelled());
-        running.stop(&old.conversation, 2);
-        assert!(stop.cancel.is_cancelled());
-        running.end(&new);
-        assert_eq!(running.count(), 0);
-    }
 }

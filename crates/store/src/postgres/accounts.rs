@@ -135,13 +135,12 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
                      SELECT r.seq FROM messages r WHERE r.conversation = $1 AND r.role = 'character'
                          AND r.turn IN (SELECT m.seq FROM messages m WHERE m.conversation = $1 AND m.sender = $2))");
             db.run(variants.bind(key).bind(me)).await?;
-            let answers =
-                sql("UPDATE messages SET text = $3, personality = NULL, variants = NULL, selected = NULL
+            let answers = sql("UPDATE messages SET text = $3, personality = NULL, variants = NULL, selected = NULL
                  WHERE conversation = $1 AND role = 'character'
                  AND turn IN (SELECT m.seq FROM messages m WHERE m.conversation = $1 AND m.sender = $2)")
-                .bind(key)
-                .bind(me)
-                .bind(ERASED_TEXT);
+            .bind(key)
+            .bind(me)
+            .bind(ERASED_TEXT);
             db.run(answers).await?;
             let erase = sql("UPDATE messages SET sender = $3, text = $4, kind = 'text', media = NULL, client_id = NULL
                  WHERE conversation = $1 AND sender = $2")
