@@ -11,6 +11,11 @@ fn count(answer: &Value, what: &str) -> usize {
     answer[what].as_array().unwrap().len()
 }
 
+/// Those that a person wrote: a reply may repeat the words, and come at any time.
+fn said(answer: &Value) -> Vec<&Value> {
+    answer["messages"].as_array().unwrap().iter().filter(|hit| hit["message"]["role"] == "user").collect()
+}
+
 #[tokio::test]
 async fn what_was_said_is_found_with_its_place_and_by_members_alone() {
     let app = TestApp::lifted().await;
@@ -22,12 +27,12 @@ async fn what_was_said_is_found_with_its_place_and_by_members_alone() {
     };
     let path = format!("/api/conversations/{}/messages", talk["id"].as_str().unwrap());
     let body = json!({ "type": "text", "text": "Is the <b>Lïghthouse</b> open?", "clientId": "1" });
-    let said = app.post(&path).by(&mara).body(body).send().await.expect(202).json()["message"].clone();
+    let sent = app.post(&path).by(&mara).body(body).send().await.expect(202).json()["message"].clone();
 
     let answer = found(&app, &mara, "q=lighth").await;
     assert_eq!(answer["characters"][0]["id"], json!(nora));
-    let hit = &answer["messages"][0];
-    assert_eq!((&hit["message"]["id"], &hit["conversation"]["id"]), (&said["id"], &talk["id"]));
+    let hit = said(&answer)[0];
+    assert_eq!((&hit["message"]["id"], &hit["conversation"]["id"]), (&sent["id"], &talk["id"]));
     assert_eq!((&hit["conversation"]["characterId"], &hit["conversation"]["title"]), (&json!(nora), &talk["title"]));
     assert_eq!(
         hit["snippet"],
@@ -40,7 +45,7 @@ async fn what_was_said_is_found_with_its_place_and_by_members_alone() {
     assert_eq!(count(&found(&app, &finn, "q=lighth").await, "messages"), 0, "another's words");
     let within = format!("q=lighth&conversationId={}", talk["id"].as_str().unwrap());
     let answer = found(&app, &mara, &within).await;
-    assert_eq!((count(&answer, "characters"), count(&answer, "messages")), (0, 1));
+    assert_eq!((count(&answer, "characters"), said(&answer).len()), (0, 1));
     assert_eq!(count(&found(&app, &finn, &within).await, "messages"), 0);
     for nothing in ["", "q=", "q=%20%3F!", "q=nothingatall", "q=%22%20OR%201=1%20--"] {
         let answer = found(&app, &mara, nothing).await;

@@ -151,7 +151,9 @@ async fn ten_thousand_joins_and_leaves_leave_nothing_behind() {
     futures::future::join_all(tasks).await;
     until("nothing is left", RECOVERY, async || bench.channels().await == 0).await;
     assert_eq!(bench.subscriber.counts(), (0, 0));
-    assert!(bench.subscriber.shared.state.lock().channels.is_empty());
+    // Redis may have let the last one go before its answer is here.
+    let is_forgotten = async || bench.subscriber.shared.state.lock().channels.is_empty();
+    until("nothing is remembered", RECOVERY, is_forgotten).await;
 }
 
 #[tokio::test]
