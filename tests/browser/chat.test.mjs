@@ -331,6 +331,8 @@ describe('everybody', () => {
         const fits = async (place) => {
           const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
           assert.ok(over <= 0, `${place} is ${over} pixels too wide`);
+          const tall = await page.evaluate(() => document.querySelector('h1')?.getBoundingClientRect().height ?? 0);
+          assert.ok(tall < 100, `the heading of ${place} is broken into lines of ${tall} pixels`);
         };
         await page.getByRole('link', { name: CHARACTER }).waitFor();
         await fits('characters');
