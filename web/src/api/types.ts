@@ -9,7 +9,8 @@ type Schemas = components['schemas'];
 export type Allowance = Schemas['Allowance'];
 export type Answer<Name extends 'Character' | 'Conversation' | 'Message' | 'SignedIn' | 'User'> =
   Schemas[`${Name}Answer`];
-export type Character = Schemas['Character'] & CharacterDetails;
+// The document has defaults for them, of which its reader makes fields that are always there.
+export type Character = Omit<Schemas['Character'], keyof CharacterDetails> & CharacterDetails;
 /** What else a character's card says: absent where it is empty, and in lists. */
 export interface CharacterDetails {
   nickname?: string;
@@ -37,7 +38,7 @@ export interface LoreEntry {
 /** A card that was looked at and not saved. */
 export interface CardPreview {
   version: string;
-  character: CharacterDraft & CharacterDetails;
+  character: Omit<CharacterDraft, keyof CharacterDetails> & CharacterDetails;
   /** A `data:` URL. */
   picture: string | null;
   warnings: string[];
