@@ -265,6 +265,29 @@ impl CharacterDraft {
         Ok(self)
     }
 
+    /// A new character, as it is made at `at`.
+    pub fn into_character(mut self, id: CharacterId, owner_id: Option<UserId>, at: Timestamp) -> Character {
+        let details = self.take_details();
+        Character {
+            id,
+            name: self.name,
+            description: self.description,
+            personality: self.personality,
+            scenario: self.scenario,
+            greeting: self.greeting,
+            example_dialogue: self.example_dialogue,
+            system_prompt: self.system_prompt,
+            tags: self.tags,
+            visibility: self.visibility,
+            avatar_url: self.avatar_url,
+            owner_id,
+            revision: 1,
+            created_at: at,
+            updated_at: at,
+            details,
+        }
+    }
+
     /// Its details, which it then has no longer.
     pub fn take_details(&mut self) -> CharacterDetails {
         CharacterDetails {

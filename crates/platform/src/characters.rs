@@ -48,7 +48,7 @@ impl Platform {
         let draft = draft.checked()?;
         let id = draft.id.clone().unwrap_or_else(|| self.ambient.id());
         let now = self.ambient.now();
-        let character = built(draft, id, owner, 1, now, now);
+        let character = draft.into_character(id, owner, now);
         let saved = match card {
             Some(card) => self.store.import_character(character, card).await,
             None => self.store.create_character(character).await,
@@ -91,8 +91,8 @@ impl Platform {
         let mut draft = CharacterDraft::from(&stored);
         patch.apply(&mut draft);
         let draft = draft.checked()?;
-        let (owner, revision, made) = (stored.owner_id, stored.revision + 1, stored.created_at);
-        let character = built(draft, stored.id, owner, revision, made, self.ambient.now());
+        let changed = draft.into_character(stored.id, stored.owner_id, self.ambient.now());
+        let character = Character { revision: stored.revision + 1, created_at: stored.created_at, ..changed };
         match self.store.update_character(character).await.or_refuse()? {
             SaveCharacter::Saved(character) => {
                 self.take_in(Change::Character { id: id.clone() }).await;
@@ -126,34 +126,5 @@ impl Platform {
             Some(character) if who.is_admin() && character.owner_id.is_none() => Ok(character),
             _ => Err(Refusal::not_found("character")),
         }
-    }
-}
-
-fn built(
-    mut draft: CharacterDraft,
-    id: CharacterId,
-    owner_id: Option<UserId>,
-    revision: i64,
-    created_at: aim_domain::Timestamp,
-    updated_at: aim_domain::Timestamp,
-) -> Character {
-    let details = draft.take_details();
-    Character {
-        id,
-        name: draft.name,
-        description: draft.description,
-        personality: draft.personality,
-        scenario: draft.scenario,
-        greeting: draft.greeting,
-        example_dialogue: draft.example_dialogue,
-        system_prompt: draft.system_prompt,
-        tags: draft.tags,
-        visibility: draft.visibility,
-        avatar_url: draft.avatar_url,
-        owner_id,
-        revision,
-        created_at,
-        updated_at,
-        details,
     }
 }

@@ -55,24 +55,7 @@ pub fn character(card: &Card) -> Character {
 }
 
 pub fn character_of(draft: CharacterDraft) -> Character {
-    let mut draft = draft.checked().unwrap();
-    let details = draft.take_details();
-    Character {
-        id: CharacterId::trusted("mara"),
-        name: draft.name,
-        description: draft.description,
-        personality: draft.personality,
-        scenario: draft.scenario,
-        greeting: draft.greeting,
-        example_dialogue: draft.example_dialogue,
-        system_prompt: draft.system_prompt,
-        tags: draft.tags,
-        visibility: draft.visibility,
-        avatar_url: None,
-        owner_id: None,
-        revision: 1,
-        created_at: Timestamp(1_700_000_000_000),
-        updated_at: Timestamp(1_700_000_100_000),
-        details,
-    }
+    let made =
+        draft.checked().unwrap().into_character(CharacterId::trusted("mara"), None, Timestamp(1_700_000_000_000));
+    Character { avatar_url: None, updated_at: Timestamp(1_700_000_100_000), ..made }
 }
