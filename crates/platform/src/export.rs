@@ -6,7 +6,7 @@
 use crate::Platform;
 use crate::faults::OrRefuse;
 use crate::media::key_of;
-use aim_domain::{Character, CharacterId, Member, Refusal, UploadId};
+use aim_domain::{Character, CharacterId, Code, Member, Refusal, UploadId};
 use aim_store::{MessageQuery, StoreError};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -141,10 +141,15 @@ impl Export {
         }
     }
 
-    /// One character, in the form in which it can be taken in elsewhere.
+    /// One character as a card, which other programs take as well. One that was deleted meanwhile is left out.
     fn character(&mut self, character: &Character) -> io::Result<()> {
+        let card = match self.runtime.block_on(self.platform.export_card(&self.who, &character.id, false)) {
+            Ok(card) => card,
+            Err(refusal) if refusal.code == Code::NotFound => return Ok(()),
+            Err(refusal) => return Err(failed(refusal.detail)),
+        };
         self.begin(&format!("characters/{}.json", character.id), packed())?;
-        self.json(character)
+        self.archive.write_all(&card.bytes)
     }
 
     fn conversations(&mut self) -> io::Result<()> {

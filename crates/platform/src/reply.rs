@@ -98,6 +98,13 @@ pub(crate) enum Generated {
     GivenUp,
 }
 
+impl Generated {
+    /// Stopped before a word, and before a model was asked.
+    fn stopped_unsaid() -> Self {
+        Self::Said { text: String::new(), raw: String::new(), tokens: TokenCount::default(), stopped: true }
+    }
+}
+
 /// What a reply begins with.
 struct Prepared {
     character: Arc<Character>,
@@ -235,8 +242,7 @@ impl Platform {
     ) -> Generated {
         let UnderWay { claim, stop, .. } = under_way;
         if stop.cancel.is_cancelled() {
-            let (text, raw, tokens) = (String::new(), String::new(), TokenCount::default());
-            return Generated::Said { text, raw, tokens, stopped: true };
+            return Generated::stopped_unsaid();
         }
         let prompt = tokens::estimate_turns(&turns);
         let request = Request {
@@ -255,10 +261,7 @@ impl Platform {
             // It stands in line for as long as it takes, and nobody types meanwhile.
             let taken = tokio::select! {
                 biased;
-                () = stop.cancel.cancelled() => {
-                    let (text, raw, tokens) = (String::new(), String::new(), TokenCount::default());
-                    return Generated::Said { text, raw, tokens, stopped: true };
-                }
+                () = stop.cancel.cancelled() => return Generated::stopped_unsaid(),
                 taken = job.taken() => taken,
             };
             if let Err(broken) = taken {

@@ -101,6 +101,8 @@ async fn an_export_holds_all_that_is_ones_own() {
     let with =
         |start: &str, end: &str| names.iter().filter(|name| name.starts_with(start) && name.ends_with(end)).count();
     assert_eq!((with("conversations/", ".json"), with("characters/", ".json")), (2, 1));
+    let card = names.iter().find(|name| name.starts_with("characters/")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&read(card)).unwrap()["spec"], "chara_card_v3");
     assert_eq!(with("media/", "upload.json"), 1);
     let picture = names.iter().find(|name| name.ends_with("full.webp")).unwrap_or_else(|| panic!("{names:?}"));
     assert_eq!(&read(picture)[8..12], b"WEBP");
