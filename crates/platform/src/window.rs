@@ -125,11 +125,12 @@ impl Platform {
         }
         let (text, speaker) = (words(&claim.message), Some(asker));
         history.push(HistoryTurn { author: Author::User, text, speaker });
-        if let Some(redo) = claim.redo.as_ref().filter(|redo| redo.how == Redo::Continue) {
+        let asked = history.len();
+        let go_on = claim.redo.as_ref().filter(|redo| redo.how == Redo::Continue);
+        if let Some(redo) = go_on {
             history.push(HistoryTurn { author: Author::Character, text: redo.text.as_str().into(), speaker: None });
-            history.push(HistoryTurn { author: Author::User, text: GO_ON.into(), speaker: None });
         }
-        let shown = self.pictures(claim, &window).await;
+        let mut shown = self.pictures(claim, &window).await;
         let foreign = self.settings.foreign.replies.as_ref().filter(|_| by_job);
         let mut budget = foreign.map_or_else(|| self.model.budget(), |foreign| foreign.budget);
         budget.window = budget.window.saturating_sub(shown.len() as u64 * PICTURE_TOKENS).max(budget.window / 2);
@@ -140,6 +141,12 @@ impl Platform {
             picks: claim.conversation.as_str(),
         };
         let lore = self.lore(character, &history, &macros, budget).await;
+        if go_on.is_some() {
+            // Nobody said it: it has no keys of a book.
+            history.push(HistoryTurn { author: Author::User, text: GO_ON.into(), speaker: None });
+        }
+        // Counted from the message, with what stands behind it here.
+        shown.iter_mut().for_each(|(back, _)| *back += history.len() - asked);
         let mut turns = prompt::assemble(&compiled.0, &macros, &lore, &history, &budget);
         show(&mut turns, shown);
         Ok((turns, window))

@@ -1,19 +1,17 @@
 //! The composition root: builds every part from the configuration, starts it, and ends it in the right order.
 
 use crate::config::{Config, Registration, Synchronous};
+use crate::elsewhere::{MailsByWorkers, RepliesByWorkers};
 use crate::engine::Engine;
 use crate::gateway::{CookieSignIn, Gateway};
 use crate::{demo, http};
 use aim_ai::transcription::{self, Transcription, TranscriptionSettings};
-use aim_ai::{
-    ApiKey, ErrorKind, LanguageModel, ModelError, ModelName, ModelSettings, Provider, ProviderSettings, ReplyStream,
-    Request, TokenBudget,
-};
+use aim_ai::{ApiKey, LanguageModel, ModelSettings, Provider, ProviderSettings, TokenBudget};
 use aim_backbone::link::Links;
 use aim_backbone::queue::{AI_RESPONSE, EMAIL};
 use aim_backbone::{Backbone, Settings as BackboneSettings, turns};
 use aim_domain::Ambient;
-use aim_mail::{Carrier, Fault as MailFault, Folder, Mail, Passage, Sender, Smtp, SmtpSettings};
+use aim_mail::{Carrier, Folder, Sender, Smtp, SmtpSettings};
 use aim_media::{Caps, Files};
 use aim_platform::foreign::{Foreign, ForeignReplies};
 use aim_platform::{Ear, Media, Platform, Post, Recording, Settings, Unheard};
@@ -73,7 +71,7 @@ pub fn model(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Langu
     };
     let settings = ModelSettings { remote, local_file: ai.local.model_path.clone() };
     if config.workers.has_foreign(AI_RESPONSE) && !has_own_model(config) {
-        return Ok(Arc::new(Elsewhere(ModelName { provider: "none", model: "none".into() })));
+        return Ok(Arc::new(RepliesByWorkers::new()));
     }
     aim_ai::from_settings(&settings, ambient.clone()).context("the language model cannot be used")
 }
@@ -82,31 +80,6 @@ pub fn model(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Langu
 pub fn has_own_model(config: &Config) -> bool {
     let ai = &config.ai;
     ai.provider != Provider::Local || (cfg!(feature = "local-model") && ai.local.model_path.exists())
-}
-
-/// Workers of other programs give all replies.
-struct Elsewhere(ModelName);
-
-#[async_trait]
-impl LanguageModel for Elsewhere {
-    fn name(&self) -> &ModelName {
-        &self.0
-    }
-
-    fn budget(&self) -> TokenBudget {
-        TokenBudget::new(1, 1)
-    }
-
-    async fn stream(&self, _: Request) -> Result<ReplyStream, ModelError> {
-        Err(ModelError::new(
-            ErrorKind::Connect,
-            "the workers of ai-response cannot be reached, and no other model is set up",
-        ))
-    }
-
-    async fn check(&self) -> Result<(), ModelError> {
-        Err(ModelError::new(ErrorKind::Connect, "the workers of ai-response cannot be reached"))
-    }
 }
 
 /// Where uploads lie, and who listens to them.
@@ -188,7 +161,7 @@ pub fn post(config: &Config) -> anyhow::Result<Option<Post>> {
     } else if config.is_development() && !config.workers.has_foreign(EMAIL) {
         Arc::new(Folder::new(config.mail_folder()))
     } else if config.workers.has_foreign(EMAIL) {
-        Arc::new(ByWorkers)
+        Arc::new(MailsByWorkers)
     } else {
         return Ok(None);
     };
@@ -201,26 +174,6 @@ pub fn post(config: &Config) -> anyhow::Result<Option<Post>> {
         attempts: mail.attempts,
         backoff: mail.backoff,
     }))
-}
-
-/// Workers of other programs send all mails; without them none goes.
-struct ByWorkers;
-
-#[async_trait]
-impl Carrier for ByWorkers {
-    fn place(&self) -> String {
-        "the workers of the queue email".to_owned()
-    }
-
-    async fn open(&self, _: Mail) -> Result<Box<dyn Passage>, MailFault> {
-        Err(MailFault::Later(
-            "the workers of the queue email cannot be reached, and no mail server is set up".to_owned(),
-        ))
-    }
-
-    async fn check(&self) -> Result<(), MailFault> {
-        Ok(())
-    }
 }
 
 /// What the configuration says of the platform's behaviour, but for how mails go out.

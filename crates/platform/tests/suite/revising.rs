@@ -1,7 +1,10 @@
 //! Changing what was said last: variants of a reply, going on, asking in other words.
 
 use crate::world::{Person, Server, World, code, until};
-use aim_domain::{Code, ConversationId, Message, MessageId, Refusal, ReplyState, RoomEvent, Variants};
+use aim_domain::{
+    CharacterDraft, Code, ConversationId, LoreEntry, Lorebook, Message, MessageId, Refusal, ReplyState, RoomEvent,
+    Variants,
+};
 use aim_store::Redo;
 use aim_testkit::model_stub::Behaviour;
 use std::time::Duration;
@@ -147,6 +150,25 @@ async fn a_reply_goes_on_and_its_deltas_add_up_to_all_of_it() {
     let [.., question, so_far, nudge] = given.as_slice() else { panic!("{given:?}") };
     assert_eq!((question.content.as_str(), so_far.content.as_str()), ("Tell me all", reply.text.as_str()));
     assert!(nudge.content.contains("Continue"), "{}", nudge.content);
+}
+
+#[tokio::test]
+async fn what_tells_a_reply_to_go_on_is_no_key_of_a_lore_book() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let ann = server.person("ann").await;
+    let entry = |key: &str| LoreEntry { keys: vec![key.into()], content: format!("Of {key}."), ..Default::default() };
+    let entries = vec![entry("tide"), entry("repeating")];
+    let lorebook = Some(Lorebook { entries, ..Default::default() });
+    let draft = CharacterDraft { name: "Mara".into(), lorebook, ..Default::default() };
+    let mara = server.platform.create_character(&ann.who, draft).await.unwrap();
+    let talk = server.talk(&ann, &mara).await;
+    let (asked, reply) = answered(&server, &ann, &talk, "When is the tide?").await;
+    redo(&server, &ann, &talk, &reply.id, Redo::Continue).await.unwrap();
+    server.until(&ann, &asked, ReplyState::Done).await;
+    let given = world.model.asked().pop().unwrap().messages;
+    assert!(given.last().unwrap().content.contains("repeating"), "{given:?}");
+    assert!(given[0].content.contains("Of tide.") && !given[0].content.contains("Of repeating."), "{given:?}");
 }
 
 #[tokio::test]
