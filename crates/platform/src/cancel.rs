@@ -9,8 +9,8 @@ impl Platform {
     /// A reply under way is stored with what it has said, or marks its message cancelled when that is nothing. Works
     /// from any server: the one that gives the reply hears of it by the change feed at the latest.
     pub async fn cancel(&self, who: &Member, id: &ConversationId) -> Result<(), Refusal> {
-        let item = self.conversation(who, id).await?;
-        match self.store.cancel(&item.conversation).await.or_refuse()? {
+        let conversation = self.entered(who, id).await?;
+        match self.store.cancel(&conversation).await.or_refuse()? {
             Cancel::Stopping { fence, .. } => {
                 self.take_in(Change::Cancel { conversation: id.clone(), fence }).await;
             }
@@ -23,7 +23,7 @@ impl Platform {
                 for message in messages {
                     self.tell_room(id, RoomEvent::MessageUpdated { message }).await;
                 }
-                let moved = self.backbone.turns.withdraw(&item.conversation.character_id, id, &ids).await;
+                let moved = self.backbone.turns.withdraw(&conversation.character_id, id, &ids).await;
                 self.follow(hint("leave the line", moved)).await;
             }
         }

@@ -6,8 +6,13 @@ use aim_ai::macros::Macros;
 use aim_backbone::cache::{Cached, Reach};
 use aim_backbone::keys;
 use aim_domain::error::Checks;
-use aim_domain::{CharacterId, ConversationId, ConversationState, Member, Message, Refusal, UserId};
-use aim_store::{Change, ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation};
+use aim_domain::{
+    Character, CharacterId, Conversation, ConversationId, ConversationState, Member, Message, Refusal, UserId,
+};
+use aim_store::{
+    Change, CharacterSummary, ConversationHead, ConversationItem, ConversationPage, MessagePage, MessageQuery,
+    OpenConversation,
+};
 use serde::{Deserialize, Serialize};
 
 /// Messages on a page at the most; API.md part 3.
@@ -50,9 +55,9 @@ impl Platform {
         };
         let key = keys::conversation::<CachedConversation>(who.user_id(), &character.id);
         if let Some(known) = self.backbone.cache.peek(&key).await
-            && let Some(item) = self.store.conversation(&known.id, who.user_id()).await.or_refuse()?
+            && let Some(head) = self.store.conversation_head(&known.id, who.user_id()).await.or_refuse()?
         {
-            return Ok((item, false));
+            return Ok((item(head, &character), false));
         }
         let id: ConversationId = self.ambient.id();
         let macros = Macros {
@@ -75,7 +80,22 @@ impl Platform {
     }
 
     pub async fn conversation(&self, who: &Member, id: &ConversationId) -> Result<ConversationItem, Refusal> {
+        let head = self.head(who, id).await?;
+        if let Some(character) = self.any_character(&head.conversation.character_id).await? {
+            return Ok(item(head, &character));
+        }
+        // One that was deleted has no sheet any more, but its conversations name it.
         let found = self.store.conversation(id, who.user_id()).await.or_refuse()?;
+        found.ok_or_else(|| Refusal::not_found("conversation"))
+    }
+
+    /// A conversation that `who` is in, for those who do something with it.
+    pub async fn entered(&self, who: &Member, id: &ConversationId) -> Result<Conversation, Refusal> {
+        Ok(self.head(who, id).await?.conversation)
+    }
+
+    async fn head(&self, who: &Member, id: &ConversationId) -> Result<ConversationHead, Refusal> {
+        let found = self.store.conversation_head(id, who.user_id()).await.or_refuse()?;
         found.ok_or_else(|| Refusal::not_found("conversation"))
     }
 
@@ -97,7 +117,7 @@ impl Platform {
         let mut checks = Checks::default();
         checks.length("title", title.trim(), 1, 100);
         checks.finish()?;
-        self.conversation(who, id).await?;
+        self.entered(who, id).await?;
         let done = self.store.rename_conversation(id, who.user_id(), title.trim()).await.or_refuse()?;
         self.owner_only(done)?;
         self.take_in(Change::Conversation { id: id.clone() }).await;
@@ -105,12 +125,12 @@ impl Platform {
     }
 
     pub async fn delete_conversation(&self, who: &Member, id: &ConversationId) -> Result<(), Refusal> {
-        let item = self.conversation(who, id).await?;
-        self.owner_only(item.conversation.owner_id == *who.user_id())?;
+        let conversation = self.entered(who, id).await?;
+        self.owner_only(conversation.owner_id == *who.user_id())?;
         self.cancel(who, id).await?;
         let done = self.store.delete_conversation(id, who.user_id()).await.or_refuse()?;
         self.owner_only(done)?;
-        let pair = keys::conversation::<CachedConversation>(who.user_id(), &item.conversation.character_id);
+        let pair = keys::conversation::<CachedConversation>(who.user_id(), &conversation.character_id);
         self.backbone.cache.invalidate(&pair, Reach::Everywhere).await;
         self.take_in(Change::Conversation { id: id.clone() }).await;
         Ok(())
@@ -122,8 +142,8 @@ impl Platform {
         id: &ConversationId,
         user: &UserId,
     ) -> Result<ConversationItem, Refusal> {
-        let item = self.conversation(who, id).await?;
-        self.owner_only(item.conversation.owner_id == *who.user_id())?;
+        let conversation = self.entered(who, id).await?;
+        self.owner_only(conversation.owner_id == *who.user_id())?;
         if !self.store.add_member(id, who.user_id(), user).await.or_refuse()? {
             return Err(Refusal::not_found("user"));
         }
@@ -133,7 +153,7 @@ impl Platform {
 
     /// By the owner, or by a member who leaves.
     pub async fn remove_member(&self, who: &Member, id: &ConversationId, user: &UserId) -> Result<(), Refusal> {
-        self.conversation(who, id).await?;
+        self.entered(who, id).await?;
         if !self.store.remove_member(id, who.user_id(), user).await.or_refuse()? {
             return Err(Refusal::not_found("member"));
         }
@@ -154,8 +174,8 @@ impl Platform {
     }
 
     pub async fn conversation_state(&self, who: &Member, id: &ConversationId) -> Result<ConversationState, Refusal> {
-        let item = self.conversation(who, id).await?;
-        self.room_state(&item.conversation.character_id, id).await
+        let conversation = self.entered(who, id).await?;
+        self.room_state(&conversation.character_id, id).await
     }
 
     /// For rooms, whose members were checked when they joined.
@@ -176,4 +196,11 @@ impl Platform {
     fn owner_only(&self, done: bool) -> Result<(), Refusal> {
         if done { Ok(()) } else { Err(Refusal::forbidden("Only the owner of the conversation may do this.")) }
     }
+}
+
+fn item(head: ConversationHead, character: &Character) -> ConversationItem {
+    let ConversationHead { conversation, last_message } = head;
+    let Character { id, name, avatar_url, .. } = character;
+    let character = CharacterSummary { id: id.clone(), name: name.clone(), avatar_url: avatar_url.clone() };
+    ConversationItem { conversation, character, last_message }
 }

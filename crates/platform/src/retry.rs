@@ -7,18 +7,18 @@ use aim_domain::{ConversationId, Member, Message, MessageId, Refusal, RoomEvent}
 
 impl Platform {
     pub async fn retry(&self, who: &Member, id: &ConversationId, message: &MessageId) -> Result<Message, Refusal> {
-        let item = self.conversation(who, id).await?;
-        let stored = self.store.message(&item.conversation, message).await.or_refuse()?;
+        let conversation = self.entered(who, id).await?;
+        let stored = self.store.message(&conversation, message).await.or_refuse()?;
         if stored.is_none() {
             return Err(Refusal::not_found("message"));
         }
-        let Some((message, attempt)) = self.store.retry(&item.conversation, message).await.or_refuse()? else {
+        let Some((message, attempt)) = self.store.retry(&conversation, message).await.or_refuse()? else {
             return Err(Refusal::conflict("This message has its reply, or is waiting for it."));
         };
         self.tell_room(id, RoomEvent::MessageUpdated { message: message.clone() }).await;
         let turn = Turn {
             conversation: id.clone(),
-            character: item.conversation.character_id,
+            character: conversation.character_id,
             message: message.id.clone(),
             attempt,
             premium: who.is_premium(),

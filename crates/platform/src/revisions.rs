@@ -10,8 +10,8 @@ use aim_backbone::limits::Verdict;
 use aim_backbone::turns::Turn;
 use aim_domain::error::Checks;
 use aim_domain::message::MAX_TEXT;
-use aim_domain::{ConversationId, Member, Message, MessageId, Refusal, RoomEvent, Rule};
-use aim_store::{Change, ConversationItem, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Revised, Unfit};
+use aim_domain::{Conversation, ConversationId, Member, Message, MessageId, Refusal, RoomEvent, Rule};
+use aim_store::{Change, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Revised, Unfit};
 
 /// What came of it, with what the limiter said, for the headers.
 #[derive(Debug)]
@@ -31,10 +31,10 @@ impl Platform {
         how: Redo,
     ) -> RevisionReport {
         self.with_limits(who, &[Rule::Ai], async {
-            let item = self.conversation(who, id).await?;
+            let conversation = self.entered(who, id).await?;
             let redo = RedoReply { conversation: id.clone(), message: message.clone(), how };
             let due = self.store.redo_reply(redo).await.or_refuse()?;
-            self.answer_anew(who, item, due).await
+            self.answer_anew(who, conversation, due).await
         })
         .await
     }
@@ -53,14 +53,14 @@ impl Platform {
             checks.require(text.chars().count() <= MAX_TEXT, "text", "must have at most 8000 characters");
             checks.require(!text.trim().is_empty(), "text", "must not be empty");
             checks.finish()?;
-            let item = self.conversation(who, id).await?;
-            let (conversation, message, by) = (id.clone(), message.clone(), who.user_id().clone());
-            let edit = EditMessage { conversation, message, by, text: text.to_owned() };
+            let conversation = self.entered(who, id).await?;
+            let (message, by) = (message.clone(), who.user_id().clone());
+            let edit = EditMessage { conversation: id.clone(), message, by, text: text.to_owned() };
             let due = self.store.edit_message(edit).await.or_refuse()?;
             if due.is_ok() {
                 self.take_in(Change::Conversation { id: id.clone() }).await;
             }
-            self.answer_anew(who, item, due).await
+            self.answer_anew(who, conversation, due).await
         })
         .await
     }
@@ -73,10 +73,10 @@ impl Platform {
         reply: &MessageId,
         selected: u32,
     ) -> Result<Message, Refusal> {
-        let item = self.conversation(who, id).await?;
-        let chosen = self.store.select_variant(&item.conversation, reply, selected).await.or_refuse()?;
+        let conversation = self.entered(who, id).await?;
+        let chosen = self.store.select_variant(&conversation, reply, selected).await.or_refuse()?;
         let message = match chosen {
-            Err(Unfit::NotFound) if self.store.message(&item.conversation, reply).await.or_refuse()?.is_some() => {
+            Err(Unfit::NotFound) if self.store.message(&conversation, reply).await.or_refuse()?.is_some() => {
                 let mut checks = Checks::default();
                 checks.require(false, "selected", "must be one of the reply's variants, counted from 0");
                 checks.finish()?;
@@ -111,15 +111,15 @@ impl Platform {
     async fn answer_anew(
         &self,
         who: &Member,
-        item: ConversationItem,
+        conversation: Conversation,
         due: Revised<DueAgain>,
     ) -> Result<Message, Refusal> {
         let (message, attempt) = due.map_err(refusal)?;
-        let id = item.conversation.id;
+        let id = conversation.id;
         self.tell_room(&id, RoomEvent::MessageUpdated { message: message.clone() }).await;
         let turn = Turn {
             conversation: id,
-            character: item.conversation.character_id,
+            character: conversation.character_id,
             message: message.id.clone(),
             attempt,
             premium: who.is_premium(),

@@ -33,6 +33,13 @@ pub struct ConversationItem {
     pub last_message: Option<Message>,
 }
 
+/// A conversation without what is known of its character: what most who ask need, in the cheapest read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConversationHead {
+    pub conversation: Conversation,
+    pub last_message: Option<Message>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConversationPage {
     pub items: Vec<ConversationItem>,

@@ -33,7 +33,8 @@ pub use attempt::{Attempts, CountAttempt};
 pub use change::Change;
 pub use character::{CharacterPage, CharacterQuery, SaveCharacter, Sort};
 pub use conversation::{
-    ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation, SendMessage, Sent,
+    CharacterSummary, ConversationHead, ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation, SendMessage,
+    Sent,
 };
 pub use error::StoreError;
 pub use mail::{
@@ -124,6 +125,8 @@ pub trait Store: Mails + Personal + Reports + Revisions + Search + Uploads + Sen
     async fn open_conversation(&self, open: OpenConversation) -> Result<(ConversationItem, bool)>;
     /// None when there is none or `member` is not in it.
     async fn conversation(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationItem>>;
+    /// As `conversation`, without a look at the character.
+    async fn conversation_head(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationHead>>;
     /// Those of `member`, the last changed first. `cursor` is `next_cursor` of the page before.
     async fn conversations(&self, member: &UserId, cursor: Option<&str>, limit: u32) -> Result<ConversationPage>;
     async fn rename_conversation(&self, id: &ConversationId, owner: &UserId, title: &str) -> Result<bool>;

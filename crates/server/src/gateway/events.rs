@@ -182,7 +182,7 @@ impl Gateway {
         if self.member_changes.load(Ordering::SeqCst) == changes {
             return true;
         }
-        match self.platform.conversation(who, id).await {
+        match self.platform.entered(who, id).await {
             Ok(_) => true,
             Err(refusal) if refusal.code == Code::NotFound => false,
             Err(_) => {
@@ -201,11 +201,11 @@ impl Gateway {
         id: &ConversationId,
         after: Option<u64>,
     ) -> Result<(), Refusal> {
-        let item = self.platform.conversation(who, id).await?;
+        let conversation = self.platform.entered(who, id).await?;
         if !socket.data.enter(id) {
             return Err(Refusal::conflict("This socket is in too many conversations. Leave one first."));
         }
-        let (room, _open) = self.rooms.open(id, &item.conversation.character_id).await?;
+        let (room, _open) = self.rooms.open(id, &conversation.character_id).await?;
         self.rooms.mend(&room).await;
         let mut from = after;
         let (mut missed, mut has_more) = (Vec::new(), false);

@@ -216,7 +216,7 @@ impl Gateway {
         for socket in room.sockets() {
             let Some(identity) = socket.data.identity() else { continue };
             let outcome = match self.platform.authenticate_hash(&identity.token).await {
-                Ok(who) => self.platform.conversation(&who, id).await.map(|_| ()),
+                Ok(who) => self.platform.entered(&who, id).await.map(|_| ()),
                 Err(refusal) => Err(refusal),
             };
             match outcome.map_err(|refusal| refusal.code) {

@@ -55,6 +55,11 @@ pub async fn only_members_see_a_conversation(world: World) {
     assert!(store.conversation(&conversation.id, &user.id).await.unwrap().is_some());
     assert!(store.conversation(&conversation.id, &stranger.id).await.unwrap().is_none());
     assert!(store.conversation(&world.ambient.id(), &user.id).await.unwrap().is_none());
+    let item = store.conversation(&conversation.id, &user.id).await.unwrap().unwrap();
+    let head = store.conversation_head(&conversation.id, &user.id).await.unwrap().unwrap();
+    assert_eq!((head.conversation, head.last_message), (item.conversation, item.last_message));
+    assert!(store.conversation_head(&conversation.id, &stranger.id).await.unwrap().is_none());
+    assert!(store.conversation_head(&world.ambient.id(), &user.id).await.unwrap().is_none());
     assert!(store.conversations(&stranger.id, None, 10).await.unwrap().items.is_empty());
     assert!(!store.rename_conversation(&conversation.id, &stranger.id, "mine").await.unwrap());
     assert!(!store.delete_conversation(&conversation.id, &stranger.id).await.unwrap());

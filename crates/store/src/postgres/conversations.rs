@@ -2,9 +2,9 @@
 
 use super::db::{Db, Postgres, Tried, sql};
 use super::faults::Fault;
-use super::rows::{self, ITEM_TABLES, int, item_columns};
+use super::rows::{self, HEAD_TABLES, ITEM_TABLES, head_columns, int, item_columns};
 use crate::text::plain;
-use crate::{Change, ConversationItem, ConversationPage, OpenConversation, cursor};
+use crate::{Change, ConversationHead, ConversationItem, ConversationPage, OpenConversation, cursor};
 use aim_domain::{ConversationId, UserId};
 
 pub(super) async fn open(pg: &Postgres, open: &OpenConversation) -> Tried<(ConversationItem, bool)> {
@@ -74,6 +74,13 @@ pub(super) async fn get(db: &mut Db, id: &ConversationId, member: &UserId) -> Tr
         item_columns()
     );
     db.one(sql(text).bind(id.as_str()).bind(member.as_str()), rows::item).await
+}
+
+/// Who is in it is read for the answer, and so the gate costs no further look.
+pub(super) async fn head(db: &mut Db, id: &ConversationId, member: &UserId) -> Tried<Option<ConversationHead>> {
+    let text = format!("SELECT {} FROM {HEAD_TABLES} WHERE c.id = $1", head_columns());
+    let found = db.one(sql(text).bind(id.as_str()), rows::head).await?;
+    Ok(found.filter(|head| head.conversation.member_ids.contains(member)))
 }
 
 /// A person has as many conversations as characters they talk with: these are sorted as they are read, which spares every

@@ -137,7 +137,8 @@ fn select<'q>(conversation: &ConversationId, rest: &str) -> Query<'q> {
     .bind(conversation.as_str().to_owned())
 }
 
-/// One row without a message stands for a conversation that has none here.
+/// One row without a message stands for a conversation that has none here. They are sorted here: to the database it would be one
+/// more step over rows that it has found in order.
 pub(super) async fn page(
     db: &mut Db,
     conversation: &ConversationId,
@@ -150,7 +151,7 @@ pub(super) async fn page(
          FROM conversations c JOIN members me ON me.conversation = c.key AND me.user_id = $2
              LEFT JOIN LATERAL (SELECT * FROM messages p WHERE p.conversation = c.key AND p.seq > $3 AND p.seq < $4
                  ORDER BY p.seq {order} LIMIT $5) m ON true
-         WHERE c.id = $1 ORDER BY m.seq {order}"
+         WHERE c.id = $1"
     );
     let rows = sql(text)
         .bind(conversation.as_str())
@@ -163,10 +164,11 @@ pub(super) async fn page(
         return Ok(None);
     }
     let mut items: Vec<Message> = rows.into_iter().flatten().collect();
+    items.sort_unstable_by_key(|message| message.seq);
     let has_more = items.len() > query.limit as usize;
-    items.truncate(query.limit as usize);
-    if query.after.is_none() {
-        items.reverse();
+    if has_more {
+        // The one too many is the farthest from where it was asked.
+        items.remove(if query.after.is_some() { items.len() - 1 } else { 0 });
     }
     Ok(Some(MessagePage { items, has_more }))
 }

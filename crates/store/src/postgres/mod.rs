@@ -40,8 +40,8 @@ use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser
 use crate::text::plain;
 use crate::{
     Attempts, Cancel, Change, CharacterPage, CharacterQuery, Claim, ClaimReply, Claimed, CommitReply, Committed,
-    ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage, MessageQuery,
-    OpenConversation, Result, SaveCharacter, SendMessage, Sent, Store,
+    ConversationHead, ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage,
+    MessageQuery, OpenConversation, Result, SaveCharacter, SendMessage, Sent, Store,
 };
 use aim_domain::{
     Ambient, Author, Character, CharacterId, Conversation, ConversationId, Incarnation, Member, Message, MessageId,
@@ -251,6 +251,10 @@ impl Store for PostgresStore {
 
     async fn conversation(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationItem>> {
         ask!(self, conversations::get, id, member)
+    }
+
+    async fn conversation_head(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationHead>> {
+        ask!(self, conversations::head, id, member)
     }
 
     async fn conversations(&self, member: &UserId, cursor: Option<&str>, limit: u32) -> Result<ConversationPage> {

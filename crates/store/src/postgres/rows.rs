@@ -3,7 +3,7 @@
 use super::db::Tried;
 use super::faults::Fault;
 use crate::Redo;
-use crate::conversation::{CharacterSummary, ConversationItem};
+use crate::conversation::{CharacterSummary, ConversationHead, ConversationItem};
 use aim_domain::{
     Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId,
     Timestamp, TokenHash, UsageCount, User, UserId, Variants,
@@ -214,6 +214,20 @@ pub(super) fn item(c: &mut Columns) -> Tried<ConversationItem> {
         CharacterSummary { id: conversation.character_id.clone(), name: c.string()?, avatar_url: c.maybe_string()? };
     let last_message = if c.flag()? { Some(message(c, &conversation.id)?) } else { None };
     Ok(ConversationItem { conversation, character, last_message })
+}
+
+/// The columns of [`head_columns`], from `HEAD_TABLES`.
+pub(super) fn head(c: &mut Columns) -> Tried<ConversationHead> {
+    let conversation = conversation(c)?;
+    let last_message = if c.flag()? { Some(message(c, &conversation.id)?) } else { None };
+    Ok(ConversationHead { conversation, last_message })
+}
+
+pub(super) const HEAD_TABLES: &str =
+    "conversations c LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
+
+pub(super) fn head_columns() -> String {
+    format!("{CONVERSATION}, m.seq IS NOT NULL, {MESSAGE}")
 }
 
 pub(super) const ITEM_TABLES: &str = "conversations c JOIN characters ch ON ch.id = c.character_id \

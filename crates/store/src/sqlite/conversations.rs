@@ -1,9 +1,11 @@
 //! Conversations and who is in them.
 
 use super::db::Db;
-use super::rows::{self, Columns, ITEM_TABLES, int, item_columns};
+use super::rows::{self, Columns, HEAD_TABLES, ITEM_TABLES, head_columns, int, item_columns};
 use super::{feed, messages};
-use crate::{Change, ConversationItem, ConversationPage, OpenConversation, Result, StoreError, cursor};
+use crate::{
+    Change, ConversationHead, ConversationItem, ConversationPage, OpenConversation, Result, StoreError, cursor,
+};
 use aim_domain::{Author, ConversationId, Kind, Message, UserId};
 use rusqlite::params;
 
@@ -79,6 +81,13 @@ pub(super) fn get(db: &Db, id: &ConversationId, member: &UserId) -> Result<Optio
         item_columns()
     );
     db.one(&sql, [id.as_str(), member.as_str()], |row| rows::item(&mut Columns::of(row)))
+}
+
+/// Who is in it is read for the answer, and so the gate costs no further look.
+pub(super) fn head(db: &Db, id: &ConversationId, member: &UserId) -> Result<Option<ConversationHead>> {
+    let sql = format!("SELECT {} FROM {HEAD_TABLES} WHERE c.id = ?1", head_columns());
+    let found = db.one(&sql, [id.as_str()], |row| rows::head(&mut Columns::of(row)))?;
+    Ok(found.filter(|head| head.conversation.member_ids.contains(member)))
 }
 
 /// A person has as many conversations as characters they talk with: these are sorted as they are read, which spares every

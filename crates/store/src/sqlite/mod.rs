@@ -32,8 +32,8 @@ use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser
 use crate::text::{plain, plain_character, plain_message};
 use crate::{
     Attempts, Cancel, Change, CharacterPage, CharacterQuery, Claim, ClaimReply, Claimed, CommitReply, Committed,
-    ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage, MessageQuery,
-    OpenConversation, Result, SaveCharacter, SendMessage, Sent, Store, StoreError,
+    ConversationHead, ConversationItem, ConversationPage, CountAttempt, Due, EndReply, Ended, MessagePage,
+    MessageQuery, OpenConversation, Result, SaveCharacter, SendMessage, Sent, Store, StoreError,
 };
 use aim_domain::{
     Ambient, Author, Character, CharacterId, Conversation, ConversationId, Incarnation, Member, Message, MessageId,
@@ -237,6 +237,11 @@ impl Store for SqliteStore {
     async fn conversation(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationItem>> {
         let (id, member) = (id.clone(), member.clone());
         self.read(move |db| conversations::get(db, &id, &member)).await
+    }
+
+    async fn conversation_head(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationHead>> {
+        let (id, member) = (id.clone(), member.clone());
+        self.read(move |db| conversations::head(db, &id, &member)).await
     }
 
     async fn conversations(&self, member: &UserId, cursor: Option<&str>, limit: u32) -> Result<ConversationPage> {
