@@ -68,8 +68,9 @@ async function somebody(t, server = fleet.servers[0]) {
   const person = new Person({ url: server.url, socketUrl: () => server.url }, body.user, body.token);
   t.after(() => person.close());
   const conversation = await person.conversation();
-  const socket = await person.socket({ join: [conversation] });
-  return { person, conversation, socket };
+  const who = { person, conversation, socket: await person.socket({ join: [conversation] }) };
+  follow(who);
+  return who;
 }
 
 async function ask({ person, conversation }, text) {
@@ -78,12 +79,29 @@ async function ask({ person, conversation }, text) {
   return body.message;
 }
 
-/** What the deltas of a reply add up to; each continues the one before it. */
-function streamed(socket, messageId) {
+/** Joins again when the server says that events were lost, as every client does. */
+function follow({ socket, conversation }) {
+  socket.io.on('conversation:resync', async () => {
+    const payload = await socket.join(conversation, Math.max(0, ...socket.of('message:new').map(({ message }) => message.seq)));
+    socket.seen.push({ event: 'joined again', payload });
+    for (const message of payload.messages) socket.seen.push({ event: 'message:new', payload: { message } });
+  });
+}
+
+/**
+ * What the deltas of a reply add up to; each continues the one before it. Who joined again goes on where the acknowledgement
+ * ends; where the reply was in it whole, nothing is left to be streamed.
+ */
+function streamed(socket, { id, text: whole }) {
   let text = '';
-  for (const delta of socket.of('reply:delta').filter((one) => one.messageId === messageId)) {
-    assert.equal(delta.offset, text.length, 'each delta continues the one before');
-    text += delta.text;
+  for (const { event, payload } of socket.seen) {
+    if (event === 'reply:delta' && payload.messageId === id) {
+      assert.equal(payload.offset, text.length, 'each delta continues the one before');
+      text += payload.text;
+    } else if (event === 'joined again') {
+      if (payload.messages.some((message) => message.id === id)) return whole;
+      if (payload.partial?.messageId === id) text = payload.partial.text;
+    }
   }
   return text;
 }
@@ -92,7 +110,7 @@ function streamed(socket, messageId) {
 async function answered(who, message, text) {
   const reply = await who.socket.reply(message.id, patience);
   assert.equal(reply.text, text);
-  assert.equal(streamed(who.socket, reply.id), text);
+  assert.equal(streamed(who.socket, reply), text);
   const stored = await who.person.messages(who.conversation, '?limit=100');
   assert.deepEqual(stored.filter((one) => one.inReplyTo === message.id).map((one) => one.id), [reply.id]);
   return reply;
@@ -165,7 +183,7 @@ test('a stop keeps what was said, and the worker is stopped with it', async (t) 
   assert.deepEqual(await who.socket.ask('message:cancel', { conversationId: who.conversation.id }), { ok: true });
   const reply = await who.socket.reply(message.id, patience);
   assert.ok(said('#stopped', 50).startsWith(reply.text) && reply.text.length < said('#stopped', 50).length);
-  assert.equal(streamed(who.socket, reply.id), reply.text);
+  assert.equal(streamed(who.socket, reply), reply.text);
   const [call] = fleet.model.callsFor('#stopped');
   await eventually('the model is left alone', () => call.cancelledAt, 3_000);
   await eventually('the job is gone', async () => (await queue.getActiveCount()) === 0);
@@ -283,7 +301,7 @@ test('while Redis is away a server that works answers with its own model, where 
   await answered(second, await ask(second, 'Hello #without'), said('#without'));
   const reply = await who.socket.reply(cut.id, patience);
   assert.ok([said('#cut'), said('#cut', 40)].includes(reply.text));
-  assert.equal(streamed(who.socket, reply.id), reply.text);
+  assert.equal(streamed(who.socket, reply), reply.text);
   assert.ok((await models()).includes('openai/stub'));
   // And back again.
   await other.redis.restart();
