@@ -1,0 +1,211 @@
+// What a client is told is all it needs: for every event, applying it to what the page knew before equals reading everything anew.
+// The client's state is the page's own (`web/src/chat/state.ts`).
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { pageModule } from '../lib/page.mjs';
+import { png } from '../lib/pictures.mjs';
+import { eventually } from './client.mjs';
+import { Server } from './server.mjs';
+
+const { emptyChat, reduceChat, resumeSeq } = await pageModule('chat/state.ts');
+const { SERVER_EVENTS } = await pageModule('live/events.ts');
+
+const patience = 20_000;
+const plan = { chunks: 6, firstMs: 0, delayMs: 0, steps: false };
+/** Events after which a state was found to equal a fresh one. */
+const verified = new Set();
+
+let server;
+let folder;
+let model;
+let ada;
+let ben;
+let conversation;
+let follower;
+
+before(async () => {
+  // One place for all servers, where there are several.
+  folder = await mkdtemp(join(tmpdir(), 'aim-verify-'));
+  server = await Server.start({ env: { AIM_MEDIA__DIR: folder } });
+  model = server.model;
+  model.plan = plan;
+  [ada, ben] = [await server.register(), await server.register()];
+  conversation = await ada.conversation(await ada.character({ greeting: 'Who goes there?' }));
+  await ada.must('POST', `/api/conversations/${conversation.id}/members`, { userId: ben.id });
+  // Ada's other device: what it knows, it was told.
+  follower = await Follower.begin(ada);
+});
+after(async () => {
+  await server?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A client as the page is one: it reads once, joins, and applies what it hears. */
+class Follower {
+  joins = 0;
+  /** While true, what comes is lost on the way. */
+  deaf = false;
+
+  static async begin(person) {
+    const follower = new Follower();
+    follower.person = person;
+    follower.socket = await person.socket();
+    follower.state = emptyChat(conversation.id, conversation.characterId, person.id);
+    follower.socket.io.onAny((name, payload) => follower.take(name, payload));
+    const page = await person.must('GET', `/api/conversations/${conversation.id}/messages?limit=100`);
+    follower.apply({ type: 'history', messages: page.items, hasMore: page.hasMore });
+    follower.uses(await person.must('GET', `/api/auth/usage/${conversation.characterId}`));
+    await follower.join();
+    return follower;
+  }
+
+  take(name, payload) {
+    if (this.deaf) return;
+    this.apply({ type: 'event', event: { name, payload } });
+    if (this.state.needsSync && !this.state.joining) void this.join();
+  }
+
+  apply(action) {
+    this.state = reduceChat(this.state, action);
+  }
+
+  /** What one counts as used is no part of a conversation: it is read by itself. */
+  uses(usage) {
+    this.apply({ type: 'event', event: { name: 'usage:updated', payload: { characterId: conversation.characterId, ...usage } } });
+  }
+
+  async join() {
+    this.joins += 1;
+    const afterSeq = resumeSeq(this.state);
+    this.apply({ type: 'joining' });
+    this.apply({ type: 'joined', answer: await this.socket.ask('conversation:join', { conversationId: conversation.id, afterSeq }) });
+  }
+
+  /** What a person sees of it. Why a reply failed is told once, and known to none who comes later. */
+  get view() {
+    const { messages, hasEarlier, replies, phase, pending, position, characterTypes, typists, usage, needsSync } = this.state;
+    return { messages, hasEarlier, replies, phase, pending, position, characterTypes, typists, usage, needsSync };
+  }
+
+  end() {
+    this.socket.close();
+  }
+}
+
+/** Does something, and waits until what the follower was told of it equals what one sees who comes now. */
+async function verify(act, ...events) {
+  const from = follower.socket.seen.length;
+  const { joins } = follower;
+  const outcome = await act();
+  const heard = () => new Set(follower.socket.seen.slice(from).map(({ event }) => event));
+  await eventually(() => `${events}; came: ${[...heard()]}`, () => events.every((event) => heard().has(event)), patience);
+  let told;
+  let fresh;
+  const equal = async () => {
+    const newcomer = await Follower.begin(ada);
+    [told, fresh] = [follower.view, newcomer.view];
+    newcomer.end();
+    try {
+      assert.deepEqual(told, fresh);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  await eventually('the same', equal, patience).catch(() => assert.deepEqual(told, fresh));
+  assert.equal(follower.joins, joins, 'what was told was enough');
+  for (const event of events) verified.add(event);
+  return outcome;
+}
+
+const at = (message, what) => `/api/conversations/${conversation.id}/messages/${message.id}${what}`;
+const isDone = (id) => eventually('its reply', () => follower.state.messages.find((one) => one.id === id)?.replyState === 'done', patience);
+
+test('a message, its reply as it comes, and the reply', async () => {
+  model.plan = { ...plan, steps: true };
+  const sent = await verify(async () => (await ada.send(conversation, 'Hello #one')).body.message, 'message:new', 'conversation:state', 'usage:updated');
+  await eventually('the model is asked', () => model.callsFor('#one').length > 0, patience);
+  await verify(async () => model.step(3), 'reply:delta');
+  // Another one waits while the first is answered.
+  const waits = await verify(async () => (await ben.send(conversation, 'And I? #two')).body.message, 'message:new', 'conversation:state');
+  await verify(async () => model.release(), 'reply:delta', 'message:new', 'conversation:state');
+  await isDone(sent.id);
+  await isDone(waits.id);
+  await verify(() => {});
+});
+
+test('a reply that fails, and is asked for once more', async () => {
+  model.plan = { ...plan, fail: 400 };
+  const { message } = (await verify(async () => (await ada.send(conversation, 'Well? #fails')).body, 'message:new', 'reply:error', 'conversation:state'));
+  model.plan = plan;
+  await verify(() => ada.must('POST', at(message, '/retry')), 'message:updated', 'reply:start', 'message:new');
+  await isDone(message.id);
+});
+
+test('a reply that is stopped', async () => {
+  model.plan = { ...plan, steps: true };
+  const { message } = (await ada.send(conversation, 'Go on #stopped')).body;
+  await eventually('the model is asked', () => model.callsFor('#stopped').length > 0, patience);
+  await verify(async () => model.step(2), 'reply:delta');
+  await verify(() => ada.must('POST', `/api/conversations/${conversation.id}/cancel`), 'message:new', 'conversation:state');
+  await isDone(message.id);
+  model.release();
+});
+
+test('what was said last, changed', async () => {
+  model.plan = plan;
+  const { message } = (await ada.send(conversation, 'Once more #change')).body;
+  await isDone(message.id);
+  const reply = follower.state.messages.at(-1);
+  model.plan = { ...plan, chunks: 9 };
+  const varied = () => eventually('the variant', () => (follower.state.messages.at(-1).variants?.count ?? 0) > 1 && isDone(message.id), patience);
+  await verify(async () => { await ada.must('POST', at(reply, '/regenerate')); await varied(); }, 'message:updated', 'reply:start', 'reply:delta');
+  await verify(() => ada.must('PUT', at(reply, '/variant'), { selected: 0 }), 'message:updated');
+  await verify(() => ada.must('POST', at(reply, '/continue')), 'message:updated', 'reply:start');
+  await isDone(message.id);
+  await verify(() => ada.must('PATCH', at(message, ''), { text: 'In other words #edited' }), 'message:updated', 'reply:start');
+  await isDone(message.id);
+  await verify(() => {});
+});
+
+test('somebody types, and no longer', async () => {
+  const socket = await ben.socket({ join: [conversation] });
+  const typing = (now) => socket.io.emit('typing', { conversationId: conversation.id, typing: now });
+  typing(true);
+  await eventually('he types', () => follower.state.typists.includes(ben.id), patience);
+  // Who comes now hears of it when he goes on.
+  await verify(async () => typing(false), 'typing');
+});
+
+test('who lost events is told to join again, and then knows all', async () => {
+  follower.deaf = true;
+  const { message } = (await ada.send(conversation, 'Unheard #lost')).body;
+  await follower.socket.reply(message.id, patience);
+  await eventually('the end of it', () => follower.socket.of('message:updated').some((one) => one.message.id === message.id && one.message.replyState === 'done'), patience);
+  follower.deaf = false;
+  const { joins } = follower;
+  follower.take('conversation:resync', { conversationId: conversation.id });
+  await eventually('joined again', () => follower.joins === joins + 1 && follower.state.joined && !follower.state.joining, patience);
+  follower.uses(await ada.must('GET', `/api/auth/usage/${conversation.characterId}`));
+  await verify(() => {});
+  verified.add('conversation:resync');
+});
+
+test('an upload as it was told of is the upload', async () => {
+  const form = new FormData();
+  form.append('file', new Blob([png(64, 48)]), 'tide.png');
+  const answer = await fetch(`${ada.server.url}/api/uploads`, { method: 'POST', headers: { authorization: `Bearer ${ada.token}` }, body: form });
+  assert.equal(answer.status, 201);
+  const { upload: { id } } = await answer.json();
+  const { upload } = await follower.socket.until('upload:updated', (told) => told.upload.id === id && told.upload.status === 'ready', patience);
+  assert.deepEqual(upload, (await ada.must('GET', `/api/uploads/${id}`)).upload);
+  verified.add('upload:updated');
+});
+
+test('no event that the page knows is left out above', () => {
+  assert.deepEqual(SERVER_EVENTS.filter((event) => !verified.has(event)), []);
+});
