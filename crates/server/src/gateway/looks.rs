@@ -77,7 +77,7 @@ impl Gateway {
             self.later(|gateway, id| gateway.looks.room(id), id.clone());
             return;
         };
-        let (gone, missed, delivery) = room.see(now.as_ref());
+        let (gone, mut missed, delivery) = room.see(now.as_ref());
         self.rooms.lag(&room, delivery);
         for socket in &gone {
             self.let_go(socket, id).await;
@@ -86,6 +86,7 @@ impl Gateway {
             }
         }
         // They were taken for gone, and heard nothing meanwhile.
+        missed.extend(self.back_again(id, gone).await);
         for socket in missed {
             tell(&socket, &RoomEvent::Resync { conversation_id: id.clone() });
         }
@@ -93,6 +94,18 @@ impl Gateway {
         if self.platform.backbone.is_cut_off() {
             self.rooms.look_anew(id);
         }
+    }
+
+    /// Those that came in between the look and what followed from it.
+    async fn back_again(&self, id: &ConversationId, mut gone: Vec<Socket>) -> Vec<Socket> {
+        if gone.is_empty() {
+            return gone;
+        }
+        // Where the store does not answer, whoever is in may join once more.
+        if let Ok(now) = self.platform.room(id).await {
+            gone.retain(|socket| room::is_in(socket, now.as_ref()));
+        }
+        gone
     }
 
     /// Tells somebody's sockets whether they are in, unless they know.

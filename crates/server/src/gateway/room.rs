@@ -433,7 +433,7 @@ impl State {
 }
 
 /// Whether whoever a socket is of is one of the conversation's people.
-fn is_in(socket: &Socket, conversation: Option<&Conversation>) -> bool {
+pub fn is_in(socket: &Socket, conversation: Option<&Conversation>) -> bool {
     let Some(identity) = socket.data.identity() else { return false };
     conversation.is_some_and(|conversation| conversation.member_ids.contains(&identity.user))
 }
