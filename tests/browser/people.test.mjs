@@ -151,7 +151,7 @@ withTwo('a guest leaves after asking, and a withdrawn link leads nowhere', async
   await people(ben).click();
   await ben.getByRole('dialog', { name: 'People' }).getByText('owner').waitFor();
   await ben.getByRole('button', { name: 'Leave' }).click();
-  await ben.getByRole('button', { name: 'Keep it' }).click();
+  await ben.getByRole('button', { name: 'Stay' }).click();
   await ben.getByRole('button', { name: 'Leave' }).click();
   await ben.getByRole('dialog', { name: 'Leave this conversation?' }).getByRole('button', { name: 'Leave' }).click();
   await ben.waitForURL((url) => url.pathname === '/');

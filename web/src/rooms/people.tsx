@@ -113,6 +113,7 @@ function People({ conversation, onClose }: { conversation: Conversation; onClose
         <Confirm
           title={`Remove ${asking.whom.user.displayName}?`}
           action="Remove"
+          keep="Keep them"
           busy={busy}
           onConfirm={() => void remove(asking.whom)}
           onClose={() => setAsking(undefined)}
@@ -127,6 +128,7 @@ function People({ conversation, onClose }: { conversation: Conversation; onClose
         <Confirm
           title="Leave this conversation?"
           action="Leave"
+          keep="Stay"
           busy={busy}
           onConfirm={() => void leave()}
           onClose={() => setAsking(undefined)}
