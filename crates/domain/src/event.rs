@@ -1,7 +1,7 @@
 //! What servers tell clients: the events of API.md part 4. A `RoomEvent` goes to everyone in a conversation, a
 //! `UserEvent` to all sockets of one user.
 
-use crate::conversation::ConversationState;
+use crate::conversation::{Conversation, ConversationState};
 use crate::error::{Code, Refusal};
 use crate::id::{CharacterId, ConversationId, MessageId, UserId};
 use crate::message::Message;
@@ -76,6 +76,9 @@ pub enum RoomEvent {
         #[serde(flatten)]
         state: ConversationState,
     },
+    /// Its name or its people changed.
+    #[serde(rename = "conversation:updated")]
+    Updated { conversation: Conversation },
 }
 
 impl RoomEvent {
@@ -90,6 +93,7 @@ impl RoomEvent {
             Self::Resync { .. } => "conversation:resync",
             Self::Typing { .. } => "typing",
             Self::State { .. } => "conversation:state",
+            Self::Updated { .. } => "conversation:updated",
         }
     }
 }
@@ -105,6 +109,12 @@ pub enum UserEvent {
     },
     #[serde(rename = "upload:updated")]
     Upload { upload: UploadView },
+    /// This user is in a conversation now.
+    #[serde(rename = "conversation:added")]
+    Added { conversation_id: ConversationId },
+    /// This user is no longer in a conversation, or it is gone.
+    #[serde(rename = "conversation:removed")]
+    Removed { conversation_id: ConversationId },
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use aim_backbone::cache::{Cached, Reach};
 use aim_backbone::keys;
 use aim_domain::error::Checks;
 use aim_domain::{
-    Character, CharacterId, Conversation, ConversationId, ConversationState, Member, Message, Refusal, UserId,
+    Character, CharacterId, Conversation, ConversationId, ConversationState, Member, Message, Refusal, RoomEvent,
 };
 use aim_store::{
     Change, CharacterSummary, ConversationHead, ConversationItem, ConversationPage, MessagePage, MessageQuery,
@@ -121,7 +121,9 @@ impl Platform {
         let done = self.store.rename_conversation(id, who.user_id(), title.trim()).await.or_refuse()?;
         self.owner_only(done)?;
         self.take_in(Change::Conversation { id: id.clone() }).await;
-        self.conversation(who, id).await
+        let item = self.conversation(who, id).await?;
+        self.tell_room(id, RoomEvent::Updated { conversation: item.conversation.clone() }).await;
+        Ok(item)
     }
 
     pub async fn delete_conversation(&self, who: &Member, id: &ConversationId) -> Result<(), Refusal> {
@@ -133,31 +135,9 @@ impl Platform {
         let pair = keys::conversation::<CachedConversation>(who.user_id(), &conversation.character_id);
         self.backbone.cache.invalidate(&pair, Reach::Everywhere).await;
         self.take_in(Change::Conversation { id: id.clone() }).await;
-        Ok(())
-    }
-
-    pub async fn add_member(
-        &self,
-        who: &Member,
-        id: &ConversationId,
-        user: &UserId,
-    ) -> Result<ConversationItem, Refusal> {
-        let conversation = self.entered(who, id).await?;
-        self.owner_only(conversation.owner_id == *who.user_id())?;
-        if !self.store.add_member(id, who.user_id(), user).await.or_refuse()? {
-            return Err(Refusal::not_found("user"));
+        for user in conversation.member_ids {
+            self.take_in(Change::Member { conversation: id.clone(), user }).await;
         }
-        self.take_in(Change::Conversation { id: id.clone() }).await;
-        self.conversation(who, id).await
-    }
-
-    /// By the owner, or by a member who leaves.
-    pub async fn remove_member(&self, who: &Member, id: &ConversationId, user: &UserId) -> Result<(), Refusal> {
-        self.entered(who, id).await?;
-        if !self.store.remove_member(id, who.user_id(), user).await.or_refuse()? {
-            return Err(Refusal::not_found("member"));
-        }
-        self.take_in(Change::Conversation { id: id.clone() }).await;
         Ok(())
     }
 
@@ -193,7 +173,7 @@ impl Platform {
         self.store.missed(id, after, limit).await.or_refuse()
     }
 
-    fn owner_only(&self, done: bool) -> Result<(), Refusal> {
+    pub(crate) fn owner_only(&self, done: bool) -> Result<(), Refusal> {
         if done { Ok(()) } else { Err(Refusal::forbidden("Only the owner of the conversation may do this.")) }
     }
 }

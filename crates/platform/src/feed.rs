@@ -114,7 +114,7 @@ impl Platform {
             Change::Upload { id, .. } => self.forget_upload(id, reach).await,
             Change::Preferences { user } => self.forget_preferences(user, reach).await,
             Change::Draft { user, key } => self.forget_draft(user, key, reach).await,
-            Change::Session { .. } | Change::Cancel { .. } => {}
+            Change::Session { .. } | Change::Cancel { .. } | Change::Member { .. } => {}
         }
     }
 
@@ -127,7 +127,7 @@ impl Platform {
                 hint("drop a session", self.backbone.sessions.drop_session(token).await);
             }
             Change::Character { .. } | Change::Conversation { .. } | Change::Upload { .. } => {}
-            Change::Preferences { .. } | Change::Draft { .. } => {}
+            Change::Preferences { .. } | Change::Draft { .. } | Change::Member { .. } => {}
             Change::Cancel { conversation, fence } => self.running.stop(conversation, *fence),
         }
         // Nobody may be listening: a worker has no sockets.

@@ -12,6 +12,7 @@ impl Platform {
         if stored.is_none() {
             return Err(Refusal::not_found("message"));
         }
+        self.decides_on(who, &conversation, message).await?;
         let Some((message, attempt)) = self.store.retry(&conversation, message).await.or_refuse()? else {
             return Err(Refusal::conflict("This message has its reply, or is waiting for it."));
         };

@@ -32,6 +32,7 @@ impl Platform {
     ) -> RevisionReport {
         self.with_limits(who, &[Rule::Ai], async {
             let conversation = self.entered(who, id).await?;
+            self.decides_on(who, &conversation, message).await?;
             let redo = RedoReply { conversation: id.clone(), message: message.clone(), how };
             let due = self.store.redo_reply(redo).await.or_refuse()?;
             self.answer_anew(who, conversation, due).await
@@ -74,6 +75,7 @@ impl Platform {
         selected: u32,
     ) -> Result<Message, Refusal> {
         let conversation = self.entered(who, id).await?;
+        self.decides_on(who, &conversation, reply).await?;
         let chosen = self.store.select_variant(&conversation, reply, selected).await.or_refuse()?;
         let message = match chosen {
             Err(Unfit::NotFound) if self.store.message(&conversation, reply).await.or_refuse()?.is_some() => {

@@ -24,6 +24,11 @@ pub enum Change {
     Conversation {
         id: ConversationId,
     },
+    /// Somebody came into a conversation or left it, or it is gone. For who tells them; nothing of it is cached.
+    Member {
+        conversation: ConversationId,
+        user: UserId,
+    },
     /// The reply under way is to stop, if it is still the one of the claim with this fence.
     Cancel {
         conversation: ConversationId,

@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod reply;
 pub mod report;
 pub mod revision;
+pub mod room;
 pub mod search;
 pub mod sqlite;
 mod text;
@@ -33,8 +34,8 @@ pub use attempt::{Attempts, CountAttempt};
 pub use change::Change;
 pub use character::{CharacterPage, CharacterQuery, SaveCharacter, Sort};
 pub use conversation::{
-    CharacterSummary, ConversationHead, ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation, SendMessage,
-    Sent,
+    CharacterSummary, ConversationHead, ConversationItem, ConversationPage, MessagePage, MessageQuery,
+    OpenConversation, SendMessage, Sent,
 };
 pub use error::StoreError;
 pub use mail::{
@@ -46,6 +47,7 @@ pub use reply::{
 };
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
 pub use revision::{DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, Revised, Revisions, Unfit};
+pub use room::{AddMember, Admitted, MadeInvite, NewInvite, OpenInvite, Rooms};
 pub use search::{FoundMessage, Search, SearchQuery, TagCount};
 pub use upload::{ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Resumable, UploadClaim, UploadEnd, Uploads};
 
@@ -60,7 +62,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
-pub trait Store: Mails + Personal + Reports + Revisions + Search + Uploads + Send + Sync + 'static {
+pub trait Store: Mails + Personal + Reports + Revisions + Rooms + Search + Uploads + Send + Sync + 'static {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
     /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.
@@ -130,12 +132,8 @@ pub trait Store: Mails + Personal + Reports + Revisions + Search + Uploads + Sen
     /// Those of `member`, the last changed first. `cursor` is `next_cursor` of the page before.
     async fn conversations(&self, member: &UserId, cursor: Option<&str>, limit: u32) -> Result<ConversationPage>;
     async fn rename_conversation(&self, id: &ConversationId, owner: &UserId, title: &str) -> Result<bool>;
-    /// Only by its owner. Removes the messages as well. Writes `Change::Conversation`.
+    /// Only by its owner. Removes the messages as well. Writes `Change::Conversation` and a `Change::Member` each.
     async fn delete_conversation(&self, id: &ConversationId, owner: &UserId) -> Result<bool>;
-    /// False unless `owner` owns it and `user` exists. Adding twice is fine. Writes `Change::Conversation`.
-    async fn add_member(&self, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<bool>;
-    /// By the owner, or by a member of himself; the owner cannot be removed. Writes `Change::Conversation`.
-    async fn remove_member(&self, id: &ConversationId, by: &UserId, user: &UserId) -> Result<bool>;
     /// In order of `seq`, in one read together with the gate: none when `member` is not in it, or there is none.
     async fn messages(
         &self,

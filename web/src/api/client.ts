@@ -114,5 +114,5 @@ export const http = {
     call<T>('POST', path, { body, ...options }),
   put: <T>(path: string, body: unknown) => call<T>('PUT', path, { body }),
   patch: <T>(path: string, body: unknown) => call<T>('PATCH', path, { body }),
-  delete: (path: string) => call<undefined>('DELETE', path),
+  delete: (path: string, body?: unknown) => call<undefined>('DELETE', path, { body }),
 };

@@ -77,6 +77,46 @@ export interface Upload {
   error?: string | null;
 }
 export type MessageList = Schemas['MessageList'];
+/** A conversation as it is for everyone in it. */
+export type RoomView = Pick<
+  Conversation,
+  'id' | 'ownerId' | 'characterId' | 'title' | 'memberIds' | 'lastSeq' | 'createdAt' | 'updatedAt'
+>;
+/** A person as others in a conversation see them. */
+export interface Person {
+  id: string;
+  username: string;
+  displayName: string;
+  avatarUrl?: string | null;
+}
+export interface Participant {
+  user: Person;
+  role: 'owner' | 'guest';
+  joinedAt: string;
+}
+/** A link into a conversation; its token is shown once. */
+export interface Invite {
+  id: string;
+  createdAt: string;
+  expiresAt: string;
+  uses: number;
+  /** Null without end. */
+  maxUses?: number | null;
+}
+export interface NewInvite extends Invite {
+  url: string;
+  token: string;
+}
+/** What whoever holds a link sees before they join. */
+export interface InvitePreview {
+  conversation: { id: string; title: string };
+  character: CharacterSummary;
+  invitedBy: Person;
+  /** How many are in. */
+  members: number;
+  expiresAt: string;
+  isMember: boolean;
+}
 export type Personality = Schemas['Personality'];
 export type Phase = Schemas['Phase'];
 export type Problem = Schemas['Problem'];

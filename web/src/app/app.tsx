@@ -7,6 +7,7 @@ import { CharactersPage } from '../pages/characters';
 import { ChatPage } from '../pages/chat';
 import { ChatsPage } from '../pages/chats';
 import { LoginPage, RegisterPage } from '../pages/door';
+import { InvitePage } from '../pages/invite';
 import { ConfirmPage, ForgotPage, ResetPage, UnsubscribePage } from '../pages/mail';
 import { NotFoundPage } from '../pages/not-found';
 import { SearchPage } from '../pages/search';
@@ -72,6 +73,7 @@ function SignedIn() {
             <Route path="/characters/:id">{({ id }) => <CharacterPage id={id} key={id} />}</Route>
             <Route path="/characters/:id/edit">{({ id }) => <EditCharacterPage id={id} key={id} />}</Route>
             <Route path="/c/:id">{({ id }) => <ChatPage id={id} key={id} />}</Route>
+            <Route path="/invite/:token">{({ token }) => <InvitePage token={token} key={token} />}</Route>
             <Route path="/search" component={SearchPage} />
             <Route path="/settings" component={SettingsPage} />
             <Route component={NotFoundPage} />

@@ -10,6 +10,7 @@ import type {
   Conversation,
   ConversationList,
   Message,
+  RoomView,
   TagCount,
   Usage,
   UsageLimits,
@@ -135,9 +136,13 @@ export async function loadConversations(): Promise<void> {
 export async function loadConversation(id: string): Promise<Conversation> {
   const known = conversations.get().items.find((item) => item.id === id);
   if (known !== undefined) return known;
-  const { conversation } = await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`);
+  const conversation = await readConversation(id);
   takeConversation(conversation);
   return conversation;
+}
+
+export async function readConversation(id: string): Promise<Conversation> {
+  return (await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`)).conversation;
 }
 
 /** The conversation with a character, begun when there is none yet; `greeting` as the server counts them. */
@@ -166,7 +171,23 @@ export function takeLastMessage(message: Message): void {
   });
 }
 
-function takeConversation(conversation: Conversation): void {
+/** What is new of a conversation for everyone in it. Messages may have come since. */
+export function takeRoom(room: RoomView): void {
+  const found = conversations.get().items.find((item) => item.id === room.id);
+  if (found === undefined) return;
+  const lastSeq = Math.max(found.lastSeq, room.lastSeq);
+  const updatedAt = found.updatedAt > room.updatedAt ? found.updatedAt : room.updatedAt;
+  takeConversation({ ...found, ...room, lastSeq, updatedAt });
+}
+
+/** It is no longer this person's. */
+export function forgetConversation(id: string): void {
+  const { items, nextCursor } = conversations.get();
+  const left = items.filter((item) => item.id !== id);
+  if (left.length < items.length) conversations.set({ items: left, nextCursor });
+}
+
+export function takeConversation(conversation: Conversation): void {
   const { items, nextCursor } = conversations.get();
   const others = items.filter((item) => item.id !== conversation.id);
   const sorted = [conversation, ...others].sort((a, b) => b.updatedAt.localeCompare(a.updatedAt));

@@ -6,6 +6,7 @@ import { forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
 import { clearLibrary, takeUsage } from './library';
 import { forgetPreferences, loadPreferences } from './preferences';
+import { clearRooms, followRooms } from './rooms';
 
 export type Session =
   | { status: 'loading' }
@@ -73,6 +74,7 @@ export function updateUser(user: User): void {
 function enter(user: User): void {
   closeConnection();
   clearLibrary();
+  clearRooms();
   forgetPreferences();
   // The page works without them; hearts wait until they are there.
   void loadPreferences().catch(() => undefined);
@@ -80,12 +82,14 @@ function enter(user: User): void {
   connection.onEvent((event) => {
     if (event.name === 'usage:updated') takeUsage(event.payload.characterId, event.payload);
   });
+  followRooms(connection);
   session.set({ status: 'in', user, connection });
 }
 
 function leave(notice?: string): void {
   closeConnection();
   clearLibrary();
+  clearRooms();
   forgetPreferences();
   session.set(notice === undefined ? { status: 'out' } : { status: 'out', notice });
 }

@@ -16,6 +16,8 @@ import type { Usage } from '../api/types';
 import { useAction } from '../lib/load';
 import { lengthOfTime, useNow } from '../lib/time';
 import type { ConnectionState } from '../live/connection';
+import { useRoom } from '../rooms/room';
+import { answeredSender } from '../rooms/words';
 import { Icon } from '../ui/icons';
 import { Notice } from '../ui/notice';
 import { AttachmentChip, RecordButton, useAttachment } from './attachment';
@@ -45,7 +47,10 @@ export function Composer(props: {
   const { attached, attach, remove, forget } = useAttachment(chat);
   const [trouble, setTrouble] = useState<string>();
   const [isOver, setIsOver] = useState(false);
-  const answering = isAnswering(state);
+  const room = useRoom();
+  const asked = answeredSender(state);
+  // A guest stops what answers their own message alone.
+  const answering = isAnswering(state) && (asked === undefined || room.decides(asked));
   const length = text.length < SHOW_COUNT_FROM ? text.length : Array.from(text).length;
 
   const retryAt = Math.max(
@@ -131,7 +136,7 @@ export function Composer(props: {
     box.style.height = `${box.scrollHeight}px`;
   }, [text]);
 
-  const status = statusWords(state, connection, name);
+  const status = statusWords(state, connection, name, room.several ? room.name : undefined);
   const left = usageWords(usage, new Date(), kind);
   const remaining = usage?.[kind].remaining;
   const isLow = remaining != null && remaining <= FEW_LEFT;

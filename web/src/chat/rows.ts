@@ -25,6 +25,8 @@ export type Row =
       answers: Message | undefined;
       /** A message that waits for its turn to be answered. */
       waits: boolean;
+      /** How many are answered before it, where it waits. */
+      ahead: number;
       /** It is part of the last exchange, and nothing is under way: it can be changed. */
       isOpen: boolean;
     })
@@ -33,7 +35,8 @@ export type Row =
 
 type Said = Exclude<Row, { kind: 'day' }>;
 
-export function transcriptRows(state: ChatState): Row[] {
+/** `decides`: whether the one who looks decides on the reply to what this person said. */
+export function transcriptRows(state: ChatState, decides: (senderId: string) => boolean = () => true): Row[] {
   const rows: Row[] = [];
   let before: { sender: string; at: string; id: string } | undefined;
   const byId = new Map(state.messages.map((message) => [message.id, message]));
@@ -60,9 +63,14 @@ export function transcriptRows(state: ChatState): Row[] {
 
   const last = lastExchange(state);
   const open =
-    last !== undefined && last.asked.replyState !== 'due' && !isAnswering(state)
+    last !== undefined &&
+    last.asked.replyState !== 'due' &&
+    !isAnswering(state) &&
+    decides(last.asked.senderId)
       ? [last.asked.id, last.reply?.id]
       : [];
+  // Replies of other conversations come first where none is under way here.
+  let ahead = answered.size === 0 ? (state.position ?? 0) : 0;
   for (const message of state.messages) {
     const waits = message.replyState === 'due' && !answered.has(message.id);
     const isMine = message.senderId === state.userId;
@@ -85,8 +93,10 @@ export function transcriptRows(state: ChatState): Row[] {
       isMine,
       answers,
       waits,
+      ahead: waits ? ahead : 0,
       isOpen,
     };
+    if (message.replyState === 'due') ahead += 1;
     add(row, message.senderId, message.createdAt, message.id);
   }
   for (const unsent of state.unsent) {

@@ -4,6 +4,8 @@ import type { CharacterSummary, Message, Personality } from '../api/types';
 import { useAction } from '../lib/load';
 import { clockTime, fullTime, lengthOfTime, useNow } from '../lib/time';
 import type { EventError, ReplyUnderWay } from '../live/events';
+import { useRoom } from '../rooms/room';
+import { aheadWords } from '../rooms/words';
 import { Avatar, moodWord } from '../ui/avatar';
 import { Icon } from '../ui/icons';
 import { Markdown } from '../ui/markdown';
@@ -13,12 +15,20 @@ import { ShownMedia } from './media';
 import type { Unsent } from './state';
 import { plainText } from './words';
 
+interface Face {
+  id: string;
+  name: string;
+  url: string | null | undefined;
+}
+
 function Said(props: {
   mine: boolean;
   follows: boolean;
   look?: string;
   from: string;
   character?: CharacterSummary | undefined;
+  /** Somebody else who is in the conversation, and says this. */
+  other?: Face | undefined;
   personality?: Personality | null | undefined;
   answers?: Message | undefined;
   children: ReactNode;
@@ -27,9 +37,13 @@ function Said(props: {
   if (props.mine) classes.push('said--mine');
   if (props.follows) classes.push('said--follows');
   if (props.look) classes.push(props.look);
-  const { character } = props;
+  const { character, other } = props;
+  if (other) classes.push('said--other');
   return (
     <div className={classes.join(' ')}>
+      {other !== undefined && (
+        <div className="said__avatar">{!props.follows && <Avatar {...other} size="small" />}</div>
+      )}
       {character !== undefined && (
         <div className="said__avatar">
           {!props.follows && (
@@ -44,7 +58,14 @@ function Said(props: {
         </div>
       )}
       <div className="said__body">
-        <span className="sr-only">{props.from}:</span>
+        {other !== undefined && !props.follows ? (
+          <p className="said__name">
+            {props.from}
+            <span className="sr-only">:</span>
+          </p>
+        ) : (
+          <span className="sr-only">{props.from}:</span>
+        )}
         {props.answers !== undefined && (
           <p className="said__quote">
             <span className="sr-only">In reply to: </span>
@@ -64,6 +85,7 @@ export const SaidMessage = memo(function SaidMessage(props: {
   follows: boolean;
   last: boolean;
   waits: boolean;
+  ahead: number;
   answers: Message | undefined;
   failure: EventError | undefined;
   /** Nothing was said after it, and nothing is under way: it can be changed. */
@@ -76,7 +98,10 @@ export const SaidMessage = memo(function SaidMessage(props: {
   const isEditable = props.isOpen && isMine && message.type === 'text';
   const isCharacter = message.role === 'character';
   const mood = moodWord(message.personality);
-  const from = isCharacter ? `${character.name}${mood ? `, ${mood}` : ''}` : isMine ? 'You' : 'Somebody';
+  const room = useRoom();
+  const sender = room.person(message.senderId);
+  const name = room.name(message.senderId);
+  const from = isCharacter ? `${character.name}${mood ? `, ${mood}` : ''}` : isMine ? 'You' : name;
   const bubble = (message.text !== '' || !message.media) && (
     <div className="bubble">
       <Markdown text={message.text} />
@@ -88,6 +113,7 @@ export const SaidMessage = memo(function SaidMessage(props: {
       follows={props.follows}
       from={from}
       character={isCharacter ? character : undefined}
+      other={isCharacter || isMine ? undefined : { id: message.senderId, name, url: sender?.avatarUrl }}
       personality={message.personality}
       answers={props.answers}
     >
@@ -111,6 +137,7 @@ export const SaidMessage = memo(function SaidMessage(props: {
           <>
             <Icon name="clock" />
             <span>Waiting for its turn</span>
+            {room.several && isMine && <span>{aheadWords(props.ahead)}</span>}
           </>
         )}
         {props.last && (
@@ -120,13 +147,25 @@ export const SaidMessage = memo(function SaidMessage(props: {
         )}
       </p>
       {(message.replyState === 'failed' || message.replyState === 'cancelled') && (
-        <Unanswered message={message} failure={props.failure} chat={props.chat} name={character.name} />
+        <Unanswered
+          message={message}
+          failure={props.failure}
+          chat={props.chat}
+          name={character.name}
+          decides={room.decides(message.senderId)}
+        />
       )}
     </Said>
   );
 });
 
-function Unanswered(props: { message: Message; failure: EventError | undefined; chat: Chat; name: string }) {
+function Unanswered(props: {
+  message: Message;
+  failure: EventError | undefined;
+  chat: Chat;
+  name: string;
+  decides: boolean;
+}) {
   const { busy, error, run } = useAction();
   const isFailed = props.message.replyState === 'failed';
   const why = isFailed
@@ -135,14 +174,16 @@ function Unanswered(props: { message: Message; failure: EventError | undefined; 
   return (
     <p className="said__meta" role={isFailed ? 'alert' : undefined}>
       <span className={isFailed ? 'said__trouble' : undefined}>{error?.message ?? why.trim()}</span>
-      <button
-        type="button"
-        className="link-button"
-        disabled={busy}
-        onClick={() => void run(() => props.chat.retryReply(props.message.id))}
-      >
-        {isFailed ? 'Try again' : 'Ask again'}
-      </button>
+      {props.decides && (
+        <button
+          type="button"
+          className="link-button"
+          disabled={busy}
+          onClick={() => void run(() => props.chat.retryReply(props.message.id))}
+        >
+          {isFailed ? 'Try again' : 'Ask again'}
+        </button>
+      )}
     </p>
   );
 }

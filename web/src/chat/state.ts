@@ -287,6 +287,15 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
       const others = state.typists.filter((typist) => typist !== userId);
       return { ...state, typists: typing ? [...others, userId] : others };
     }
+    case 'conversation:updated': {
+      const { id, memberIds } = event.payload.conversation;
+      if (id !== state.conversationId) return state;
+      // Who left types no more.
+      const typists = state.typists.filter((typist) => memberIds.includes(typist));
+      return typists.length === state.typists.length ? state : { ...state, typists };
+    }
+    case 'conversation:added':
+    case 'conversation:removed':
     case 'upload:updated':
       return state;
     case 'usage:updated':

@@ -5,6 +5,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { CharacterSummary } from '../api/types';
 import { dayName } from '../lib/time';
+import { useRoom } from '../rooms/room';
 import { Icon } from '../ui/icons';
 import type { Chat, OpenChat } from './chat';
 import { transcriptRows, type Row } from './rows';
@@ -26,6 +27,7 @@ export function Transcript(props: {
 }) {
   const { chat, at } = props;
   const { state, loadingEarlier } = props.open;
+  const { decides } = useRoom();
   const scroll = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const isAtFoot = useRef(true);
@@ -136,7 +138,7 @@ export function Transcript(props: {
             aria-busy={loadingEarlier}
             aria-label="Conversation"
           >
-            {transcriptRows(state).map((row) => (
+            {transcriptRows(state, decides).map((row) => (
               <TranscriptRow key={row.key} row={row} {...props} />
             ))}
           </div>
@@ -190,6 +192,7 @@ function TranscriptRow(props: {
             follows={row.follows}
             last={row.last}
             waits={row.waits}
+            ahead={row.ahead}
             answers={row.answers}
             failure={props.open.state.failures[row.message.inReplyTo ?? row.message.id]}
             isOpen={row.isOpen}

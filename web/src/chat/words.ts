@@ -2,34 +2,46 @@
 import type { Usage } from '../api/types';
 import { lengthOfTime, upcoming } from '../lib/time';
 import type { ConnectionState } from '../live/connection';
+import { answeredSender, nextSender, typingWords } from '../rooms/words';
 import { isAnswering, type ChatState } from './state';
 
 const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`;
 
-/** The line above the composer. Empty when nothing goes on. */
-export function statusWords(state: ChatState, connection: ConnectionState, name: string): string {
+/** The line above the composer. Empty when nothing goes on. `nameOf` calls people by their names where several are in. */
+export function statusWords(
+  state: ChatState,
+  connection: ConnectionState,
+  name: string,
+  nameOf?: (userId: string) => string,
+): string {
   if (connection === 'offline') return 'Offline';
   if (connection === 'reconnecting') return 'Reconnecting…';
   if (connection === 'connecting') return 'Connecting…';
   const parts: string[] = [];
-  if (isAnswering(state)) parts.push(`${name} is typing`);
-  else if (state.phase === 'queued') parts.push(placeWords(state.position, name));
+  const asked = nameOf && (answeredSender(state) ?? nextSender(state));
+  const whom = asked === undefined ? undefined : asked === state.userId ? 'you' : nameOf?.(asked);
+  if (isAnswering(state))
+    parts.push(whom === undefined ? `${name} is typing` : `${name} is answering ${whom}`);
+  else if (state.phase === 'queued') parts.push(placeWords(state.position, name, whom));
   if (state.pending > 0 && (isAnswering(state) || state.phase !== 'queued' || state.pending > 1)) {
     parts.push(`${state.pending} waiting`);
   }
-  if (parts.length === 0 && state.typists.length > 0) {
-    const others = state.typists.filter((id) => id !== state.userId).length;
+  const others = state.typists.filter((id) => id !== state.userId);
+  if (nameOf && others.length > 0) parts.push(typingWords(others.map(nameOf)));
+  else if (parts.length === 0 && state.typists.length > 0) {
     parts.push(
-      others === 0 ? 'You are typing on another device' : `${count(others, 'person', 'people')} typing`,
+      others.length === 0
+        ? 'You are typing on another device'
+        : `${count(others.length, 'person', 'people')} typing`,
     );
   }
   return parts.join(' · ');
 }
 
 /** How many replies the character gives before this one. */
-export function placeWords(position: number | undefined, name: string): string {
-  if (position === undefined || position === 0) return `${name} answers you next`;
-  return `${count(position, 'reply', 'replies')} before yours`;
+export function placeWords(position: number | undefined, name: string, whom = 'you'): string {
+  if (position === undefined || position === 0) return `${name} answers ${whom} next`;
+  return `${count(position, 'reply', 'replies')} before ${whom === 'you' ? 'yours' : `that to ${whom}`}`;
 }
 
 /** `27 of 30 left` and `until 14:05`, when all are back; nothing without a limit. */

@@ -1,5 +1,5 @@
 /** Socket.IO as the server speaks it: what it tells this page, and what the page may ask of it. */
-import type { Code, Message, Phase, Upload, Usage } from '../api/types';
+import type { Code, Message, Phase, RoomView, Upload, Usage } from '../api/types';
 
 export interface EventError {
   code: Code;
@@ -40,6 +40,12 @@ export interface ServerEvents {
   'conversation:resync': { conversationId: string };
   'conversation:state': { conversationId: string } & LineState;
   typing: { conversationId: string; userId?: string; characterId?: string; typing: boolean };
+  /** Its name or its people changed. */
+  'conversation:updated': { conversation: RoomView };
+  /** This person is in a conversation now. */
+  'conversation:added': { conversationId: string };
+  /** This person is no longer in a conversation, or it is gone. */
+  'conversation:removed': { conversationId: string };
   'usage:updated': { characterId: string } & Usage;
   'upload:updated': { upload: Upload };
 }
@@ -58,6 +64,9 @@ export const SERVER_EVENTS: readonly ServerEventName[] = [
   'conversation:resync',
   'conversation:state',
   'typing',
+  'conversation:updated',
+  'conversation:added',
+  'conversation:removed',
   'usage:updated',
   'upload:updated',
 ];

@@ -7,6 +7,7 @@ import { plainText } from '../chat/words';
 import { useAction, useLoad } from '../lib/load';
 import { recall } from '../lib/storage';
 import { useStore } from '../lib/store';
+import { PartingNotice } from '../rooms/parting';
 import { shortTime } from '../lib/time';
 import { Avatar } from '../ui/avatar';
 import { Empty, Failure } from '../ui/notice';
@@ -15,6 +16,7 @@ import { Page } from '../ui/page';
 export function ChatsPage() {
   return (
     <Page title="Chats" width="narrow">
+      <PartingNotice />
       <div className="without-sidebar">
         <ChatList empty={<NoChats />} />
       </div>

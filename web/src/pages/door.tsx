@@ -1,6 +1,6 @@
 /** The way in: logging in and registering. */
 import { useState, type ReactNode, type SyntheticEvent } from 'react';
-import { Link, useSearch } from 'wouter';
+import { Link, useSearch, useSearchParams } from 'wouter';
 import { logIn, register, serverConfig } from '../app/session';
 import { useAction } from '../lib/load';
 import { useStore } from '../lib/store';
@@ -27,6 +27,13 @@ export function Door({ title, lead, children }: { title: string; lead: string; c
   );
 }
 
+/** To somebody whom a link into a conversation brought here. */
+function Invited() {
+  const [search] = useSearchParams();
+  if (search.get('next')?.startsWith('/invite/') !== true) return null;
+  return <Notice>Somebody invites you to a conversation. Log in or create an account to see it.</Notice>;
+}
+
 /** Keeps `?next=` while one goes between the two forms. */
 function useOther(path: string): string {
   const search = useSearch();
@@ -47,6 +54,7 @@ export function LoginPage({ notice }: { notice?: string | undefined }) {
   return (
     <Door title="Welcome back" lead="Log in to go on with your conversations.">
       {notice !== undefined && <Notice>{notice}</Notice>}
+      <Invited />
       <form className="form" onSubmit={submit}>
         {restorable ? (
           <Notice tone="warning">
@@ -114,6 +122,7 @@ export function RegisterPage() {
       title="Create your account"
       lead="Meet characters, and pick up every conversation where you left it."
     >
+      <Invited />
       {isClosed ? (
         <Notice tone="warning">This server takes no new accounts. Ask the one who runs it.</Notice>
       ) : (

@@ -35,6 +35,8 @@ export function Confirm(props: {
   title: string;
   children: ReactNode;
   action: string;
+  /** How one says no. */
+  keep?: string;
   busy: boolean;
   onConfirm: () => void;
   onClose: () => void;
@@ -44,7 +46,7 @@ export function Confirm(props: {
       {props.children}
       <div className="dialog__actions">
         <button type="button" className="button" onClick={props.onClose}>
-          Keep it
+          {props.keep ?? 'Keep it'}
         </button>
         <button
           type="button"

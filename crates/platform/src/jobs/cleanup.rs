@@ -50,7 +50,7 @@ enum Thing {
 }
 
 /// The jobs, how often they run, and what they remove.
-const CHORES: [(&str, Duration, &[Thing]); 8] = [
+const CHORES: [(&str, Duration, &[Thing]); 9] = [
     (
         "sign-ins",
         Duration::from_secs(600),
@@ -61,6 +61,7 @@ const CHORES: [(&str, Duration, &[Thing]); 8] = [
     ("uploads", Duration::from_secs(3_600), &[OrphanedUploads]),
     ("search", Duration::from_secs(24 * 3_600), &[DeletedWords]),
     ("drafts", Duration::from_secs(3_600), &[Rows(Stale::Drafts)]),
+    ("invites", Duration::from_secs(3_600), &[Rows(Stale::Invites)]),
     ("mails", Duration::from_secs(3_600), &[Rows(Stale::Mails)]),
     ("analytics-detail", Duration::from_secs(3_600), &[Rows(Stale::Samples), Rows(Stale::HourReports)]),
     ("jobs", Duration::from_secs(3_600), &[FinishedJobs]),
@@ -100,7 +101,7 @@ impl Platform {
     fn keeps(&self, what: Stale) -> Duration {
         match what {
             Stale::Changes | Stale::Sessions | Stale::SignIns | Stale::Servers | Stale::Tokens => KEEP,
-            Stale::Drafts => Duration::ZERO,
+            Stale::Drafts | Stale::Invites => Duration::ZERO,
             Stale::Mails => KEEP_MAILS,
             Stale::Samples => self.settings.keep_samples,
             Stale::HourReports => self.settings.keep_hour_reports,

@@ -97,6 +97,20 @@ flaky! {
 }
 
 flaky! {
+    Rooms:
+    add_member(id: &ConversationId, owner: &UserId, user: &UserId) -> AddMember;
+    remove_member(id: &ConversationId, by: &UserId, user: &UserId) -> bool;
+    members(id: &ConversationId, member: &UserId) -> Option<Vec<Participant>>;
+    cancel_own(conversation: &Conversation, sender: &UserId) -> Cancel;
+    room(id: &ConversationId) -> Option<Conversation>;
+    create_invite(new: NewInvite) -> MadeInvite;
+    invites(id: &ConversationId, owner: &UserId) -> Option<Vec<Invite>>;
+    revoke_invite(id: &ConversationId, owner: &UserId, invite: &InviteId) -> bool;
+    invite(token: &TokenHash, viewer: &UserId) -> Option<OpenInvite>;
+    accept_invite(token: &TokenHash, user: &UserId) -> Admitted;
+}
+
+flaky! {
     Search:
     search_messages(query: &SearchQuery) -> Vec<FoundMessage>;
     search_characters(query: &SearchQuery) -> Vec<Character>;
@@ -167,8 +181,6 @@ flaky! {
     conversations(member: &UserId, cursor: Option<&str>, limit: u32) -> ConversationPage;
     rename_conversation(id: &ConversationId, owner: &UserId, title: &str) -> bool;
     delete_conversation(id: &ConversationId, owner: &UserId) -> bool;
-    add_member(id: &ConversationId, owner: &UserId, user: &UserId) -> bool;
-    remove_member(id: &ConversationId, by: &UserId, user: &UserId) -> bool;
     messages(conversation: &ConversationId, member: &UserId, query: MessageQuery) -> Option<MessagePage>;
     message(conversation: &Conversation, id: &MessageId) -> Option<Message>;
     send_message(send: SendMessage) -> Sent;

@@ -13,6 +13,7 @@ mod mails;
 mod notices;
 mod post_office;
 mod revising;
+mod rooms;
 mod stopping;
 mod uploads;
 mod windows;

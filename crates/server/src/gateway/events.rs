@@ -166,6 +166,10 @@ impl Gateway {
         let was_in = socket.data.is_in(id);
         let changes = self.member_changes.load(Ordering::SeqCst);
         let outcome = self.enter_room(socket, who, ack, id, after).await;
+        if self.member_changes.load(Ordering::SeqCst) != changes {
+            // What the room began with may be old.
+            self.looks.room(id);
+        }
         let stays = match &outcome {
             // It may have been closed, or taken out of the conversation, while it came in: who saw to that did not find it
             // in the room yet.
@@ -186,7 +190,7 @@ impl Gateway {
             Ok(_) => true,
             Err(refusal) if refusal.code == Code::NotFound => false,
             Err(_) => {
-                self.doubtful.lock().insert(id.clone());
+                self.looks.room(id);
                 true
             }
         }
@@ -206,6 +210,7 @@ impl Gateway {
             return Err(Refusal::conflict("This socket is in too many conversations. Leave one first."));
         }
         let (room, _open) = self.rooms.open(id, &conversation.character_id).await?;
+        room.know(&conversation);
         self.rooms.mend(&room).await;
         let mut from = after;
         let (mut missed, mut has_more) = (Vec::new(), false);

@@ -5,6 +5,7 @@
 
 mod client;
 mod events;
+mod looks;
 mod lost;
 mod packet;
 mod room;
@@ -65,10 +66,9 @@ pub struct Gateway {
     lagging: Arc<Lagging>,
     told: told::Told,
     lost: lost::Lost,
+    looks: Arc<looks::Looks>,
     /// How often members of some conversation may have changed.
     member_changes: AtomicU64,
-    /// Conversations whose members could not be looked at.
-    doubtful: Mutex<HashSet<ConversationId>>,
 }
 
 /// Sockets whose buffer was full, with the rooms that they have to join again.
@@ -105,7 +105,10 @@ impl Gateway {
         let lagging = Arc::new(Lagging::default());
         let noted = lagging.clone();
         let note = Box::new(move |socket: Socket, room: &ConversationId| noted.note(socket, room));
-        let rooms = Arc::new(Rooms::new(platform.clone(), note));
+        let looks = Arc::new(looks::Looks::default());
+        let hinted = looks.clone();
+        let rooms = Rooms::new(platform.clone(), note, Box::new(move |room| hinted.room(room)));
+        let rooms = Arc::new(rooms);
         let gateway = Arc::new(Self {
             users: Users::new(platform.clone()),
             platform,
@@ -114,8 +117,8 @@ impl Gateway {
             lagging,
             told: told::Told::default(),
             lost: lost::Lost::default(),
+            looks,
             member_changes: AtomicU64::new(0),
-            doubtful: Mutex::default(),
         });
         gateway.platform.backbone.bus.listen(gateway.clone());
         gateway
@@ -138,8 +141,15 @@ impl Gateway {
     /// something, with the store, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         // Side by side: a store that is slow to compare rooms must not hold up a revocation.
-        let work =
-            async { tokio::join!(self.follow_changes(), self.keep_pace(), self.told.keep_telling(), self.make_good()) };
+        let work = async {
+            tokio::join!(
+                self.follow_changes(),
+                self.keep_pace(),
+                self.told.keep_telling(),
+                self.make_good(),
+                self.look()
+            )
+        };
         tokio::select! {
             () = stop.cancelled() => {}
             _ = work => {}
@@ -155,12 +165,9 @@ impl Gateway {
                 }
                 Ok(Change::Conversation { id }) => {
                     self.member_changes.fetch_add(1, Ordering::SeqCst);
-                    self.look_again(&id).await;
-                    // A reply may have changed on another server, which no `seq` tells.
-                    if self.platform.backbone.is_cut_off() {
-                        self.rooms.look_anew(&id);
-                    }
+                    self.looks.room(&id);
                 }
+                Ok(Change::Member { conversation, user }) => self.looks.person(&user, &conversation),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
                     self.member_changes.fetch_add(1, Ordering::SeqCst);
@@ -177,10 +184,6 @@ impl Gateway {
         loop {
             pace.tick().await;
             self.relieve();
-            let doubtful = std::mem::take(&mut *self.doubtful.lock());
-            for id in doubtful {
-                self.look_again(&id).await;
-            }
             for room in self.rooms.all() {
                 if room.awaits_reply() || room.has_gap() {
                     self.rooms.catch_up(&room).await;
@@ -209,38 +212,18 @@ impl Gateway {
         }
     }
 
-    /// After a change of members: who is no longer in the conversation leaves its room. Where the store does not answer
-    /// it is asked again a second later.
-    async fn look_again(self: &Arc<Self>, id: &ConversationId) {
-        let Some(room) = self.rooms.get(id) else { return };
-        for socket in room.sockets() {
-            let Some(identity) = socket.data.identity() else { continue };
-            let outcome = match self.platform.authenticate_hash(&identity.token).await {
-                Ok(who) => self.platform.entered(&who, id).await.map(|_| ()),
-                Err(refusal) => Err(refusal),
-            };
-            match outcome.map_err(|refusal| refusal.code) {
-                Ok(()) => {}
-                Err(Code::NotFound) => self.let_go(&socket, id).await,
-                Err(Code::Unauthenticated) => self.close(&socket),
-                Err(_) => {
-                    self.doubtful.lock().insert(id.clone());
-                }
-            }
-        }
-    }
-
     async fn let_go(&self, socket: &Socket, id: &ConversationId) {
         socket.data.leave(id);
         self.rooms.leave(id, socket.id).await;
     }
 
     async fn look_at_all(self: &Arc<Self>) {
+        self.looks.forget();
         for socket in self.users.all() {
             self.check_session(&socket).await;
         }
         for room in self.rooms.all() {
-            self.look_again(&room.id).await;
+            self.looks.room(&room.id);
         }
     }
 

@@ -8,7 +8,9 @@ use super::client::Socket;
 use super::packet;
 use aim_backbone::bus::RoomNote;
 use aim_domain::message::utf16_len;
-use aim_domain::{CharacterId, ConversationId, ConversationState, Message, MessageId, Partial, ReplyState, RoomEvent};
+use aim_domain::{
+    CharacterId, Conversation, ConversationId, ConversationState, Message, MessageId, Partial, ReplyState, RoomEvent,
+};
 use engineioxide::Str;
 use engineioxide::socket::Sid;
 use parking_lot::Mutex;
@@ -46,6 +48,10 @@ struct State {
     sockets: HashMap<Sid, Socket>,
     /// Those that missed something for want of room: they hear nothing more until they join again.
     lagging: HashSet<Sid>,
+    /// Those of people who are said to have left: they hear nothing until the store was asked.
+    muted: HashSet<Sid>,
+    /// The conversation as who is here knows it.
+    known: Option<Conversation>,
 }
 
 struct Reply {
@@ -75,6 +81,8 @@ pub struct Delivery {
     pub lagging: Vec<Socket>,
     /// A message is missing before one that has come, and nobody was sent to look for it yet.
     pub gap: bool,
+    /// Its name or its people may be others by now.
+    pub changed: bool,
 }
 
 impl Room {
@@ -91,6 +99,8 @@ impl Room {
             turns_heard: 0,
             sockets: HashMap::new(),
             lagging: HashSet::new(),
+            muted: HashSet::new(),
+            known: None,
         };
         Self { id, character, state: Mutex::new(state), opening: Arc::default() }
     }
@@ -198,9 +208,42 @@ impl Room {
         let joined = welcome(&snapshot);
         if joined {
             state.lagging.remove(&socket.id);
+            state.muted.remove(&socket.id);
             state.sockets.insert(socket.id, socket.clone());
         }
         joined
+    }
+
+    /// What the first who joins knows of the conversation.
+    pub fn know(&self, conversation: &Conversation) {
+        self.state.lock().known.get_or_insert_with(|| conversation.clone());
+    }
+
+    /// Takes in the conversation as the store has it; none: it is gone. Answers the sockets of those who are not in it any
+    /// more, which hear nothing from here on, and those that were wrongly kept from hearing.
+    pub fn see(&self, now: Option<&Conversation>) -> (Vec<Socket>, Vec<Socket>, Delivery) {
+        let mut delivery = Delivery::default();
+        let mut state = self.state.lock();
+        let (mut gone, mut missed) = (Vec::new(), Vec::new());
+        let muted = std::mem::take(&mut state.muted);
+        for (sid, socket) in &state.sockets {
+            if !is_in(socket, now) {
+                gone.push(socket.clone());
+            } else if muted.contains(sid) {
+                missed.push(socket.clone());
+            }
+        }
+        for socket in &gone {
+            state.sockets.remove(&socket.id);
+            state.lagging.remove(&socket.id);
+        }
+        if let Some(now) = now
+            && !state.known.as_ref().is_some_and(|known| is_same(known, now))
+        {
+            state.known = Some(now.clone());
+            state.emit(&RoomEvent::Updated { conversation: now.clone() }.into(), &mut delivery);
+        }
+        (gone, missed, delivery)
     }
 
     /// True when nobody is left.
@@ -208,6 +251,7 @@ impl Room {
         let mut state = self.state.lock();
         state.sockets.remove(&sid);
         state.lagging.remove(&sid);
+        state.muted.remove(&sid);
         state.sockets.is_empty()
     }
 
@@ -215,6 +259,7 @@ impl Room {
         self.state.lock().sockets.is_empty()
     }
 
+    #[cfg(test)]
     pub fn sockets(&self) -> Vec<Socket> {
         self.state.lock().sockets.values().cloned().collect()
     }
@@ -333,6 +378,13 @@ impl State {
                 self.turn = *state;
                 changed
             }
+            RoomEvent::Updated { conversation } => {
+                // A hint: whoever it leaves out hears nothing until the store said whether they are in.
+                let left = self.sockets.iter().filter(|(_, socket)| !is_in(socket, Some(conversation)));
+                self.muted.extend(left.map(|(sid, _)| *sid));
+                delivery.changed = true;
+                false
+            }
             RoomEvent::MessageNew { .. } | RoomEvent::Typing { .. } | RoomEvent::Resync { .. } => true,
         }
     }
@@ -368,7 +420,8 @@ impl State {
         let Some(packet) = encode(&note.event) else { return };
         let except = note.origin.as_ref().and_then(|origin| origin.socket.parse::<Sid>().ok());
         for (sid, socket) in &self.sockets {
-            if except == Some(*sid) || (!self.lagging.is_empty() && self.lagging.contains(sid)) {
+            let is_held = |held: &HashSet<Sid>| !held.is_empty() && held.contains(sid);
+            if except == Some(*sid) || is_held(&self.lagging) || is_held(&self.muted) {
                 continue;
             }
             if let Err(TrySendError::Full(_)) = socket.emit(packet.clone()) {
@@ -377,6 +430,19 @@ impl State {
             }
         }
     }
+}
+
+/// Whether whoever a socket is of is one of the conversation's people.
+pub fn is_in(socket: &Socket, conversation: Option<&Conversation>) -> bool {
+    let Some(identity) = socket.data.identity() else { return false };
+    conversation.is_some_and(|conversation| conversation.member_ids.contains(&identity.user))
+}
+
+/// But for what messages change.
+fn is_same(one: &Conversation, other: &Conversation) -> bool {
+    let Conversation { title, member_ids, owner_id, character_id, .. } = one;
+    (title, member_ids, owner_id, character_id)
+        == (&other.title, &other.member_ids, &other.owner_id, &other.character_id)
 }
 
 /// What makes sense only after the messages before it.
@@ -389,7 +455,8 @@ fn waits_for_gap(event: &RoomEvent) -> bool {
         RoomEvent::MessageNew { .. }
         | RoomEvent::Typing { .. }
         | RoomEvent::Resync { .. }
-        | RoomEvent::State { .. } => false,
+        | RoomEvent::State { .. }
+        | RoomEvent::Updated { .. } => false,
     }
 }
 

@@ -22,16 +22,19 @@ const LOOKED_AT: u32 = 200;
 
 /// Notes a socket that cannot keep up, and the room that it has to join again.
 pub type NoteLagging = Box<dyn Fn(Socket, &ConversationId) + Send + Sync>;
+/// Notes a room whose people may be others by now.
+pub type NoteChanged = Box<dyn Fn(&ConversationId) + Send + Sync>;
 
 pub struct Rooms {
     platform: Platform,
     rooms: Mutex<HashMap<ConversationId, Arc<Room>>>,
     lagging: NoteLagging,
+    changed: NoteChanged,
 }
 
 impl Rooms {
-    pub fn new(platform: Platform, lagging: NoteLagging) -> Self {
-        Self { platform, rooms: Mutex::default(), lagging }
+    pub fn new(platform: Platform, lagging: NoteLagging, changed: NoteChanged) -> Self {
+        Self { platform, rooms: Mutex::default(), lagging, changed }
     }
 
     pub fn get(&self, id: &ConversationId) -> Option<Arc<Room>> {
@@ -214,7 +217,10 @@ impl Rooms {
         self.lag(room, delivery);
     }
 
-    fn lag(&self, room: &Room, delivery: Delivery) {
+    pub fn lag(&self, room: &Room, delivery: Delivery) {
+        if delivery.changed {
+            (self.changed)(&room.id);
+        }
         for socket in delivery.lagging {
             (self.lagging)(socket, &room.id);
         }

@@ -12,6 +12,7 @@ use std::future::IntoFuture;
 use tempfile::TempDir;
 
 mod fleet;
+mod people;
 
 struct World {
     gateway: Arc<Gateway>,

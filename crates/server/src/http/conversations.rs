@@ -1,9 +1,9 @@
-//! `/api/conversations/*` but for the messages: opening, listing, naming and leaving conversations, and their members.
+//! `/api/conversations/*` but for the messages and the people: opening, listing, naming and removing conversations.
 
 use super::Site;
 use super::extract::{Asked, Caller, Json, Named, page_size};
 use super::problem::Result;
-use aim_domain::{CharacterId, ConversationId, ConversationState, UserId};
+use aim_domain::{CharacterId, ConversationId, ConversationState};
 use aim_store::ConversationItem;
 use axum::extract::State;
 use http::StatusCode;
@@ -16,7 +16,6 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
     OpenApiRouter::new()
         .routes(routes!(list_conversations, open_conversation))
         .routes(routes!(read_conversation, rename_conversation, remove_conversation))
-        .routes(routes!(add_member, remove_member))
         .routes(routes!(conversation_state))
         .routes(routes!(cancel))
 }
@@ -36,12 +35,6 @@ struct RenameForm {
     title: String,
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct MemberForm {
-    user_id: UserId,
-}
-
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListQuery {
@@ -52,7 +45,7 @@ struct ListQuery {
 }
 
 #[derive(Serialize, ToSchema)]
-struct ConversationAnswer {
+pub(super) struct ConversationAnswer {
     conversation: ConversationItem,
 }
 
@@ -64,7 +57,7 @@ struct ConversationList {
     next_cursor: Option<String>,
 }
 
-fn answer(conversation: ConversationItem) -> axum::Json<ConversationAnswer> {
+pub(super) fn answer(conversation: ConversationItem) -> axum::Json<ConversationAnswer> {
     axum::Json(ConversationAnswer { conversation })
 }
 
@@ -140,35 +133,6 @@ async fn remove_conversation(
     Named(id): Named<ConversationId>,
 ) -> Result<StatusCode> {
     site.platform.delete_conversation(&caller, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Brings somebody in; the owner may
-#[utoipa::path(
-    post, path = "/api/conversations/{id}/members", tag = "conversations", params(("id" = ConversationId, Path)), request_body = MemberForm,
-    responses((status = 200, description = "The conversation as it is now", body = ConversationAnswer)),
-)]
-async fn add_member(
-    State(site): State<Site>,
-    caller: Caller,
-    Named(id): Named<ConversationId>,
-    Json(form): Json<MemberForm>,
-) -> Result<axum::Json<ConversationAnswer>> {
-    Ok(answer(site.platform.add_member(&caller, &id, &form.user_id).await?))
-}
-
-/// Takes somebody out; the owner may, and each member himself
-#[utoipa::path(
-    delete, path = "/api/conversations/{id}/members", tag = "conversations", params(("id" = ConversationId, Path)), request_body = MemberForm,
-    responses((status = 204, description = "No longer a member")),
-)]
-async fn remove_member(
-    State(site): State<Site>,
-    caller: Caller,
-    Named(id): Named<ConversationId>,
-    Json(form): Json<MemberForm>,
-) -> Result<StatusCode> {
-    site.platform.remove_member(&caller, &id, &form.user_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -25,6 +25,7 @@ pub mod problem;
 mod rates;
 mod recovery;
 mod revisions;
+mod rooms;
 mod search;
 pub mod serve;
 mod site;
@@ -104,6 +105,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(characters::routes())
         .merge(cards::routes())
         .merge(conversations::routes())
+        .merge(rooms::routes())
         .merge(messages::routes())
         .merge(revisions::routes())
         .merge(search::routes())

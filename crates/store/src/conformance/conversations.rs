@@ -1,7 +1,7 @@
 //! Conversations, their members, and pages of messages.
 
 use super::World;
-use crate::{Change, MessageQuery, OpenConversation};
+use crate::{AddMember, Change, MessageQuery, OpenConversation};
 use aim_domain::Author;
 use futures::future::join_all;
 
@@ -71,11 +71,15 @@ pub async fn members_come_and_go_by_the_rules(world: World) {
     let id = &conversation.id;
     let (ines, ona) = (world.user("ines").await, world.user("ona").await);
     let cursor = store.last_change().await.unwrap();
-    assert!(!store.add_member(id, &ines.id, &ines.id).await.unwrap(), "only the owner adds");
-    assert!(!store.add_member(id, &owner.id, &world.ambient.id()).await.unwrap(), "nobody is nobody");
+    assert_eq!(store.add_member(id, &ines.id, &ines.id).await.unwrap(), AddMember::NotFound, "only the owner adds");
+    assert_eq!(
+        store.add_member(id, &owner.id, &world.ambient.id()).await.unwrap(),
+        AddMember::NotFound,
+        "nobody is nobody"
+    );
     assert!(store.changes(cursor, 10).await.unwrap().is_empty());
     for user in [&ines, &ines, &ona] {
-        assert!(store.add_member(id, &owner.id, &user.id).await.unwrap());
+        assert_eq!(store.add_member(id, &owner.id, &user.id).await.unwrap(), AddMember::Added);
         world.tick();
     }
     let item = store.conversation(id, &ines.id).await.unwrap().unwrap();
@@ -87,7 +91,11 @@ pub async fn members_come_and_go_by_the_rules(world: World) {
     assert!(store.conversation(id, &ines.id).await.unwrap().is_none());
     assert!(store.remove_member(id, &owner.id, &ona.id).await.unwrap());
     let told = store.changes(cursor, 100).await.unwrap();
-    assert!(told.len() >= 4 && told.iter().all(|(_, change)| *change == Change::Conversation { id: id.clone() }));
+    let told = |wanted: &Change| told.iter().filter(|(_, change)| change == wanted).count();
+    assert!(told(&Change::Conversation { id: id.clone() }) >= 4);
+    for user in [&ines.id, &ona.id] {
+        assert_eq!(told(&Change::Member { conversation: id.clone(), user: user.clone() }), 2, "came, and went");
+    }
 }
 
 pub async fn the_list_has_the_last_changed_first(world: World) {
@@ -176,7 +184,10 @@ pub async fn a_deleted_conversation_takes_its_messages(world: World) {
     assert!(store.message(&conversation, &message.id).await.unwrap().is_none());
     assert!(store.missed(&conversation.id, 0, 10).await.unwrap().is_empty());
     let told = store.changes(cursor, 10).await.unwrap();
-    assert_eq!(told, [(cursor + 1, Change::Conversation { id: conversation.id.clone() })]);
+    let told: Vec<_> = told.into_iter().map(|(_, change)| change).collect();
+    assert_eq!(told.len(), 2);
+    assert!(told.contains(&Change::Conversation { id: conversation.id.clone() }));
+    assert!(told.contains(&Change::Member { conversation: conversation.id.clone(), user: user.id.clone() }));
     assert!(store.usage(&user.id, &character.id).await.unwrap().text == 1, "deleting gives nothing back");
     let (anew, made) = store.open_conversation(world.opening(&user, &character)).await.unwrap();
     assert!(made && anew.conversation.last_seq == 0);

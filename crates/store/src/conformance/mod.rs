@@ -14,6 +14,7 @@ pub mod mails;
 pub mod personal;
 pub mod reports;
 pub mod revisions;
+pub mod rooms;
 pub mod search;
 pub mod sending;
 pub mod uploads;
@@ -165,6 +166,15 @@ macro_rules! store_conformance {
                 a_reply_goes_on_in_its_chosen_variant,
                 an_edited_message_is_answered_anew,
                 variants_of_what_was_answered_to_an_erased_account_are_gone
+            ];
+            rooms: [
+                a_link_lets_people_in_until_it_is_over,
+                a_link_is_used_exactly_as_often_as_it_may,
+                a_conversation_has_so_many_people_and_links,
+                whom_the_owner_took_out_comes_in_by_a_newer_link_alone,
+                people_are_listed_with_their_roles,
+                a_guest_stops_what_is_theirs_alone,
+                links_go_with_their_conversation_and_uses_with_their_person
             ];
             uploads: [
                 an_upload_is_made_once_and_due,

@@ -61,7 +61,7 @@ async fn create(pg: &Postgres, open: &OpenConversation) -> Tried<()> {
     db.commit().await
 }
 
-async fn join(db: &mut Db, key: i64, user: &UserId, now: i64) -> Tried<()> {
+pub(super) async fn join(db: &mut Db, key: i64, user: &UserId, now: i64) -> Tried<()> {
     let insert =
         sql("INSERT INTO members (conversation, user_id, joined_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
     db.run(insert.bind(key).bind(user.as_str()).bind(now)).await.map(drop)
@@ -105,7 +105,7 @@ pub(super) async fn list(db: &mut Db, member: &UserId, after: Option<&str>, limi
 }
 
 /// The key of a conversation and the time, if `owner` owns it; locked until the commit.
-async fn owned(db: &mut Db, id: &ConversationId, owner: &UserId) -> Tried<Option<(i64, i64)>> {
+pub(super) async fn owned(db: &mut Db, id: &ConversationId, owner: &UserId) -> Tried<Option<(i64, i64)>> {
     let lock =
         sql("SELECT c.key, aim_now($3) FROM conversations c WHERE c.id = $1 AND c.owner_id = $2 FOR NO KEY UPDATE")
             .bind(id.as_str())
@@ -114,7 +114,7 @@ async fn owned(db: &mut Db, id: &ConversationId, owner: &UserId) -> Tried<Option
     db.one(lock, |c| Ok((c.int()?, c.int()?))).await
 }
 
-async fn changed(db: &mut Db, key: i64, id: &ConversationId, now: i64) -> Tried<()> {
+pub(super) async fn changed(db: &mut Db, key: i64, id: &ConversationId, now: i64) -> Tried<()> {
     let touch =
         sql("UPDATE conversations SET updated_at = greatest(updated_at, $2) WHERE key = $1").bind(key).bind(now);
     db.run(touch).await?;
@@ -147,44 +147,14 @@ pub(super) async fn remove(db: &mut Db, key: i64, id: &ConversationId) -> Tried<
     }
     db.run(sql("DELETE FROM variants WHERE conversation = $1").bind(key)).await?;
     db.run(sql("DELETE FROM messages WHERE conversation = $1").bind(key)).await?;
+    let members = sql("DELETE FROM members WHERE conversation = $1 RETURNING user_id").bind(key);
+    for user in db.all(members, |c| c.text().map(UserId::trusted)).await? {
+        db.tell(&Change::Member { conversation: id.clone(), user })?;
+    }
     let gone = sql("DELETE FROM conversations WHERE key = $1 RETURNING character_id").bind(key);
     if let Some(character) = db.one(gone, |c| c.string()).await? {
         let count = sql("UPDATE characters SET conversations = conversations - 1 WHERE id = $1");
         db.run(count.bind(character)).await?;
     }
     db.tell(&Change::Conversation { id: id.clone() })
-}
-
-pub(super) async fn add_member(pg: &Postgres, id: &ConversationId, owner: &UserId, user: &UserId) -> Tried<bool> {
-    let mut db = pg.begin().await?;
-    let Some((key, now)) = owned(&mut db, id, owner).await? else { return Ok(false) };
-    if db
-        .one(sql("SELECT 1::bigint FROM users WHERE id = $1 FOR KEY SHARE").bind(user.as_str()), |c| c.int())
-        .await?
-        .is_none()
-    {
-        return Ok(false);
-    }
-    join(&mut db, key, user, now).await?;
-    changed(&mut db, key, id, now).await?;
-    db.commit().await?;
-    Ok(true)
-}
-
-pub(super) async fn remove_member(pg: &Postgres, id: &ConversationId, by: &UserId, user: &UserId) -> Tried<bool> {
-    let mut db = pg.begin().await?;
-    let lock = sql("SELECT c.key, aim_now($4) FROM conversations c
-         WHERE c.id = $1 AND c.owner_id <> $3 AND (c.owner_id = $2 OR $2 = $3) FOR NO KEY UPDATE")
-    .bind(id.as_str())
-    .bind(by.as_str())
-    .bind(user.as_str())
-    .bind(db.now);
-    let Some((key, now)) = db.one(lock, |c| Ok((c.int()?, c.int()?))).await? else { return Ok(false) };
-    let leave = sql("DELETE FROM members WHERE conversation = $1 AND user_id = $2").bind(key).bind(user.as_str());
-    if db.run(leave).await? == 0 {
-        return Ok(false);
-    }
-    changed(&mut db, key, id, now).await?;
-    db.commit().await?;
-    Ok(true)
 }

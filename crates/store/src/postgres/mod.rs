@@ -29,6 +29,7 @@ mod pool;
 mod replies;
 mod reports;
 mod revisions;
+mod rooms;
 mod rows;
 mod search;
 mod sessions;
@@ -144,6 +145,7 @@ use again;
 macro_rules! once {
     ($self:ident, $what:path $(, $with:expr)*) => { $self.pg.run(Again::Never, || $what(&$self.pg $(, $with)*)).await };
 }
+use once;
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -269,14 +271,6 @@ impl Store for PostgresStore {
         once!(self, conversations::delete, id, owner)
     }
 
-    async fn add_member(&self, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<bool> {
-        again!(self, conversations::add_member, id, owner, user)
-    }
-
-    async fn remove_member(&self, id: &ConversationId, by: &UserId, user: &UserId) -> Result<bool> {
-        once!(self, conversations::remove_member, id, by, user)
-    }
-
     async fn messages(
         &self,
         conversation: &ConversationId,
@@ -307,7 +301,7 @@ impl Store for PostgresStore {
     }
 
     async fn cancel(&self, conversation: &Conversation) -> Result<Cancel> {
-        once!(self, replies::cancel, &conversation.id)
+        once!(self, replies::cancel, &conversation.id, None)
     }
 
     async fn retry(&self, conversation: &Conversation, message: &MessageId) -> Result<Option<(Message, u32)>> {

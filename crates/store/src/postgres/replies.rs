@@ -14,7 +14,7 @@ use crate::{
     Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Redoing, Result,
 };
 use aim_domain::{
-    Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Tier, Timestamp,
+    Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Tier, Timestamp, UserId,
 };
 use std::time::Duration;
 
@@ -213,15 +213,18 @@ pub(super) async fn end(pg: &Postgres, end: &EndReply) -> Tried<Ended> {
     Ok(message.map_or(Ended::Stale, |message| Ended::Ended(Box::new(message))))
 }
 
-pub(super) async fn cancel(pg: &Postgres, conversation: &ConversationId) -> Tried<Cancel> {
+/// Of all that was said, or of what `of` said alone.
+pub(super) async fn cancel(pg: &Postgres, conversation: &ConversationId, of: Option<&UserId>) -> Tried<Cancel> {
+    let of = of.map(UserId::as_str);
     let mut db = pg.begin().await?;
     let Some((key, now)) = lock(&mut db, conversation).await? else { return Ok(Cancel::Cancelled(Vec::new())) };
     let stop = sql("UPDATE claims cl SET stopping = true FROM servers s, messages m
          WHERE cl.conversation = $1 AND s.id = cl.holder AND s.lease_until > $2
-             AND m.conversation = cl.conversation AND m.seq = cl.seq
+             AND m.conversation = cl.conversation AND m.seq = cl.seq AND ($3::text IS NULL OR m.sender = $3)
          RETURNING m.id, cl.holder, cl.fence")
     .bind(key)
-    .bind(now.0);
+    .bind(now.0)
+    .bind(of);
     let stopping =
         db.one(stop, |c| Ok((MessageId::trusted(c.text()?), Incarnation::trusted(c.text()?), c.count()?))).await?;
     if let Some((message, holder, fence)) = stopping {
@@ -232,12 +235,17 @@ pub(super) async fn cancel(pg: &Postgres, conversation: &ConversationId) -> Trie
     let cancel = sql(format!(
         "UPDATE messages m SET reply_state = CASE WHEN m.redo IS NULL THEN 'cancelled' ELSE 'done' END, redo = NULL,
              redo_fence = NULL
-         WHERE m.conversation = $1 AND m.reply_state = 'due' RETURNING {MESSAGE}"
+         WHERE m.conversation = $1 AND m.reply_state = 'due' AND ($2::text IS NULL OR m.sender = $2) RETURNING {MESSAGE}"
     ));
-    let mut waiting = db.all(cancel.bind(key), |c| rows::message(c, conversation)).await?;
+    let mut waiting = db.all(cancel.bind(key).bind(of), |c| rows::message(c, conversation)).await?;
     waiting.sort_by_key(|message| message.seq);
-    db.run(sql("DELETE FROM claims WHERE conversation = $1").bind(key)).await?;
-    db.run(sql("UPDATE conversations SET due = 0 WHERE key = $1").bind(key)).await?;
+    // A claim of theirs is a dead holder's; another's stays.
+    let free = sql("DELETE FROM claims cl WHERE cl.conversation = $1 AND ($2::text IS NULL OR EXISTS (
+             SELECT 1 FROM messages m WHERE m.conversation = $1 AND m.seq = cl.seq AND m.sender = $2))");
+    db.run(free.bind(key).bind(of)).await?;
+    let ended = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
+    let count = sql("UPDATE conversations SET due = greatest(0, due - $2) WHERE key = $1");
+    db.run(count.bind(key).bind(ended)).await?;
     db.commit().await?;
     Ok(Cancel::Cancelled(waiting))
 }

@@ -194,7 +194,7 @@ pub(super) const CONVERSATION: &str = "c.id, c.owner_id, c.character_id, c.title
          ORDER BY mb.user_id <> c.owner_id, mb.joined_at, mb.user_id), \
      c.last_seq, c.created_at, c.updated_at";
 
-fn conversation(c: &mut Columns) -> Tried<Conversation> {
+pub(super) fn conversation(c: &mut Columns) -> Tried<Conversation> {
     Ok(Conversation {
         id: ConversationId::trusted(c.text()?),
         owner_id: UserId::trusted(c.text()?),

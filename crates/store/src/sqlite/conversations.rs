@@ -66,7 +66,7 @@ fn create(db: &Db, open: &OpenConversation) -> Result<()> {
     messages::insert(db, key, greeting.seq, &greeting).map(drop)
 }
 
-fn join(db: &Db, key: i64, user: &UserId) -> Result<()> {
+pub(super) fn join(db: &Db, key: i64, user: &UserId) -> Result<()> {
     db.run(
         "INSERT INTO members (conversation, user, joined_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         params![key, user.as_str(), db.now.0],
@@ -113,12 +113,12 @@ pub(super) fn list(db: &Db, member: &UserId, after: Option<&str>, limit: u32) ->
 }
 
 /// The key of a conversation, if `owner` owns it.
-fn owned(db: &Db, id: &ConversationId, owner: &UserId) -> Result<Option<i64>> {
+pub(super) fn owned(db: &Db, id: &ConversationId, owner: &UserId) -> Result<Option<i64>> {
     let sql = "SELECT key FROM conversations WHERE id = ?1 AND owner = ?2";
     db.one(sql, [id.as_str(), owner.as_str()], |row| row.get(0))
 }
 
-fn changed(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
+pub(super) fn changed(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
     db.run("UPDATE conversations SET updated_at = max(updated_at, ?2) WHERE key = ?1", params![key, db.now.0])?;
     feed::write(db, &Change::Conversation { id: id.clone() })
 }
@@ -149,30 +149,12 @@ pub(super) fn remove(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
          WHERE id = (SELECT character FROM conversations WHERE key = ?1)",
         [key],
     )?;
+    let members = db.all("SELECT user FROM members WHERE conversation = ?1", [key], |row| {
+        Ok(UserId::trusted(Columns::of(row).text()?))
+    })?;
     db.run("DELETE FROM conversations WHERE key = ?1", [key])?;
+    for user in members {
+        feed::write(db, &Change::Member { conversation: id.clone(), user })?;
+    }
     feed::write(db, &Change::Conversation { id: id.clone() })
-}
-
-pub(super) fn add_member(db: &Db, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<bool> {
-    let Some(key) = owned(db, id, owner)? else { return Ok(false) };
-    if db.one("SELECT 1 FROM users WHERE id = ?1", [user.as_str()], |_| Ok(()))?.is_none() {
-        return Ok(false);
-    }
-    join(db, key, user)?;
-    changed(db, key, id)?;
-    Ok(true)
-}
-
-pub(super) fn remove_member(db: &Db, id: &ConversationId, by: &UserId, user: &UserId) -> Result<bool> {
-    let key = db.one(
-        "SELECT key FROM conversations WHERE id = ?1 AND owner <> ?3 AND (owner = ?2 OR ?2 = ?3)",
-        [id.as_str(), by.as_str(), user.as_str()],
-        |row| row.get::<_, i64>(0),
-    )?;
-    let Some(key) = key else { return Ok(false) };
-    if db.run("DELETE FROM members WHERE conversation = ?1 AND user = ?2", params![key, user.as_str()])? == 0 {
-        return Ok(false);
-    }
-    changed(db, key, id)?;
-    Ok(true)
 }

@@ -20,6 +20,7 @@ mod readers;
 mod replies;
 mod reports;
 mod revisions;
+mod rooms;
 mod rows;
 mod search;
 mod sessions;
@@ -259,16 +260,6 @@ impl Store for SqliteStore {
         self.write(move |db| conversations::delete(db, &id, &owner)).await
     }
 
-    async fn add_member(&self, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<bool> {
-        let (id, owner, user) = (id.clone(), owner.clone(), user.clone());
-        self.write(move |db| conversations::add_member(db, &id, &owner, &user)).await
-    }
-
-    async fn remove_member(&self, id: &ConversationId, by: &UserId, user: &UserId) -> Result<bool> {
-        let (id, by, user) = (id.clone(), by.clone(), user.clone());
-        self.write(move |db| conversations::remove_member(db, &id, &by, &user)).await
-    }
-
     async fn messages(
         &self,
         conversation: &ConversationId,
@@ -303,7 +294,7 @@ impl Store for SqliteStore {
 
     async fn cancel(&self, conversation: &Conversation) -> Result<Cancel> {
         let id = conversation.id.clone();
-        self.write(move |db| replies::cancel(db, &id)).await
+        self.write(move |db| replies::cancel(db, &id, None)).await
     }
 
     async fn retry(&self, conversation: &Conversation, message: &MessageId) -> Result<Option<(Message, u32)>> {

@@ -14,7 +14,9 @@ use crate::{
     Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Redo, Redoing, Result,
     StoreError,
 };
-use aim_domain::{Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Tier};
+use aim_domain::{
+    Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Tier, UserId,
+};
 use rusqlite::params;
 
 /// A conversation's row, as the protocol sees it.
@@ -219,10 +221,13 @@ pub(super) fn end(db: &Db, end: &EndReply) -> Result<Ended> {
     Ok(message.map_or(Ended::Stale, |message| Ended::Ended(Box::new(message))))
 }
 
-pub(super) fn cancel(db: &Db, conversation: &ConversationId) -> Result<Cancel> {
+/// Of all that was said, or of what `of` said alone.
+pub(super) fn cancel(db: &Db, conversation: &ConversationId, of: Option<&UserId>) -> Result<Cancel> {
     let Some(at) = standing(db, conversation)? else { return Ok(Cancel::Cancelled(Vec::new())) };
+    let claim = at.holder.as_ref().map(|(_, seq)| *seq);
     if let Some((holder, seq)) = at.holder.filter(|_| at.holder_lives)
         && let Some(message) = by_seq(db, at.key, conversation, seq)?
+        && of.is_none_or(|of| message.sender_id == of.as_str())
     {
         db.run("UPDATE conversations SET stop_fence = fence WHERE key = ?1", [at.key])?;
         feed::write(db, &Change::Cancel { conversation: conversation.clone(), fence: at.fence })?;
@@ -230,9 +235,10 @@ pub(super) fn cancel(db: &Db, conversation: &ConversationId) -> Result<Cancel> {
     }
     let sql = format!(
         "SELECT m.redo, {MESSAGE} FROM messages m INDEXED BY messages_due
-         WHERE m.conversation = ?1 AND m.reply_state = 'due' ORDER BY m.seq"
+         WHERE m.conversation = ?1 AND m.reply_state = 'due' AND (?2 IS NULL OR m.sender = ?2) ORDER BY m.seq"
     );
-    let waiting = db.all(&sql, [at.key], |row| {
+    let whose = params![at.key, of.map(UserId::as_str)];
+    let waiting = db.all(&sql, whose, |row| {
         let mut c = Columns::of(row);
         let redo = c.maybe_redo()?;
         let state = if redo.is_some() { ReplyState::Done } else { ReplyState::Cancelled };
@@ -241,10 +247,16 @@ pub(super) fn cancel(db: &Db, conversation: &ConversationId) -> Result<Cancel> {
     db.run(
         "UPDATE messages SET reply_state = CASE WHEN redo IS NULL THEN 'cancelled' ELSE 'done' END, redo = NULL,
                  redo_fence = NULL
-         WHERE conversation = ?1 AND reply_state = 'due'",
-        [at.key],
+         WHERE conversation = ?1 AND reply_state = 'due' AND (?2 IS NULL OR sender = ?2)",
+        whose,
     )?;
-    db.run("UPDATE conversations SET due = 0, holder = NULL, claimed = NULL WHERE key = ?1", [at.key])?;
+    // A claim of theirs is a dead holder's; another's stays.
+    let frees = of.is_none() || waiting.iter().any(|message| Some(message.seq) == claim);
+    db.run(
+        "UPDATE conversations SET due = max(0, due - ?2), holder = iif(?3, NULL, holder), claimed = iif(?3, NULL, claimed)
+         WHERE key = ?1",
+        params![at.key, int(waiting.len() as u64), frees],
+    )?;
     Ok(Cancel::Cancelled(waiting))
 }
 

@@ -41,7 +41,7 @@ async fn server(data: Arc<TempDir>, url: String) -> World {
 }
 
 /// What a socket was sent: the names of events and their payloads, and `ack` for what answers a call.
-async fn packets(socket: &Polling<'_>) -> Vec<(String, Value)> {
+pub(super) async fn packets(socket: &Polling<'_>) -> Vec<(String, Value)> {
     let polled = tokio::time::timeout(Duration::from_secs(5), socket.poll()).await.expect("something comes");
     let packets = polled.split('\u{1e}').filter_map(|packet| {
         let json = packet.strip_prefix('4')?.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -56,7 +56,7 @@ async fn packets(socket: &Polling<'_>) -> Vec<(String, Value)> {
 }
 
 /// Polls until `done` holds of what came.
-async fn hear_until(socket: &Polling<'_>, mut done: impl FnMut(&str, &Value) -> bool) {
+pub(super) async fn hear_until(socket: &Polling<'_>, mut done: impl FnMut(&str, &Value) -> bool) {
     let hearing = async { while !packets(socket).await.iter().any(|(name, payload)| done(name, payload)) {} };
     tokio::time::timeout(Duration::from_secs(10), hearing).await.expect("it is heard");
 }

@@ -1,0 +1,20 @@
+/** Word to somebody who was taken out of a conversation while they looked at it. */
+import { parting } from '../app/rooms';
+import { useStore } from '../lib/store';
+import { Icon } from '../ui/icons';
+
+export function PartingNotice() {
+  const from = useStore(parting);
+  if (from === undefined) return null;
+  return (
+    <div className="notice notice--warning parting" role="alert">
+      <Icon name="warning" />
+      <div className="notice__text">
+        You are no longer in “{from.title}”: its owner removed you, or deleted it.
+      </div>
+      <button type="button" className="link-button" onClick={() => parting.set(undefined)}>
+        All right
+      </button>
+    </div>
+  );
+}
