@@ -156,6 +156,7 @@ impl Gateway {
                 Ok(Change::Conversation { id }) => {
                     self.member_changes.fetch_add(1, Ordering::SeqCst);
                     self.look_again(&id).await;
+                    self.rooms.compare_soon(&id);
                     // A reply may have changed on another server, which no `seq` tells.
                     if self.platform.backbone.is_cut_off() {
                         self.rooms.look_anew(&id);
@@ -241,6 +242,7 @@ impl Gateway {
         }
         for room in self.rooms.all() {
             self.look_again(&room.id).await;
+            self.rooms.compare(&room).await;
         }
     }
 
@@ -330,6 +332,9 @@ impl Sink for Gateway {
                 UserEvent::Usage { character_id, .. } if origin == Some(socket.id) => {
                     self.told.note(socket, character_id.clone(), packet.clone());
                 }
+                // Its room tells it.
+                UserEvent::Activity { conversation_id, .. } if socket.data.is_in(conversation_id) => {}
+                UserEvent::Read { .. } if origin == Some(socket.id) => {}
                 _ => {
                     let _ = socket.emit(packet.clone());
                 }
