@@ -63,7 +63,7 @@ impl Platform {
     /// Removes the last person's message with all that came after it; its sender may, and the owner. Nothing is given back of what
     /// it took.
     pub async fn remove_exchange(&self, who: &Member, id: &ConversationId, message: &MessageId) -> Result<(), Refusal> {
-        self.conversation(who, id).await?;
+        self.entered(who, id).await?;
         let remove = RemoveExchange { conversation: id.clone(), message: message.clone(), by: who.user_id().clone() };
         let removed = self.store.remove_exchange(remove).await.or_refuse()?.map_err(refusal)?;
         let last_seq = removed.from_seq - 1;
@@ -90,8 +90,8 @@ impl Platform {
         id: &ConversationId,
         message: &MessageId,
     ) -> Result<ConversationItem, Refusal> {
-        let item = self.conversation(who, id).await?;
-        let kept = item.conversation.title.chars().take(MAX_TITLE - BRANCH.chars().count());
+        let from = self.entered(who, id).await?;
+        let kept = from.title.chars().take(MAX_TITLE - BRANCH.chars().count());
         let branch = BranchConversation {
             id: self.ambient.id(),
             from: id.clone(),
@@ -113,6 +113,7 @@ impl Platform {
         let keep = self.settings.keep_deleted_conversations;
         let item = self.store.restore_conversation(id, who.user_id(), keep).await.or_refuse()?;
         let item = item.ok_or_else(|| Refusal::not_found("deleted conversation"))?;
+        self.forget_pair(who, &item.conversation).await;
         self.take_in(Change::Conversation { id: id.clone() }).await;
         Ok(item)
     }

@@ -6,6 +6,7 @@ import { EditCharacterPage, NewCharacterPage } from '../pages/character-form';
 import { CharactersPage } from '../pages/characters';
 import { ChatPage } from '../pages/chat';
 import { ChatsPage } from '../pages/chats';
+import { DeletedPage } from '../pages/deleted';
 import { LoginPage, RegisterPage } from '../pages/door';
 import { ConfirmPage, ForgotPage, ResetPage, UnsubscribePage } from '../pages/mail';
 import { NotFoundPage } from '../pages/not-found';
@@ -72,6 +73,7 @@ function SignedIn() {
             <Route path="/characters/:id">{({ id }) => <CharacterPage id={id} key={id} />}</Route>
             <Route path="/characters/:id/edit">{({ id }) => <EditCharacterPage id={id} key={id} />}</Route>
             <Route path="/c/:id">{({ id }) => <ChatPage id={id} key={id} />}</Route>
+            <Route path="/deleted" component={DeletedPage} />
             <Route path="/search" component={SearchPage} />
             <Route path="/settings" component={SettingsPage} />
             <Route component={NotFoundPage} />

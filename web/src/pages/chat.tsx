@@ -6,14 +6,16 @@ import {
   conversations,
   loadConversation,
   loadUsage,
-  takeLastMessage,
+  takeSaid,
   unused,
   usageLimits,
   usages,
 } from '../app/library';
+import { useReading } from '../app/activity';
 import { useWho } from '../app/who';
 import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
+import { ConversationMenu, Renaming } from '../chat/menu';
 import { Transcript } from '../chat/transcript';
 import { useLoad } from '../lib/load';
 import { recall, remember } from '../lib/storage';
@@ -44,9 +46,10 @@ export function ChatPage({ id }: { id: string }) {
 }
 
 function OpenConversation({ conversation }: { conversation: Conversation }) {
-  const { id, character } = conversation;
+  const { id, character, title, removals, lastSeq } = conversation;
   const { user, connection } = useWho();
-  const [chat] = useState(() => new Chat(id, character.id, user.id, connection));
+  const [chat] = useState(() => new Chat(id, character.id, user.id, connection, removals));
+  const [renames, setRenames] = useState(false);
   const open = useStore(chat.store);
   const connectionState = useStore(connection.state);
   const [text, setText] = useState(() => recall(`draft.${id}`) ?? '');
@@ -55,7 +58,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const [search] = useSearchParams();
   const at = Number.parseInt(search.get('at') ?? '', 10);
   useLoad('usage', loadUsage);
-  useTitle(character.name);
+  useTitle(title);
 
   useEffect(() => {
     chat.open();
@@ -65,8 +68,9 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const { state, error } = open;
   const last = state.messages.at(-1);
   useEffect(() => {
-    if (last !== undefined) takeLastMessage(last);
-  }, [last]);
+    if (last !== undefined && last.seq > lastSeq) takeSaid(user.id, id, last, last.seq);
+  }, [last, lastSeq, user.id, id]);
+  useReading(id, state.loaded, connection);
 
   const write = (next: string) => {
     setText(next);
@@ -81,6 +85,12 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
         <Link href="/" className="icon-button chat__back" aria-label="All chats">
           <Icon name="back" />
         </Link>
+        {renames ? (
+          <>
+            <h1 className="sr-only">{title}</h1>
+            <Renaming conversation={conversation} onDone={() => setRenames(false)} />
+          </>
+        ) : (
         <Link href={`/characters/${character.id}`} className="chat__who">
           <Avatar
             id={character.id}
@@ -89,13 +99,17 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
             personality={personality}
           />
           <span className="chat__names">
-            <h1 className="chat__name">{character.name}</h1>
+            <h1 className="chat__name">{title}</h1>
             <span className="chat__mood">
               {mood === undefined ? 'About this character' : `seems ${mood}`}
             </span>
           </span>
         </Link>
+        )}
         <DemoChip />
+        {conversation.ownerId === user.id && (
+          <ConversationMenu conversation={conversation} onRename={() => setRenames(true)} />
+        )}
       </header>
       <div>
         <DemoBanner />
