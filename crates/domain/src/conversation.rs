@@ -17,7 +17,6 @@ pub struct Conversation {
     pub member_ids: Vec<UserId>,
     pub last_seq: u64,
     /// How often its last exchange was removed: `lastSeq` fell then.
-    #[serde(default)]
     pub removals: u64,
     /// Where it was branched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]

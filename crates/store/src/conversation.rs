@@ -32,7 +32,6 @@ pub struct ConversationItem {
     pub character: CharacterSummary,
     pub last_message: Option<Message>,
     /// Messages of others that the asker has not read, counted up to 100.
-    #[serde(default)]
     pub unread: u64,
 }
 

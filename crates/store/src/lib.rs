@@ -34,8 +34,8 @@ pub use attempt::{Attempts, CountAttempt};
 pub use change::Change;
 pub use character::{CharacterPage, CharacterQuery, SaveCharacter, Sort};
 pub use conversation::{
-    CharacterSummary, ConversationHead, ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation, SendMessage,
-    Sent,
+    CharacterSummary, ConversationHead, ConversationItem, ConversationPage, MessagePage, MessageQuery,
+    OpenConversation, SendMessage, Sent,
 };
 pub use error::StoreError;
 pub use mail::{

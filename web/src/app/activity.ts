@@ -11,23 +11,27 @@ function follow(me: string, event: ServerEvent): void {
   switch (event.name) {
     case 'conversation:activity': {
       const { conversationId, lastMessage, lastSeq } = event.payload;
-      return takeSaid(me, conversationId, lastMessage, lastSeq);
+      takeSaid(me, conversationId, lastMessage, lastSeq);
+      break;
     }
     case 'message:new': {
       const { message } = event.payload;
-      return takeSaid(me, message.conversationId, message, message.seq);
+      takeSaid(me, message.conversationId, message, message.seq);
+      break;
     }
     case 'message:updated': {
       const { message } = event.payload;
       const found = conversations.get().items.find((item) => item.id === message.conversationId);
       if (found?.lastSeq === message.seq) takeSaid(me, found.id, message, message.seq);
-      return;
+      break;
     }
     case 'message:removed':
-      return void readConversation(event.payload.conversationId);
+      void readConversation(event.payload.conversationId);
+      break;
     case 'conversation:read': {
       const { conversationId, unread } = event.payload;
-      return conversations.set(readIn(conversations.get(), conversationId, unread));
+      conversations.set(readIn(conversations.get(), conversationId, unread));
+      break;
     }
     default:
   }

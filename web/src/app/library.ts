@@ -216,7 +216,10 @@ export async function restoreConversation(id: string): Promise<Conversation> {
 }
 
 /** Those that can be had back, the last deleted first. */
-export async function listDeleted(cursor: string | undefined, signal?: AbortSignal): Promise<ConversationList> {
+export async function listDeleted(
+  cursor: string | undefined,
+  signal?: AbortSignal,
+): Promise<ConversationList> {
   const query = { deleted: 'true', cursor, limit: 30 };
   return http.get<ConversationList>('/api/conversations', query, signal === undefined ? {} : { signal });
 }

@@ -17,7 +17,14 @@ class Server {
     const talk = this.#talk(id);
     const createdAt = this.#now();
     const seq = talk.messages.length + 1;
-    const message = { id: `${id}-${createdAt}`, conversationId: id, seq, senderId, text, createdAt } as Message;
+    const message = {
+      id: `${id}-${createdAt}`,
+      conversationId: id,
+      seq,
+      senderId,
+      text,
+      createdAt,
+    } as Message;
     talk.messages.push(message);
     talk.updatedAt = createdAt;
     if (senderId === ME) talk.read = seq;

@@ -118,7 +118,10 @@ export function Renaming(props: { conversation: Conversation; onDone: () => void
   const keep = () => {
     const words = title.trim();
     if (busy || words === '') return;
-    if (words === conversation.title) return onDone();
+    if (words === conversation.title) {
+      onDone();
+      return;
+    }
     void run(async () => {
       await renameConversation(conversation.id, words);
       onDone();
@@ -144,7 +147,12 @@ export function Renaming(props: { conversation: Conversation; onDone: () => void
           if (event.key === 'Escape') onDone();
         }}
       />
-      <button type="submit" className="icon-button" aria-label="Keep the title" disabled={busy || title.trim() === ''}>
+      <button
+        type="submit"
+        className="icon-button"
+        aria-label="Keep the title"
+        disabled={busy || title.trim() === ''}
+      >
         <Icon name="check" />
       </button>
       <button type="button" className="icon-button" aria-label="Keep the old title" onClick={onDone}>

@@ -138,9 +138,7 @@ export class Model {
     const payload = { conversationId: CONVERSATION, fromSeq, removals: this.removals, messageIds };
     this.#tell({ name: 'message:removed', payload });
     for (const { id } of this.messages.filter((one) => lost.includes(one.id))) {
-      this.messages = this.messages.map((one) =>
-        one.id === id ? { ...one, replyState: 'cancelled' } : one,
-      );
+      this.messages = this.messages.map((one) => (one.id === id ? { ...one, replyState: 'cancelled' } : one));
       this.#tell({ name: 'message:updated', payload: { message: this.#stored(id) } });
     }
   }

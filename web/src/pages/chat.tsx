@@ -91,20 +91,20 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
             <Renaming conversation={conversation} onDone={() => setRenames(false)} />
           </>
         ) : (
-        <Link href={`/characters/${character.id}`} className="chat__who">
-          <Avatar
-            id={character.id}
-            name={character.name}
-            url={character.avatarUrl}
-            personality={personality}
-          />
-          <span className="chat__names">
-            <h1 className="chat__name">{title}</h1>
-            <span className="chat__mood">
-              {mood === undefined ? 'About this character' : `seems ${mood}`}
+          <Link href={`/characters/${character.id}`} className="chat__who">
+            <Avatar
+              id={character.id}
+              name={character.name}
+              url={character.avatarUrl}
+              personality={personality}
+            />
+            <span className="chat__names">
+              <h1 className="chat__name">{title}</h1>
+              <span className="chat__mood">
+                {mood === undefined ? 'About this character' : `seems ${mood}`}
+              </span>
             </span>
-          </span>
-        </Link>
+          </Link>
         )}
         <DemoChip />
         {conversation.ownerId === user.id && (

@@ -121,17 +121,17 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
         </time>
         <span className="chat-list__foot">
           <span className="chat-list__last">
-          {draft === undefined ? (
-            <>
-              {lastMessage?.senderId === user.id && 'You: '}
-              {said}
-            </>
-          ) : (
-            <>
-              <span className="chat-list__draft">Draft: </span>
-              {draft}
-            </>
-          )}
+            {draft === undefined ? (
+              <>
+                {lastMessage?.senderId === user.id && 'You: '}
+                {said}
+              </>
+            ) : (
+              <>
+                <span className="chat-list__draft">Draft: </span>
+                {draft}
+              </>
+            )}
           </span>
           {unread > 0 && (
             <span className="unread">
