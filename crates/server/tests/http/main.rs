@@ -20,3 +20,4 @@ mod problems;
 mod reports;
 mod resumable;
 mod search;
+mod threads;
