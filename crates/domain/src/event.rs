@@ -115,8 +115,8 @@ pub enum UserEvent {
     },
     #[serde(rename = "upload:updated")]
     Upload { upload: UploadView },
-    /// Something was said in a conversation of the user's, or what was said last is another now. Sockets in its room hear of
-    /// it there.
+    /// Something was said in a conversation of the user's, or what was said last is another now; nothing, where it is gone or
+    /// empty. Sockets in its room hear of what was said there.
     #[serde(rename = "conversation:activity")]
     Activity { conversation_id: ConversationId, last_message: Option<Message>, last_seq: u64 },
     /// The user read on, in another place.

@@ -132,6 +132,7 @@ impl Platform {
         self.owner_only(done)?;
         self.forget_pair(who, &conversation).await;
         self.take_in(Change::Conversation { id: id.clone() }).await;
+        self.tell_gone(&conversation).await;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::Platform;
 use crate::conversations::MAX_PAGE;
 use crate::faults::{OrRefuse, hint};
 use aim_backbone::bus::{Origin, UserNote};
-use aim_domain::{ConversationId, Member, Message, MessageId, Refusal, RoomEvent, UserEvent, UserId};
+use aim_domain::{Conversation, ConversationId, Member, Message, MessageId, Refusal, RoomEvent, UserEvent, UserId};
 use aim_store::{
     BranchConversation, Branched, Change, ConversationItem, ConversationPage, MAX_BRANCH, ReadMark, RemoveExchange,
     RoomStanding, StoreError, Unfit,
@@ -115,6 +115,8 @@ impl Platform {
         let item = item.ok_or_else(|| Refusal::not_found("deleted conversation"))?;
         self.forget_pair(who, &item.conversation).await;
         self.take_in(Change::Conversation { id: id.clone() }).await;
+        let last_seq = item.conversation.last_seq;
+        self.tell_members(id, item.last_message.clone(), last_seq).await;
         Ok(item)
     }
 
@@ -175,11 +177,20 @@ impl Platform {
                 return;
             }
         };
+        self.tell_these(&members, id, last_message, last_seq).await;
+    }
+
+    async fn tell_these(&self, members: &[UserId], id: &ConversationId, last_message: Option<Message>, last_seq: u64) {
         for member in members.iter().take(TOLD) {
             let event =
                 UserEvent::Activity { conversation_id: id.clone(), last_message: last_message.clone(), last_seq };
             hint("tell a member", self.backbone.bus.publish_user(member, event.into()).await);
         }
+    }
+
+    /// Tells those who were in a conversation that it is gone: nothing is the last of it.
+    pub(crate) async fn tell_gone(&self, conversation: &Conversation) {
+        self.tell_these(&conversation.member_ids, &conversation.id, None, 0).await;
     }
 
     /// As `tell_members`, of a message that was just stored, or changed where it stands.

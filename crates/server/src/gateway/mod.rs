@@ -332,8 +332,9 @@ impl Sink for Gateway {
                 UserEvent::Usage { character_id, .. } if origin == Some(socket.id) => {
                     self.told.note(socket, character_id.clone(), packet.clone());
                 }
-                // Its room tells it.
-                UserEvent::Activity { conversation_id, .. } if socket.data.is_in(conversation_id) => {}
+                // Its room tells it, as long as there is one.
+                UserEvent::Activity { conversation_id, last_message: Some(_), .. }
+                    if socket.data.is_in(conversation_id) => {}
                 UserEvent::Read { .. } if origin == Some(socket.id) => {}
                 _ => {
                     let _ = socket.emit(packet.clone());

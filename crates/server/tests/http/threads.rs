@@ -62,7 +62,10 @@ async fn the_last_exchange_is_removed_by_its_sender_or_the_owner() {
     exchange(&app, &mara, &talk, "four").await;
     let asked = app.model.asked();
     let read = format!("{:?}", asked.last().unwrap().messages);
-    assert!(read.contains("one") && read.contains("four") && !read.contains("two") && !read.contains("three"), "{read}");
+    assert!(
+        read.contains("one") && read.contains("four") && !read.contains("two") && !read.contains("three"),
+        "{read}"
+    );
     app.stop().await;
 }
 
@@ -81,7 +84,8 @@ async fn a_branch_is_a_conversation_of_ones_own() {
     let branch = app.post(&path).by(&mara).body(form).send().await.expect(201).json()["conversation"].clone();
     assert_eq!(branch["branchOf"], json!({ "conversationId": talk, "seq": 3 }));
     assert_eq!((&branch["title"], &branch["lastSeq"]), (&json!("Folio (branch)"), &json!(3)));
-    let here = app.get(&format!("/api/conversations/{}/messages", id(&branch))).by(&mara).send().await.expect(200).json();
+    let here =
+        app.get(&format!("/api/conversations/{}/messages", id(&branch))).by(&mara).send().await.expect(200).json();
     let texts = |items: &[Value]| items.iter().map(|item| item["text"].clone()).collect::<Vec<_>>();
     assert_eq!(texts(here["items"].as_array().unwrap()), texts(&said));
     let after = exchange(&app, &mara, id(&branch), "two").await;

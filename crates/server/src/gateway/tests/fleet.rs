@@ -280,7 +280,8 @@ async fn a_removal_that_an_outage_swallowed_is_made_good_after_it() {
     take_back(&fleet.one, &ann, &talk).await;
     assert_eq!(fleet.one.send(&ann, &talk).await, first);
     fleet.proxy.heal().await;
-    hear_until(&socket, |name, payload| name == "conversation:resync" && payload["conversationId"] == talk.as_str()).await;
+    hear_until(&socket, |name, payload| name == "conversation:resync" && payload["conversationId"] == talk.as_str())
+        .await;
     socket.join(&talk).await;
     hear_until(&socket, |name, payload| name == "ack" && payload["removals"] == 1).await;
     take_back(&fleet.one, &ann, &talk).await;
