@@ -20,7 +20,7 @@ export function requireProduct({ answers = true } = {}) {
   if (missing.length > 0) throw new Error(missing.map(([path, what]) => `${path} is missing: ${what}`).join('\n'));
 }
 
-/** A running server: `{ url, log(), command(…), stop() }`. `env` adds to its settings. */
+/** A running server: `{ url, data, log(), command(…), stop() }`. `env` adds to its settings. */
 export async function startAim(env = {}) {
   const port = await freePort();
   const data = await mkdtemp(join(tmpdir(), 'aim-browser-'));
@@ -62,7 +62,7 @@ export async function startAim(env = {}) {
     const settings = { ...process.env, AIM_DATA__DIR: data, ...env };
     return (await promisify(execFile)(binary, args, { cwd: data, env: settings })).stdout;
   };
-  return { url, log: () => log, command, stop };
+  return { url, data, log: () => log, command, stop };
 }
 
 async function ready(url, child) {

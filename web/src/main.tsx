@@ -10,6 +10,7 @@ import './styles/pages.css';
 import './styles/cards.css';
 import './styles/chat.css';
 import './styles/rooms.css';
+import './styles/threads.css';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');

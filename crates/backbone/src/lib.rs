@@ -112,9 +112,13 @@ impl Backbone {
         self.links.as_ref().is_some_and(|links| answers(&links.main) && answers(&links.queue))
     }
 
-    /// Whether other servers may say what is not heard here: Redis, which would tell it, is away.
+    /// Whether other servers may say what is not heard here: Redis, which would tell it, is away, or several servers share a
+    /// database and no Redis.
     pub fn is_cut_off(&self) -> bool {
-        self.links.as_ref().is_some_and(|links| links.bus.passage() != link::Passage::Open)
+        match &self.links {
+            Some(links) => links.bus.passage() != link::Passage::Open,
+            None => self.fleet.servers() > 1,
+        }
     }
 
     /// Everything in this process. The recorder of metrics is installed before: counters that were made without one

@@ -16,8 +16,25 @@ pub struct Conversation {
     /// Everyone who may read and write here, the owner included.
     pub member_ids: Vec<UserId>,
     pub last_seq: u64,
+    /// How often its last exchange was removed: `lastSeq` fell then.
+    pub removals: u64,
+    /// Where it was branched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch_of: Option<BranchPoint>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Of one that was deleted, and can be had back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// The last message that two conversations have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BranchPoint {
+    /// It may be gone by now.
+    pub conversation_id: ConversationId,
+    pub seq: u64,
 }
 
 /// Whether a conversation is being answered.

@@ -47,6 +47,15 @@ pub enum RoomEvent {
     MessageNew { message: Message },
     #[serde(rename = "message:updated")]
     MessageUpdated { message: Message },
+    /// The last person's message and all after it are gone.
+    #[serde(rename = "message:removed")]
+    MessageRemoved {
+        conversation_id: ConversationId,
+        from_seq: u64,
+        /// How often this happened here, this time included.
+        removals: u64,
+        message_ids: Vec<MessageId>,
+    },
     #[serde(rename = "reply:start")]
     ReplyStart { conversation_id: ConversationId, message_id: MessageId, in_reply_to: MessageId },
     #[serde(rename = "reply:delta")]
@@ -87,6 +96,7 @@ impl RoomEvent {
         match self {
             Self::MessageNew { .. } => "message:new",
             Self::MessageUpdated { .. } => "message:updated",
+            Self::MessageRemoved { .. } => "message:removed",
             Self::ReplyStart { .. } => "reply:start",
             Self::ReplyDelta { .. } => "reply:delta",
             Self::ReplyError { .. } => "reply:error",
@@ -115,6 +125,18 @@ pub enum UserEvent {
     /// This user is no longer in a conversation, or it is gone.
     #[serde(rename = "conversation:removed")]
     Removed { conversation_id: ConversationId },
+    /// Something was said in a conversation of the user's, or what was said last is another now; nothing, where it is gone or
+    /// empty. Sockets in its room hear of what was said there.
+    #[serde(rename = "conversation:activity")]
+    Activity { conversation_id: ConversationId, last_message: Option<Message>, last_seq: u64 },
+    /// The user read on, in another place.
+    #[serde(rename = "conversation:read")]
+    Read {
+        conversation_id: ConversationId,
+        seq: u64,
+        /// Messages of others after it, counted up to 100.
+        unread: u64,
+    },
 }
 
 #[cfg(test)]

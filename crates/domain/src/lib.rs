@@ -23,7 +23,7 @@ pub mod usage;
 pub use account::{Member, Profile, Role, Session, Tier, User, Username};
 pub use ambient::{Ambient, Clock, ManualClock, Random, SeededRandom, SystemClock, SystemRandom};
 pub use character::{Character, CharacterDetails, CharacterDraft, CharacterPatch, Visibility};
-pub use conversation::{Conversation, ConversationState, Phase};
+pub use conversation::{BranchPoint, Conversation, ConversationState, Phase};
 pub use error::{Code, FieldError, Refusal};
 pub use event::{Partial, RoomEvent, UserEvent};
 pub use figures::{Figures, Times};

@@ -105,12 +105,14 @@ impl Platform {
         self.keep_window(claim, window, &reply.text).await;
         if claim.redo.is_none() {
             self.notice_reply(aim_domain::UserId::trusted(claim.message.sender_id.as_str()), &reply);
-            self.tell_room(&claim.conversation, RoomEvent::MessageNew { message: reply }).await;
+            self.tell_room(&claim.conversation, RoomEvent::MessageNew { message: reply.clone() }).await;
         } else {
-            self.tell_room(&claim.conversation, RoomEvent::MessageUpdated { message: reply }).await;
+            self.tell_room(&claim.conversation, RoomEvent::MessageUpdated { message: reply.clone() }).await;
         }
         self.tell_room(&claim.conversation, RoomEvent::MessageUpdated { message: asked }).await;
         self.tell_typing(claim, false).await;
+        let platform = self.clone();
+        self.tasks.spawn(async move { platform.tell_said(reply).await });
         Ok(ClaimEnd::Stored)
     }
 

@@ -132,13 +132,18 @@ impl Platform {
         self.cancel(who, id).await?;
         let done = self.store.delete_conversation(id, who.user_id()).await.or_refuse()?;
         self.owner_only(done)?;
-        let pair = keys::conversation::<CachedConversation>(who.user_id(), &conversation.character_id);
-        self.backbone.cache.invalidate(&pair, Reach::Everywhere).await;
+        self.forget_pair(who, &conversation).await;
         self.take_in(Change::Conversation { id: id.clone() }).await;
         for user in conversation.member_ids {
             self.take_in(Change::Member { conversation: id.clone(), user }).await;
         }
         Ok(())
+    }
+
+    /// Another conversation may be the pair's by now.
+    pub(crate) async fn forget_pair(&self, who: &Member, conversation: &Conversation) {
+        let pair = keys::conversation::<CachedConversation>(who.user_id(), &conversation.character_id);
+        self.backbone.cache.invalidate(&pair, Reach::Everywhere).await;
     }
 
     pub async fn messages(
@@ -179,8 +184,8 @@ impl Platform {
 }
 
 fn item(head: ConversationHead, character: &Character) -> ConversationItem {
-    let ConversationHead { conversation, last_message } = head;
+    let ConversationHead { conversation, last_message, unread } = head;
     let Character { id, name, avatar_url, .. } = character;
     let character = CharacterSummary { id: id.clone(), name: name.clone(), avatar_url: avatar_url.clone() };
-    ConversationItem { conversation, character, last_message }
+    ConversationItem { conversation, character, last_message, unread }
 }

@@ -110,7 +110,10 @@ impl Platform {
                 let character = keys::character::<CachedCharacter>(id);
                 tokio::join!(cache.invalidate(&character, reach), self.forget_prompt(id, reach));
             }
-            Change::Conversation { id } => self.forget_window(id, reach).await,
+            Change::Conversation { id } => {
+                self.audience.forget(id);
+                self.forget_window(id, reach).await;
+            }
             Change::Upload { id, .. } => self.forget_upload(id, reach).await,
             Change::Preferences { user } => self.forget_preferences(user, reach).await,
             Change::Draft { user, key } => self.forget_draft(user, key, reach).await,

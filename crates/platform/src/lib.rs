@@ -40,6 +40,7 @@ mod send_message;
 mod settings;
 mod sign_in;
 mod signed;
+mod threads;
 mod token_ceiling;
 mod turns;
 mod uploads;
@@ -95,6 +96,7 @@ pub struct Inner {
     lease: lease::Lease,
     passwords: passwords::Passwords,
     noticed: notices::Noticed,
+    audience: threads::Audience,
     presence: presence::PresenceBook,
     /// Replies that this process gives right now.
     running: running::Running,
@@ -135,6 +137,7 @@ impl Platform {
             lease: lease::Lease::new(ambient.id()),
             passwords: passwords::Passwords::new(settings.hashes_at_a_time),
             noticed: notices::Noticed::default(),
+            audience: threads::Audience::default(),
             presence: presence::PresenceBook::default(),
             running: running::Running::default(),
             tokens: token_ceiling::DailyTokens::default(),

@@ -88,6 +88,7 @@ impl Platform {
         };
         self.take_in(Change::Conversation { id: id.clone() }).await;
         self.tell_room(id, RoomEvent::MessageUpdated { message: message.clone() }).await;
+        self.tell_said(message.clone()).await;
         Ok(message)
     }
 

@@ -109,8 +109,9 @@ impl Platform {
                 // to each socket.
                 let (platform, room, new) = (self.clone(), outgoing.conversation, message.clone());
                 self.tasks.spawn(async move {
-                    platform.tell_room(&room, RoomEvent::MessageNew { message: new }).await;
+                    platform.tell_room(&room, RoomEvent::MessageNew { message: new.clone() }).await;
                     platform.follow(moved).await;
+                    platform.tell_said(new).await;
                 });
                 let usage = view;
                 Ok(Accepted { message, state, usage })

@@ -52,6 +52,8 @@ pub struct Settings {
     pub keep_hour_reports: Duration,
     /// Jobs that ended are kept this long in their queues, at the most.
     pub keep_finished_jobs: Duration,
+    /// A conversation that its owner deleted can be had back for this long.
+    pub keep_deleted_conversations: Duration,
     /// How mails go out; none do without it.
     pub post: Option<Post>,
     /// What workers of other programs do.
@@ -85,6 +87,7 @@ impl Default for Settings {
             keep_samples: 14 * DAY,
             keep_hour_reports: 400 * DAY,
             keep_finished_jobs: 14 * DAY,
+            keep_deleted_conversations: 30 * DAY,
             post: None,
             foreign: Foreign::default(),
         }

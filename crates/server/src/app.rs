@@ -199,6 +199,7 @@ pub fn settings(config: &Config) -> Settings {
         keep_samples: config.analytics.keep_samples,
         keep_hour_reports: config.analytics.keep_hours,
         keep_finished_jobs: config.queue.keep_finished,
+        keep_deleted_conversations: config.cleanup.deleted_conversations,
         foreign: foreign(config),
         ..Default::default()
     }

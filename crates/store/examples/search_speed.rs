@@ -132,7 +132,8 @@ fn fill_sqlite(path: &std::path::Path, world: &World) {
     }
     for n in 0..world.conversations() {
         let (owner, character) = (format!("user{}", world.owner(n)), format!("character{}", n % world.characters));
-        let sql = "INSERT INTO conversations (key, id, owner, character, title, last_seq, due, created_at, updated_at)
+        let sql =
+            "INSERT INTO all_conversations (key, id, owner, character, title, last_seq, due, created_at, updated_at)
              VALUES (?1, ?2, ?3, ?4, 'x', ?5, 0, ?1, ?1)";
         all.prepare_cached(sql)
             .unwrap()
@@ -187,7 +188,7 @@ async fn fill_postgres(url: &str, world: &World) {
     }
     for n in 0..world.conversations() {
         sqlx::query(
-            "WITH made AS (INSERT INTO conversations (key, id, owner_id, character_id, title, last_seq, due, created_at, updated_at)
+            "WITH made AS (INSERT INTO all_conversations (key, id, owner_id, character_id, title, last_seq, due, created_at, updated_at)
              OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, 'x', $5, 0, $1, $1) RETURNING key, owner_id)
              INSERT INTO members (conversation, user_id, joined_at) SELECT key, owner_id, 0 FROM made",
         )

@@ -31,6 +31,8 @@ pub struct ConversationItem {
     pub conversation: Conversation,
     pub character: CharacterSummary,
     pub last_message: Option<Message>,
+    /// Messages of others that the asker has not read, counted up to 100.
+    pub unread: u64,
 }
 
 /// A conversation without what is known of its character: what most who ask need, in the cheapest read.
@@ -38,6 +40,8 @@ pub struct ConversationItem {
 pub struct ConversationHead {
     pub conversation: Conversation,
     pub last_message: Option<Message>,
+    /// As of a [`ConversationItem`].
+    pub unread: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]

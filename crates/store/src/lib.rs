@@ -26,6 +26,7 @@ pub mod room;
 pub mod search;
 pub mod sqlite;
 mod text;
+pub mod thread;
 pub mod upload;
 pub mod words;
 
@@ -49,6 +50,9 @@ pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
 pub use revision::{DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, Revised, Revisions, Unfit};
 pub use room::{AddMember, Admitted, MadeInvite, NewInvite, OpenInvite, Rooms};
 pub use search::{FoundMessage, Search, SearchQuery, TagCount};
+pub use thread::{
+    BranchConversation, Branched, MAX_BRANCH, MAX_UNREAD, ReadMark, RemoveExchange, Removed, RoomStanding, Threads,
+};
 pub use upload::{ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Resumable, UploadClaim, UploadEnd, Uploads};
 
 use aim_domain::{
@@ -62,7 +66,9 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
-pub trait Store: Mails + Personal + Reports + Revisions + Rooms + Search + Uploads + Send + Sync + 'static {
+pub trait Store:
+    Mails + Personal + Reports + Revisions + Rooms + Search + Threads + Uploads + Send + Sync + 'static
+{
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
     /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.
@@ -123,7 +129,7 @@ pub trait Store: Mails + Personal + Reports + Revisions + Rooms + Search + Uploa
 
     // Conversations
 
-    /// The conversation of this pair, made with its greeting as message 1 where there was none.
+    /// The main conversation of this pair, made with its greeting as message 1 where there was none.
     async fn open_conversation(&self, open: OpenConversation) -> Result<(ConversationItem, bool)>;
     /// None when there is none or `member` is not in it.
     async fn conversation(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationItem>>;
@@ -132,7 +138,8 @@ pub trait Store: Mails + Personal + Reports + Revisions + Rooms + Search + Uploa
     /// Those of `member`, the last changed first. `cursor` is `next_cursor` of the page before.
     async fn conversations(&self, member: &UserId, cursor: Option<&str>, limit: u32) -> Result<ConversationPage>;
     async fn rename_conversation(&self, id: &ConversationId, owner: &UserId, title: &str) -> Result<bool>;
-    /// Only by its owner. Removes the messages as well. Writes `Change::Conversation` and a `Change::Member` each.
+    /// Only by its owner. It is gone for everyone, and can be had back, see [`Threads`]. What is due is cancelled, a reply under way
+    /// is told to stop. Writes `Change::Conversation` and a `Change::Member` each.
     async fn delete_conversation(&self, id: &ConversationId, owner: &UserId) -> Result<bool>;
     /// In order of `seq`, in one read together with the gate: none when `member` is not in it, or there is none.
     async fn messages(

@@ -1267,6 +1267,10 @@ export interface components {
       ownerId: components['schemas']['UserId'];
       title: string;
       updatedAt: components['schemas']['Timestamp'];
+      /** Format: int64 */
+      removals: number;
+      branchOf?: null | components['schemas']['BranchPoint'];
+      deletedAt?: null | components['schemas']['Timestamp'];
     };
     ConversationAnswer: {
       conversation: components['schemas']['ConversationItem'];
@@ -1276,6 +1280,11 @@ export interface components {
     ConversationItem: components['schemas']['Conversation'] & {
       character: components['schemas']['CharacterSummary'];
       lastMessage?: components['schemas']['Message'] | null;
+      /**
+       * Format: int64
+       * @description Messages of others that the asker has not read, counted up to 100.
+       */
+      unread: number;
     };
     ConversationList: {
       items: components['schemas']['ConversationItem'][];
@@ -1930,6 +1939,11 @@ export interface components {
     };
     /** @enum {string} */
     Visibility: 'public' | 'private';
+    BranchPoint: {
+      conversationId: components['schemas']['ConversationId'];
+      /** Format: int64 */
+      seq: number;
+    };
   };
   responses: {
     /** @description Not signed in, or the session is over */

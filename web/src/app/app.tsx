@@ -6,6 +6,7 @@ import { EditCharacterPage, NewCharacterPage } from '../pages/character-form';
 import { CharactersPage } from '../pages/characters';
 import { ChatPage } from '../pages/chat';
 import { ChatsPage } from '../pages/chats';
+import { DeletedPage } from '../pages/deleted';
 import { LoginPage, RegisterPage } from '../pages/door';
 import { InvitePage } from '../pages/invite';
 import { ConfirmPage, ForgotPage, ResetPage, UnsubscribePage } from '../pages/mail';
@@ -74,6 +75,7 @@ function SignedIn() {
             <Route path="/characters/:id/edit">{({ id }) => <EditCharacterPage id={id} key={id} />}</Route>
             <Route path="/c/:id">{({ id }) => <ChatPage id={id} key={id} />}</Route>
             <Route path="/invite/:token">{({ token }) => <InvitePage token={token} key={token} />}</Route>
+            <Route path="/deleted" component={DeletedPage} />
             <Route path="/search" component={SearchPage} />
             <Route path="/settings" component={SettingsPage} />
             <Route component={NotFoundPage} />

@@ -2,7 +2,7 @@
  * What was read of characters, conversations and usage, kept for as long as the page is open: going back and forth
  * costs no call, and calls are counted.
  */
-import { http } from '../api/client';
+import { asApiError, http } from '../api/client';
 import type {
   Answer,
   Character,
@@ -17,12 +17,7 @@ import type {
   UsageReport,
 } from '../api/types';
 import { createStore, useStore } from '../lib/store';
-
-interface Listing {
-  items: readonly Conversation[];
-  /** Null when all are here; undefined before the first page. */
-  nextCursor: string | null | undefined;
-}
+import { placed, saidIn, type Listing } from './listing';
 
 export const characters = createStore<Readonly<Record<string, Character>>>({});
 export const conversations = createStore<Listing>({ items: [], nextCursor: undefined });
@@ -136,19 +131,17 @@ export async function loadConversations(): Promise<void> {
 export async function loadConversation(id: string): Promise<Conversation> {
   const known = conversations.get().items.find((item) => item.id === id);
   if (known !== undefined) return known;
-  const conversation = await readConversation(id);
+  const { conversation } = await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`);
   takeConversation(conversation);
   return conversation;
 }
 
-export async function readConversation(id: string): Promise<Conversation> {
-  return (await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`)).conversation;
-}
-
 /** The conversation with a character, begun when there is none yet; `greeting` as the server counts them. */
 export async function openConversation(characterId: string, greeting = 0): Promise<Conversation> {
-  const known = conversations.get().items.find((item) => item.characterId === characterId);
-  if (known !== undefined) return known;
+  // Where there are several, the server knows which one is meant.
+  const theirs = conversations.get().items.filter((item) => item.characterId === characterId);
+  const [known] = theirs;
+  if (known !== undefined && theirs.length === 1 && !known.branchOf) return known;
   const { conversation } = await http.post<Answer<'Conversation'>>('/api/conversations', {
     characterId,
     ...(greeting > 0 && { greeting }),
@@ -157,17 +150,44 @@ export async function openConversation(characterId: string, greeting = 0): Promi
   return conversation;
 }
 
-/** Something was said in a conversation: it moves to the top of the list. */
-export function takeLastMessage(message: Message): void {
+/** Conversations that are read anew right now. */
+const readAnew = new Set<string>();
+
+/** Something was said in a conversation: it moves to the top of the list. What does not follow from what is here is read anew. */
+export function takeSaid(me: string, conversationId: string, message: Message | null, lastSeq: number): void {
+  const listing = conversations.get();
+  if (listing.nextCursor === undefined) return;
+  const next = saidIn(listing, me, conversationId, message, lastSeq);
+  if (next === undefined) void readConversation(conversationId);
+  else conversations.set(next);
+}
+
+/** Reads a conversation of the list anew; one that is gone leaves it. */
+export async function readConversation(id: string): Promise<void> {
+  if (readAnew.has(id)) return;
+  readAnew.add(id);
+  try {
+    const { conversation } = await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`);
+    takeConversation(conversation);
+  } catch (error) {
+    if (asApiError(error).code === 'not_found') dropConversation(id);
+  } finally {
+    readAnew.delete(id);
+  }
+}
+
+/** The first page anew, after a time in which nothing was heard. */
+export async function refreshConversations(): Promise<void> {
+  if (conversations.get().nextCursor === undefined) return;
+  const page = await http.get<ConversationList>('/api/conversations', { limit: 30 });
   const { items, nextCursor } = conversations.get();
-  const found = items.find((item) => item.id === message.conversationId);
-  if (found === undefined || message.seq < (found.lastMessage?.seq ?? 0)) return;
-  const others = items.filter((item) => item !== found);
-  const isNewer = message.seq > (found.lastMessage?.seq ?? 0);
-  const changed = { ...found, lastMessage: message, updatedAt: message.createdAt };
+  const oldest = page.items.at(-1)?.updatedAt ?? '';
+  const fresh = new Set(page.items.map((item) => item.id));
+  // What belongs on the page and is not there is gone; what comes after it stays.
+  const rest = items.filter((item) => !fresh.has(item.id) && page.nextCursor && item.updatedAt <= oldest);
   conversations.set({
-    items: isNewer ? [changed, ...others] : items.map((item) => (item === found ? changed : item)),
-    nextCursor,
+    items: [...page.items, ...rest],
+    nextCursor: rest.length === 0 ? (page.nextCursor ?? null) : nextCursor,
   });
 }
 
@@ -180,18 +200,27 @@ export function takeRoom(room: RoomView): void {
   takeConversation({ ...found, ...room, lastSeq, updatedAt });
 }
 
-/** It is no longer this person's. */
-export function forgetConversation(id: string): void {
-  const { items, nextCursor } = conversations.get();
-  const left = items.filter((item) => item.id !== id);
-  if (left.length < items.length) conversations.set({ items: left, nextCursor });
+export function takeConversation(conversation: Conversation): void {
+  conversations.set(placed(conversations.get(), conversation));
 }
 
-export function takeConversation(conversation: Conversation): void {
+export function dropConversation(id: string): void {
   const { items, nextCursor } = conversations.get();
-  const others = items.filter((item) => item.id !== conversation.id);
-  const sorted = [conversation, ...others].sort((a, b) => b.updatedAt.localeCompare(a.updatedAt));
-  conversations.set({ items: sorted, nextCursor });
+  conversations.set({ items: items.filter((item) => item.id !== id), nextCursor });
+}
+
+export async function renameConversation(id: string, title: string): Promise<void> {
+  const { conversation } = await http.patch<Answer<'Conversation'>>(`/api/conversations/${id}`, { title });
+  takeConversation(conversation);
+}
+
+/** Those that can be had back, the last deleted first. */
+export async function listDeleted(
+  cursor: string | undefined,
+  signal?: AbortSignal,
+): Promise<ConversationList> {
+  const query = { deleted: 'true', cursor, limit: 30 };
+  return http.get<ConversationList>('/api/conversations', query, signal === undefined ? {} : { signal });
 }
 
 export async function loadUsage(): Promise<void> {

@@ -6,7 +6,7 @@ import { message } from '../chat/model';
 import { emptyChat, reduceChat } from '../chat/state';
 import type { Connection } from '../live/connection';
 import type { ServerEvent } from '../live/events';
-import { clearLibrary, conversations, loadConversations, takeConversation, takeLastMessage } from './library';
+import { clearLibrary, conversations, loadConversations, takeConversation, takeSaid } from './library';
 import { clearRooms, followRooms, gone, leaveConversation, loadMembers, members, parting } from './rooms';
 
 const participant = (id: string): Participant => ({
@@ -33,6 +33,7 @@ class Server {
       title: this.title,
       memberIds: [...this.people],
       lastSeq: this.lastSeq,
+      removals: 0,
       createdAt: '2026-11-23T04:00:00.000Z',
       updatedAt: this.updatedAt,
     };
@@ -40,7 +41,7 @@ class Server {
 
   get item(): Conversation {
     const character = { id: 'mara', name: 'Mara', avatarUrl: null };
-    return { ...this.room, character, lastMessage: this.lastMessage };
+    return { ...this.room, character, lastMessage: this.lastMessage, unread: 0 };
   }
 
   other: Conversation = { ...this.item, id: 'c2', updatedAt: '2026-11-23T05:30:00.000Z' };
@@ -124,7 +125,7 @@ describe('what the socket tells of a conversation equals reading it anew', () =>
     server.lastSeq = 2;
     server.lastMessage = message(2, { createdAt: '2026-11-23T07:00:00.000Z' });
     server.updatedAt = server.lastMessage.createdAt;
-    takeLastMessage(server.lastMessage);
+    takeSaid('anna', 'c1', server.lastMessage, 2);
     tell(late);
     expect(conversations.get().items[0]?.updatedAt).toBe(server.updatedAt);
     expect(conversations.get().items[0]?.lastMessage?.seq).toBe(2);

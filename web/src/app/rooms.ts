@@ -14,7 +14,7 @@ import type {
 } from '../api/types';
 import { createStore } from '../lib/store';
 import type { Connection } from '../live/connection';
-import { conversations, forgetConversation, readConversation, takeConversation, takeRoom } from './library';
+import { conversations, dropConversation, readConversation, takeConversation, takeRoom } from './library';
 
 /** Everyone of whom something was read, by id. */
 export const people = createStore<Readonly<Record<string, Person>>>({});
@@ -63,14 +63,30 @@ export async function removeMember(conversation: string, userId: string): Promis
 
 /** Leaves a conversation, which is gone from this page then. */
 export async function leaveConversation(conversation: string, userId: string): Promise<void> {
+  await part(conversation, () => removeMember(conversation, userId));
+}
+
+/** Deletes a conversation, which is gone from this page then, and can be had back. */
+export async function deleteConversation(conversation: string): Promise<void> {
+  await part(conversation, () => http.delete(`/api/conversations/${conversation}`));
+}
+
+async function part(conversation: string, how: () => Promise<void>): Promise<void> {
   leaving.add(conversation);
   try {
-    await removeMember(conversation, userId);
+    await how();
   } catch (error) {
     leaving.delete(conversation);
     throw error;
   }
   takeRemoved(conversation);
+}
+
+export async function restoreConversation(id: string): Promise<Conversation> {
+  const { conversation } = await http.post<Answer<'Conversation'>>(`/api/conversations/${id}/restore`);
+  comeBack(id);
+  takeConversation(conversation);
+  return conversation;
 }
 
 export async function listInvites(conversation: string): Promise<Invite[]> {
@@ -133,11 +149,8 @@ async function followMembers(conversation: string, memberIds: readonly string[])
 
 async function takeAdded(id: string): Promise<void> {
   comeBack(id);
-  try {
-    takeConversation(await readConversation(id));
-  } catch {
-    // Taken out again, or out of reach: the list is read anew with the page.
-  }
+  // Out of reach, it comes with the list when that is read anew.
+  await readConversation(id).catch(() => undefined);
 }
 
 function comeBack(id: string): void {
@@ -154,7 +167,7 @@ export function takeRemoved(id: string): void {
     parting.set({ id, title: found.title });
   }
   gone.set({ ...gone.get(), [id]: true });
-  forgetConversation(id);
+  dropConversation(id);
   const { [id]: _, ...rest } = members.get();
   members.set(rest);
 }

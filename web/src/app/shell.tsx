@@ -6,6 +6,8 @@ import { useStore } from '../lib/store';
 import { Avatar } from '../ui/avatar';
 import { Icon, type IconName } from '../ui/icons';
 import { ThemeToggle } from '../ui/theme';
+import { Toasts } from '../ui/toast';
+import { useActivity } from './activity';
 import { useWho } from './who';
 
 const PLACES: readonly { to: string; label: string; icon: IconName; matches: (path: string) => boolean }[] = [
@@ -24,6 +26,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [path] = useLocation();
   const { user } = useWho();
   useSearchKey();
+  useActivity();
   return (
     <div className={path.startsWith('/c/') ? 'shell shell--chat' : 'shell'}>
       <a className="skip" href="#content">
@@ -61,6 +64,7 @@ export function Shell({ children }: { children: ReactNode }) {
         <ConnectionBanner />
         {children}
       </div>
+      <Toasts />
       <nav className="tabbar" aria-label="Places">
         {PLACES.map(({ to, label, icon, matches }) => (
           <Link key={to} href={to} className="tabbar__link" aria-current={matches(path) ? 'page' : undefined}>
@@ -81,6 +85,8 @@ function useSearchKey(): void {
       if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === 'k') {
         event.preventDefault();
         go('/search');
+        // Where one is there already, what was looked for is ready to be written over.
+        document.querySelector<HTMLInputElement>('.finder input[type="search"]')?.select();
       }
     };
     addEventListener('keydown', press);

@@ -102,6 +102,24 @@ describe('an open conversation', () => {
     expect(state().messages.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
   });
 
+  it('reads anew where the end was removed and written again meanwhile', async () => {
+    history = [message(1, { role: 'character', text: 'Hello.' }), message(2), message(3, { id: 'old' })];
+    chat.close();
+    chat = open();
+    await settle();
+    wire.state.set('reconnecting');
+    history = [...history.slice(0, 2), message(3, { id: 'new' })];
+    // The same `seq`: nothing but the count of removals tells.
+    wire.answers = () => ({ ok: true, state: 'idle', pending: 0, messages: [], removals: 1 });
+    wire.state.set('connected');
+    await settle(2_000);
+    expect(state().messages.map(({ id }) => id)).toEqual(['m1', 'm2', 'new']);
+    expect(state()).toMatchObject({ joined: true, needsReload: false, removals: 1 });
+    const payload = { conversationId: CONVERSATION, fromSeq: 3, removals: 2, messageIds: ['new'] };
+    wire.emit({ name: 'message:removed', payload });
+    expect(state().messages.map(({ id }) => id)).toEqual(['m1', 'm2']);
+  });
+
   it('does not hammer a server that keeps refusing', async () => {
     wire.answers = () => ({ ok: false, error: { code: 'unavailable', detail: 'Busy.' } });
     wire.state.set('reconnecting');

@@ -4,7 +4,7 @@
  * with the same `clientId` until the server has it.
  */
 import { ApiError, asApiError, http } from '../api/client';
-import type { MessageList, Upload } from '../api/types';
+import type { Answer, MessageList, Upload } from '../api/types';
 import { freshId } from '../lib/id';
 import { createStore, type Store } from '../lib/store';
 import { recall, remember } from '../lib/storage';
@@ -46,10 +46,17 @@ export class Chat {
   #typingSince: number | undefined;
   #typingTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(conversationId: string, characterId: string, userId: string, connection: Connection) {
+  /** `removals`: as it was known before anything is read. */
+  constructor(
+    conversationId: string,
+    characterId: string,
+    userId: string,
+    connection: Connection,
+    removals?: number,
+  ) {
     this.#id = conversationId;
     this.#connection = connection;
-    const state = emptyChat(conversationId, characterId, userId);
+    const state = emptyChat(conversationId, characterId, userId, removals);
     this.store = createStore<OpenChat>({ state, error: undefined, loadingEarlier: false });
   }
 
@@ -81,7 +88,8 @@ export class Chat {
     try {
       const page = await this.#page();
       const kept = this.#recallUnsent();
-      this.#do({ type: 'history', messages: page.items, hasMore: page.hasMore });
+      const type = this.store.get().state.needsReload ? 'anew' : 'history';
+      this.#do({ type, messages: page.items, hasMore: page.hasMore });
       this.#do({ type: 'restored', unsent: kept });
       this.#join();
     } catch (error) {
@@ -192,6 +200,20 @@ export class Chat {
     await http.patch(`/api/conversations/${this.#id}/messages/${message}`, { text });
   }
 
+  /** Removes one's last message with its reply; the socket tells when it is gone. */
+  async removeExchange(message: string): Promise<void> {
+    await http.delete(`/api/conversations/${this.#id}/messages/${message}`);
+  }
+
+  /** A conversation of one's own that goes on from here; its id. */
+  async branch(messageId: string): Promise<string> {
+    const { conversation } = await http.post<Answer<'Conversation'>>(
+      `/api/conversations/${this.#id}/branch`,
+      { messageId },
+    );
+    return conversation.id;
+  }
+
   /** Tells the others that this person types; ends by itself when nothing more is typed. */
   setTyping(typing: boolean): void {
     clearTimeout(this.#typingTimer);
@@ -210,6 +232,17 @@ export class Chat {
 
   #page(before?: number): Promise<MessageList> {
     return http.get(`/api/conversations/${this.#id}/messages`, { before, limit: PAGE });
+  }
+
+  /** What was here counts no more: the newest page takes its place. */
+  async #reload(): Promise<void> {
+    try {
+      const page = await this.#page();
+      this.#do({ type: 'anew', messages: page.items, hasMore: page.hasMore });
+      this.#join();
+    } catch (error) {
+      this.#patch({ error: asApiError(error) });
+    }
   }
 
   /** Joins now, or after a pause when joins follow each other closely. */
@@ -306,7 +339,9 @@ export class Chat {
     if (state === before) return;
     this.#patch({ state });
     if (state.unsent !== before.unsent) this.#rememberUnsent(state.unsent);
-    if (state.needsSync && !state.joining) this.#join();
+    if (state.needsReload) {
+      if (!before.needsReload) void this.#reload();
+    } else if (state.needsSync && !state.joining) this.#join();
   }
 
   #patch(change: Partial<OpenChat>): void {

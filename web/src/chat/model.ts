@@ -30,6 +30,7 @@ export function message(seq: number, more: Partial<Message> = {}): Message {
 export class Model {
   messages: Message[] = [];
   streams = new Map<string, ReplyUnderWay>();
+  removals = 0;
   line: { state: Phase; pending: number; position?: number } = { state: 'idle', pending: 0 };
   readonly told: ServerEvent[] = [];
   readonly #answers: ((afterSeq: number) => Joined)[] = [];
@@ -127,6 +128,21 @@ export class Model {
     this.#tell({ name: 'message:updated', payload: { message: this.#stored(reply) } });
   }
 
+  /** Removes the last message of a person with all after it. */
+  remove(): void {
+    const fromSeq = this.messages.findLast((one) => one.role === 'user')?.seq ?? 1;
+    const messageIds = this.messages.filter((one) => one.seq >= fromSeq).map((one) => one.id);
+    const lost = this.messages.filter((one) => one.seq > fromSeq).map((one) => one.inReplyTo);
+    this.messages = this.messages.filter((one) => one.seq < fromSeq);
+    this.removals += 1;
+    const payload = { conversationId: CONVERSATION, fromSeq, removals: this.removals, messageIds };
+    this.#tell({ name: 'message:removed', payload });
+    for (const { id } of this.messages.filter((one) => lost.includes(one.id))) {
+      this.messages = this.messages.map((one) => (one.id === id ? { ...one, replyState: 'cancelled' } : one));
+      this.#tell({ name: 'message:updated', payload: { message: this.#stored(id) } });
+    }
+  }
+
   #stored(id: string): Message {
     const stored = this.messages.find((one) => one.id === id);
     if (stored === undefined) throw new Error(`there is no message ${id}`);
@@ -166,7 +182,7 @@ export class Model {
   }
 
   #remember(): void {
-    const { messages, line } = this;
+    const { messages, line, removals } = this;
     const stored = [...messages];
     const partial = [...this.streams.values()].at(-1);
     this.#answers[this.told.length] = (afterSeq) => {
@@ -176,6 +192,7 @@ export class Model {
         ...line,
         messages: missed.slice(0, 200),
         hasMore: missed.length > 200,
+        removals,
       };
       return partial === undefined ? answer : { ...answer, partial };
     };
@@ -190,7 +207,9 @@ export class Follower {
 
   constructor(model: Model, loadedAt = 0) {
     this.model = model;
-    this.do({ type: 'history', messages: model.answer(loadedAt, 0).messages, hasMore: false });
+    const { messages, removals } = model.answer(loadedAt, 0);
+    this.state = emptyChat(CONVERSATION, CHARACTER, ME, removals);
+    this.do({ type: 'history', messages, hasMore: false });
   }
 
   do(action: ChatAction): void {
@@ -204,6 +223,10 @@ export class Follower {
     const answer = this.model.answer(count, resumeSeq(this.state));
     this.hear(count, until);
     this.do({ type: 'joined', answer });
+    if (this.state.needsReload) {
+      this.do({ type: 'anew', messages: this.model.answer(until, 0).messages, hasMore: false });
+      this.join(until);
+    }
     while (this.state.needsSync) this.join(until);
   }
 

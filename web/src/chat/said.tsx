@@ -12,6 +12,7 @@ import { Markdown } from '../ui/markdown';
 import { Editing, Variants } from './changing';
 import type { Chat } from './chat';
 import { ShownMedia } from './media';
+import { Branch, RemoveExchange } from './parting';
 import type { Unsent } from './state';
 import { plainText } from './words';
 
@@ -133,6 +134,8 @@ export const SaidMessage = memo(function SaidMessage(props: {
             Edit
           </button>
         )}
+        {props.isOpen && isMine && !edits && <RemoveExchange message={message} chat={props.chat} />}
+        <Branch message={message} chat={props.chat} />
         {props.waits && (
           <>
             <Icon name="clock" />

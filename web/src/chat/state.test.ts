@@ -76,6 +76,37 @@ function changing(): Model {
   return model;
 }
 
+/** The last exchange removed, and written anew; twice, and one that takes an earlier message's reply with it. */
+function shrinking(): Model {
+  const model = new Model();
+  const exchange = (asked: string, reply: string, text: string) => {
+    model.send({ id: asked, clientId: asked });
+    model.start(reply, asked);
+    model.delta(asked, text);
+    model.commit(asked);
+    model.goes('idle', 0);
+  };
+  exchange('a', 'ra', 'One.');
+  exchange('b', 'rb', 'Two.');
+  model.remove();
+  exchange('c', 'rc', 'Three.');
+  model.remove();
+  exchange('d', 'rd', 'Four.');
+  model.send({ id: 'e', clientId: 'e' });
+  model.send({ id: 'f', clientId: 'f' });
+  for (const [reply, asked] of [
+    ['re', 'e'],
+    ['rf', 'f'],
+  ] as const) {
+    model.start(reply, asked);
+    model.delta(asked, 'Both.');
+    model.commit(asked);
+  }
+  model.goes('idle', 0);
+  model.remove();
+  return model;
+}
+
 function followed(model: Model): Follower {
   const follower = new Follower(model);
   follower.join(0);
@@ -97,6 +128,7 @@ const event = (state: ChatState, name: ServerEvent['name'], payload: unknown) =>
 describe.each([
   ['following a conversation', eventful],
   ['following a reply that is answered anew', changing],
+  ['following a conversation whose end is removed', shrinking],
 ])('%s', (_, told) => {
   const model = told();
   const end = model.told.length;

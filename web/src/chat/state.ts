@@ -55,12 +55,20 @@ export interface ChatState {
   readonly retired: readonly string[];
   /** Deltas that came ahead of what they continue. */
   readonly early: readonly ReplyDelta[];
+  /** How often the end of the conversation was removed, as far as this page knows. */
+  readonly removals: number | undefined;
+  /** What was removed: it may still come with an answer that was read before. */
+  readonly gone: readonly string[];
+  /** The end was removed while this page was away: what is here counts no more. */
+  readonly needsReload: boolean;
   /** What events told since the join was asked for, and its answer may be too old to know. */
   readonly fresh: { readonly ids: readonly string[]; readonly line: boolean; readonly resync: boolean };
 }
 
 export type ChatAction =
   | { type: 'history'; messages: readonly Message[]; hasMore: boolean }
+  /** The newest page, in the place of all that was here. */
+  | { type: 'anew'; messages: readonly Message[]; hasMore: boolean }
   | { type: 'joining' }
   | { type: 'joined'; answer: Joined }
   | { type: 'join failed' }
@@ -76,8 +84,14 @@ export type ChatAction =
 const NOTHING_FRESH: ChatState['fresh'] = { ids: [], line: false, resync: false };
 const MAX_EARLY = 500;
 const MAX_RETIRED = 50;
+const MAX_GONE = 500;
 
-export function emptyChat(conversationId: string, characterId: string, userId: string): ChatState {
+export function emptyChat(
+  conversationId: string,
+  characterId: string,
+  userId: string,
+  removals?: number,
+): ChatState {
   return {
     conversationId,
     characterId,
@@ -100,6 +114,9 @@ export function emptyChat(conversationId: string, characterId: string, userId: s
     catchingUp: false,
     retired: [],
     early: [],
+    removals,
+    gone: [],
+    needsReload: false,
     fresh: NOTHING_FRESH,
   };
 }
@@ -108,6 +125,23 @@ export function reduceChat(state: ChatState, action: ChatAction): ChatState {
   switch (action.type) {
     case 'history':
       return onHistory(state, action.messages, action.hasMore);
+    case 'anew':
+      return onHistory(
+        {
+          ...state,
+          messages: [],
+          replies: [],
+          failures: {},
+          early: [],
+          joined: false,
+          joining: false,
+          needsSync: false,
+          needsReload: false,
+          catchingUp: false,
+        },
+        action.messages,
+        action.hasMore,
+      );
     case 'joining':
       return { ...state, joining: true, needsSync: false, fresh: NOTHING_FRESH };
     case 'joined':
@@ -196,8 +230,20 @@ function onHistory(state: ChatState, messages: readonly Message[], hasMore: bool
 }
 
 function onJoined(state: ChatState, answer: Joined): ChatState {
+  // A removal that came as an event meanwhile is newer than the answer.
+  const removals = Math.max(state.removals ?? 0, answer.removals ?? 0);
+  if (state.removals !== undefined && removals > state.removals) {
+    return {
+      ...state,
+      removals,
+      joined: false,
+      joining: false,
+      needsReload: true,
+      fresh: NOTHING_FRESH,
+    };
+  }
   let next = addMessages(state, answer.messages, 'answer');
-  next = { ...next, joined: true, joining: false };
+  next = { ...next, joined: true, joining: false, removals };
   if (!state.fresh.line) {
     next = withLine(next, answer);
   }
@@ -257,6 +303,8 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
         ? addMessages(state, [message], 'event')
         : updateMessage(state, message);
     }
+    case 'message:removed':
+      return onRemoved(state, event.payload);
     case 'reply:start':
       return onReplyStart(state, event.payload);
     case 'reply:delta':
@@ -297,10 +345,32 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
     case 'conversation:added':
     case 'conversation:removed':
     case 'upload:updated':
+    case 'conversation:activity':
+    case 'conversation:read':
       return state;
     case 'usage:updated':
       return event.payload.characterId === state.characterId ? withUsage(state, event.payload) : state;
   }
+}
+
+function onRemoved(
+  state: ChatState,
+  { removals, messageIds }: { removals: number; messageIds: string[] },
+): ChatState {
+  const known = state.removals;
+  if (known !== undefined && removals <= known) return state;
+  // One before it was missed: the answer to a join tells so.
+  if (known !== undefined && removals > known + 1) return { ...state, needsSync: true };
+  const removed = new Set(messageIds);
+  const gone = [...state.gone, ...messageIds].slice(-MAX_GONE);
+  return {
+    ...state,
+    removals,
+    gone,
+    messages: state.messages.filter((message) => !removed.has(message.id)),
+    replies: state.replies.filter((reply) => !removed.has(reply.inReplyTo)),
+    failures: Object.fromEntries(Object.entries(state.failures).filter(([id]) => !removed.has(id))),
+  };
 }
 
 function onReplyStart(state: ChatState, start: { messageId: string; inReplyTo: string }): ChatState {
@@ -330,9 +400,10 @@ function onDelta(state: ChatState, delta: ReplyDelta): ChatState {
  */
 function addMessages(
   state: ChatState,
-  messages: readonly Message[],
+  brings: readonly Message[],
   from: 'event' | 'answer' | 'history',
 ): ChatState {
+  const messages = brings.filter((message) => !state.gone.includes(message.id));
   if (messages.length === 0) return state;
   const byId = new Map(state.messages.map((message) => [message.id, message]));
   const before = new Set(byId.keys());

@@ -1,8 +1,9 @@
 /**
- * Everything said, newest at the foot. It stays at the foot while one is there, keeps its place while older pages
- * come in above, and offers a way down when one reads further up.
+ * Everything said, newest at the foot. It stays at the foot while one is there, and offers a way down when one reads further
+ * up. What one reads then keeps its place while older pages come in above, and while rows that were out of sight get the
+ * height that they were only thought to have.
  */
-import { useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useEffect, useEffectEvent, useLayoutEffect, useRef, useState } from 'react';
 import type { CharacterSummary } from '../api/types';
 import { dayName } from '../lib/time';
 import { useRoom } from '../rooms/room';
@@ -31,9 +32,9 @@ export function Transcript(props: {
   const scroll = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const isAtFoot = useRef(true);
-  const height = useRef(0);
+  /** The row in the middle of what one reads, and how far below the top it stands, in pixels. */
+  const held = useRef<{ row: HTMLElement; top: number } | undefined>(undefined);
   const [away, setAway] = useState(false);
-  const firstSeq = state.messages[0]?.seq;
   const unsentCount = state.unsent.length;
 
   const toFoot = () => {
@@ -41,22 +42,32 @@ export function Transcript(props: {
     if (box !== null) box.scrollTop = box.scrollHeight;
   };
 
-  // Older messages came in above: what one reads stays where it is.
-  useLayoutEffect(() => {
+  const hold = (box: HTMLElement) => {
+    const { left, top, width, height } = box.getBoundingClientRect();
+    const middle = document.elementFromPoint(left + width / 2, top + height / 2);
+    const row = middle?.closest<HTMLElement>('.log > *');
+    if (row) held.current = { row, top: row.getBoundingClientRect().top - top };
+  };
+
+  const keepPlace = () => {
     const box = scroll.current;
     if (box === null) return;
-    if (!isAtFoot.current) box.scrollTop += box.scrollHeight - height.current;
-  }, [firstSeq]);
+    if (isAtFoot.current) {
+      toFoot();
+    } else if (held.current?.row.isConnected) {
+      const { row, top } = held.current;
+      const moved = row.getBoundingClientRect().top - box.getBoundingClientRect().top - top;
+      if (Math.abs(moved) >= 1) box.scrollTop += moved;
+    }
+  };
+  const keepPlaceNow = useEffectEvent(keepPlace);
 
   // One's own message is always brought into view.
   useLayoutEffect(() => {
     if (unsentCount > 0) isAtFoot.current = true;
   }, [unsentCount]);
 
-  useLayoutEffect(() => {
-    if (isAtFoot.current) toFoot();
-    height.current = scroll.current?.scrollHeight ?? 0;
-  });
+  useLayoutEffect(keepPlace);
 
   // A message that was searched for: read until it is there, then brought into view.
   useEffect(() => {
@@ -81,14 +92,12 @@ export function Transcript(props: {
     };
   }, [at, chat]);
 
-  // The keyboard of a phone, a turned device, a font that arrives late.
+  // The keyboard of a phone, a turned device, a font that arrives late, a row that comes into sight.
   useEffect(() => {
     const box = scroll.current;
     const content = inner.current;
     if (box === null || content === null) return;
-    const observer = new ResizeObserver(() => {
-      if (isAtFoot.current) toFoot();
-    });
+    const observer = new ResizeObserver(() => keepPlaceNow());
     observer.observe(box);
     observer.observe(content);
     return () => observer.disconnect();
@@ -99,6 +108,7 @@ export function Transcript(props: {
     if (box === null) return;
     isAtFoot.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_FOOT;
     setAway(!isAtFoot.current);
+    hold(box);
     if (box.scrollTop < box.clientHeight / 2) chat.loadEarlier().catch(() => undefined);
   };
 

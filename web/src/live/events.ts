@@ -34,6 +34,8 @@ export interface LineState {
 export interface ServerEvents {
   'message:new': { message: Message };
   'message:updated': { message: Message };
+  /** The last person's message and what came after it are gone; `removals` counts how often that happened. */
+  'message:removed': { conversationId: string; fromSeq: number; removals: number; messageIds: string[] };
   'reply:start': { conversationId: string; messageId: string; inReplyTo: string };
   'reply:delta': ReplyDelta;
   'reply:error': { conversationId: string; messageId: string; inReplyTo: string; error: EventError };
@@ -48,6 +50,10 @@ export interface ServerEvents {
   'conversation:removed': { conversationId: string };
   'usage:updated': { characterId: string } & Usage;
   'upload:updated': { upload: Upload };
+  /** Something was said in a conversation whose room this page is not in. */
+  'conversation:activity': { conversationId: string; lastMessage: Message | null; lastSeq: number };
+  /** One's own reading, in another place. */
+  'conversation:read': { conversationId: string; seq: number; unread: number };
 }
 
 export type ServerEventName = keyof ServerEvents;
@@ -58,6 +64,7 @@ export type ServerEvent = { [N in ServerEventName]: { name: N; payload: ServerEv
 export const SERVER_EVENTS: readonly ServerEventName[] = [
   'message:new',
   'message:updated',
+  'message:removed',
   'reply:start',
   'reply:delta',
   'reply:error',
@@ -69,6 +76,8 @@ export const SERVER_EVENTS: readonly ServerEventName[] = [
   'conversation:removed',
   'usage:updated',
   'upload:updated',
+  'conversation:activity',
+  'conversation:read',
 ];
 
 export interface Refused {
@@ -81,6 +90,8 @@ export interface Joined extends LineState {
   messages: Message[];
   hasMore?: boolean;
   partial?: ReplyUnderWay | null;
+  /** How often the end of the conversation was removed. */
+  removals?: number;
 }
 
 export interface Sent {
@@ -102,6 +113,10 @@ export interface ClientEvents {
       uploadId?: string;
     };
     answer: Sent | Refused;
+  };
+  'conversation:read': {
+    ask: { conversationId: string; seq: number };
+    answer: { ok: true } | Refused;
   };
   'message:cancel': { ask: { conversationId: string }; answer: { ok: true } | Refused };
 }

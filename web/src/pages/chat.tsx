@@ -6,15 +6,17 @@ import {
   conversations,
   loadConversation,
   loadUsage,
-  takeLastMessage,
+  takeSaid,
   unused,
   usageLimits,
   usages,
 } from '../app/library';
+import { useReading } from '../app/activity';
 import { gone, takeRemoved } from '../app/rooms';
 import { useWho } from '../app/who';
 import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
+import { ConversationMenu, Renaming } from '../chat/menu';
 import { Transcript } from '../chat/transcript';
 import { useLoad } from '../lib/load';
 import { recall, remember } from '../lib/storage';
@@ -51,9 +53,10 @@ export function ChatPage({ id }: { id: string }) {
 }
 
 function OpenConversation({ conversation }: { conversation: Conversation }) {
-  const { id, character } = conversation;
+  const { id, character, title, removals, lastSeq } = conversation;
   const { user, connection } = useWho();
-  const [chat] = useState(() => new Chat(id, character.id, user.id, connection));
+  const [chat] = useState(() => new Chat(id, character.id, user.id, connection, removals));
+  const [renames, setRenames] = useState(false);
   const open = useStore(chat.store);
   const connectionState = useStore(connection.state);
   const [text, setText] = useState(() => recall(`draft.${id}`) ?? '');
@@ -62,7 +65,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const [search] = useSearchParams();
   const at = Number.parseInt(search.get('at') ?? '', 10);
   useLoad('usage', loadUsage);
-  useTitle(character.name);
+  useTitle(title);
 
   useEffect(() => {
     chat.open();
@@ -77,8 +80,9 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   }, [error, id]);
   const last = state.messages.at(-1);
   useEffect(() => {
-    if (last !== undefined) takeLastMessage(last);
-  }, [last]);
+    if (last !== undefined && last.seq > lastSeq) takeSaid(user.id, id, last, last.seq);
+  }, [last, lastSeq, user.id, id]);
+  useReading(id, state.loaded, connection);
 
   const write = (next: string) => {
     setText(next);
@@ -87,8 +91,9 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
 
   const personality = state.messages.findLast((message) => message.role === 'character')?.personality;
   const mood = moodWord(personality);
-  const about = conversation.ownerId === user.id ? 'About this character' : 'You are a guest here';
-  const title = conversation.title === character.name ? '' : `${conversation.title} · `;
+  const isOwner = conversation.ownerId === user.id;
+  const about = isOwner ? 'About this character' : 'You are a guest here';
+  const named = title === character.name ? '' : `${character.name} · `;
   return (
     <RoomContext value={room}>
       <main className="chat" id="content">
@@ -96,23 +101,31 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
           <Link href="/" className="icon-button chat__back" aria-label="All chats">
             <Icon name="back" />
           </Link>
-          <Who character={conversation.ownerId === user.id ? character.id : undefined}>
-            <Avatar
-              id={character.id}
-              name={character.name}
-              url={character.avatarUrl}
-              personality={personality}
-            />
-            <span className="chat__names">
-              <h1 className="chat__name">{character.name}</h1>
-              <span className="chat__mood">
-                {title}
-                {mood === undefined ? about : `seems ${mood}`}
+          {renames ? (
+            <>
+              <h1 className="sr-only">{title}</h1>
+              <Renaming conversation={conversation} onDone={() => setRenames(false)} />
+            </>
+          ) : (
+            <Who character={isOwner ? character.id : undefined}>
+              <Avatar
+                id={character.id}
+                name={character.name}
+                url={character.avatarUrl}
+                personality={personality}
+              />
+              <span className="chat__names">
+                <h1 className="chat__name">{title}</h1>
+                <span className="chat__mood">
+                  {named}
+                  {mood === undefined ? about : `seems ${mood}`}
+                </span>
               </span>
-            </span>
-          </Who>
+            </Who>
+          )}
           <DemoChip />
           <PeopleButton conversation={conversation} />
+          {isOwner && <ConversationMenu conversation={conversation} onRename={() => setRenames(true)} />}
         </header>
         <div>
           <DemoBanner />

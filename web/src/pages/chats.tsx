@@ -1,6 +1,7 @@
 /** One's conversations: a page of its own on a phone, the sidebar on a desk. */
 import { Link, useLocation } from 'wouter';
 import { conversations, loadConversations } from '../app/library';
+import { shownCount } from '../app/listing';
 import { useWho } from '../app/who';
 import type { Conversation } from '../api/types';
 import { plainText } from '../chat/words';
@@ -10,6 +11,7 @@ import { useStore } from '../lib/store';
 import { PartingNotice } from '../rooms/parting';
 import { shortTime } from '../lib/time';
 import { Avatar } from '../ui/avatar';
+import { Icon } from '../ui/icons';
 import { Empty, Failure } from '../ui/notice';
 import { Page } from '../ui/page';
 
@@ -57,7 +59,16 @@ export function ChatList({ empty }: { empty?: React.ReactNode }) {
       </ul>
     );
   }
-  if (items.length === 0) return empty ?? <p className="sidebar__title">None yet.</p>;
+  if (items.length === 0) {
+    return (
+      <>
+        {empty ?? <p className="sidebar__title">None yet.</p>}
+        <Link href="/deleted" className="chat-list__deleted">
+          <Icon name="trash" /> Recently deleted
+        </Link>
+      </>
+    );
+  }
   return (
     <>
       <ul className="chat-list">
@@ -67,6 +78,11 @@ export function ChatList({ empty }: { empty?: React.ReactNode }) {
           </li>
         ))}
       </ul>
+      {nextCursor === null && (
+        <Link href="/deleted" className="chat-list__deleted">
+          <Icon name="trash" /> Recently deleted
+        </Link>
+      )}
       {nextCursor && (
         <button
           type="button"
@@ -84,12 +100,16 @@ export function ChatList({ empty }: { empty?: React.ReactNode }) {
 function ChatLink({ conversation }: { conversation: Conversation }) {
   const [path] = useLocation();
   const { user } = useWho();
-  const { id, character, lastMessage, updatedAt } = conversation;
+  const { id, character, title, lastMessage, updatedAt, unread } = conversation;
   const isOpen = path === `/c/${id}`;
   const draft = isOpen ? undefined : recall(`draft.${id}`);
   const said = lastMessage ? plainText(lastMessage.text) : 'Say hello';
   return (
-    <Link href={`/c/${id}`} className="chat-list__one" aria-current={isOpen ? 'page' : undefined}>
+    <Link
+      href={`/c/${id}`}
+      className={unread > 0 ? 'chat-list__one chat-list__one--unread' : 'chat-list__one'}
+      aria-current={isOpen ? 'page' : undefined}
+    >
       <Avatar
         id={character.id}
         name={character.name}
@@ -97,21 +117,29 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
         personality={lastMessage?.personality}
       />
       <span className="chat-list__words">
-        <span className="chat-list__name">{character.name}</span>
+        <span className="chat-list__name">{title}</span>
         <time className="chat-list__time" dateTime={updatedAt}>
           {shortTime(updatedAt)}
         </time>
-        <span className="chat-list__last">
-          {draft === undefined ? (
-            <>
-              {lastMessage?.senderId === user.id && 'You: '}
-              {said}
-            </>
-          ) : (
-            <>
-              <span className="chat-list__draft">Draft: </span>
-              {draft}
-            </>
+        <span className="chat-list__foot">
+          <span className="chat-list__last">
+            {draft === undefined ? (
+              <>
+                {lastMessage?.senderId === user.id && 'You: '}
+                {said}
+              </>
+            ) : (
+              <>
+                <span className="chat-list__draft">Draft: </span>
+                {draft}
+              </>
+            )}
+          </span>
+          {unread > 0 && (
+            <span className="unread">
+              {shownCount(unread)}
+              <span className="sr-only"> unread</span>
+            </span>
           )}
         </span>
       </span>

@@ -4,7 +4,7 @@
 use super::{Ran, Runs, schedule};
 use crate::Platform;
 use crate::faults::hint;
-use Thing::{ClosedAccounts, DeletedWords, FinishedJobs, OrphanedUploads, Rows};
+use Thing::{ClosedAccounts, DeletedConversations, DeletedWords, FinishedJobs, OrphanedUploads, Rows};
 use aim_backbone::Fault;
 use aim_backbone::link::with_budget;
 use aim_backbone::queue::board::Status;
@@ -45,12 +45,14 @@ enum Thing {
     FinishedJobs,
     /// Accounts whose owners deleted them, with everything that is theirs.
     ClosedAccounts,
+    /// Conversations whose owners deleted them, for good.
+    DeletedConversations,
     /// Words of messages that are gone, out of the index of words.
     DeletedWords,
 }
 
 /// The jobs, how often they run, and what they remove.
-const CHORES: [(&str, Duration, &[Thing]); 9] = [
+const CHORES: [(&str, Duration, &[Thing]); 10] = [
     (
         "sign-ins",
         Duration::from_secs(600),
@@ -58,6 +60,7 @@ const CHORES: [(&str, Duration, &[Thing]); 9] = [
     ),
     // Before uploads, so that theirs go in the same run.
     ("accounts", Duration::from_secs(600), &[ClosedAccounts]),
+    ("conversations", Duration::from_secs(3_600), &[DeletedConversations]),
     ("uploads", Duration::from_secs(3_600), &[OrphanedUploads]),
     ("search", Duration::from_secs(24 * 3_600), &[DeletedWords]),
     ("drafts", Duration::from_secs(3_600), &[Rows(Stale::Drafts)]),
@@ -121,6 +124,10 @@ impl Platform {
             ClosedAccounts => {
                 let count = self.erase_closed(!dry_run).await?;
                 Cleaned { what: "accounts", keep: Duration::ZERO, count }
+            }
+            DeletedConversations => {
+                let keep = self.settings.keep_deleted_conversations;
+                Cleaned { what: "conversations", keep, count: self.purge_conversations(!dry_run).await? }
             }
             DeletedWords => {
                 // In portions, with room between them for those who write.

@@ -27,7 +27,11 @@ async fn a_dry_run_says_what_goes_and_the_workers_take_it() {
     }
     for _ in 0..2 {
         let dry = platform.clean_up(true).await.unwrap();
-        assert_eq!(dry.len(), Stale::ALL.len() + 4, "everything is told of: uploads, accounts, words and jobs too");
+        assert_eq!(
+            dry.len(),
+            Stale::ALL.len() + 5,
+            "everything is told of: uploads, accounts, conversations, words and jobs too"
+        );
         assert_eq!((count(&dry, Stale::Samples), count(&dry, Stale::Changes)), (2, 0), "nothing went");
     }
     server.work().await;

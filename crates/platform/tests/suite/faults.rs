@@ -219,6 +219,19 @@ passes_on! {
 }
 
 passes_on! {
+    Threads:
+    remove_exchange(remove: RemoveExchange) -> Revised<Removed>;
+    branch_conversation(branch: BranchConversation) -> Branched;
+    restore_conversation(id: &ConversationId, owner: &UserId, keep: Duration) -> Option<ConversationItem>;
+    deleted_conversations(owner: &UserId, keep: Duration, cursor: Option<&str>, limit: u32) -> ConversationPage;
+    count_purgeable(keep: Duration) -> u64;
+    purge_conversation(keep: Duration) -> bool;
+    mark_read(id: &ConversationId, member: &UserId, seq: u64) -> Option<ReadMark>;
+    room_standing(id: &ConversationId) -> Option<RoomStanding>;
+    member_ids(id: &ConversationId) -> Vec<UserId>;
+}
+
+passes_on! {
     Reports:
     add_sample(sample: Sample) -> ();
     measured(stretch: Stretch) -> Figures;

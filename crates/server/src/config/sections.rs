@@ -37,6 +37,7 @@ pub struct Config {
     pub usage: Usage,
     pub workers: Workers,
     pub analytics: Analytics,
+    pub cleanup: Cleanup,
     pub firebase: Firebase,
     pub telemetry: Telemetry,
 }
@@ -297,6 +298,13 @@ pub struct Analytics {
     pub keep_hours: Duration,
     #[serde(deserialize_with = "prices")]
     pub prices: Prices,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cleanup {
+    #[serde(deserialize_with = "duration")]
+    pub deleted_conversations: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]

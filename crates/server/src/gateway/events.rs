@@ -18,6 +18,8 @@ use tokio::sync::mpsc::error::TrySendError;
 
 /// Messages that a join brings at the most; API.md part 4.
 const MAX_MISSED: u32 = 200;
+/// Looks in a row that find nothing of what a room has, before somebody who joins is told to come later.
+const MOST_IDLE: u32 = 3;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,6 +41,7 @@ struct Joined<'a> {
     has_more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     partial: Option<&'a Partial>,
+    removals: u64,
 }
 
 #[derive(Deserialize)]
@@ -71,6 +74,13 @@ struct Sent {
 struct TypingNow {
     conversation_id: String,
     typing: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Read {
+    conversation_id: String,
+    seq: u64,
 }
 
 #[derive(Serialize)]
@@ -138,6 +148,7 @@ impl Gateway {
             "conversation:leave" => ack.answer(self.leave(socket, payload).await),
             "message:send" => ack.answer(self.send(socket, &who, payload).await),
             "message:cancel" => ack.answer(self.cancel(&who, payload).await),
+            "conversation:read" => ack.answer(self.read(socket, &who, payload).await),
             "typing" => ack.answer(self.typing(socket, &who, payload).await),
             _ => ack.refuse(&Refusal::new(Code::NotFound, "There is no such event.")),
         }
@@ -213,7 +224,7 @@ impl Gateway {
         room.know(&conversation);
         self.rooms.mend(&room).await;
         let mut from = after;
-        let (mut missed, mut has_more) = (Vec::new(), false);
+        let (mut missed, mut has_more, mut idle) = (Vec::new(), false, 0);
         loop {
             let left = MAX_MISSED.saturating_sub(u32::try_from(missed.len()).unwrap_or(MAX_MISSED));
             if left == 0 {
@@ -222,6 +233,7 @@ impl Gateway {
                 let query = MessageQuery { after: Some(seq), limit: left, ..Default::default() };
                 let page = self.platform.messages(who, id, query).await?;
                 has_more = page.has_more;
+                idle = if page.items.is_empty() { idle + 1 } else { 0 };
                 missed.extend(page.items);
                 from = missed.last().map_or(from, |message: &Message| Some(message.seq));
             }
@@ -240,11 +252,21 @@ impl Gateway {
                     messages: &missed,
                     has_more,
                     partial: snapshot.partial.as_ref(),
+                    removals: snapshot.removals,
                 });
                 true
             });
             if complete {
                 return Ok(());
+            }
+            if idle > 0 {
+                // The room counts what is there no more: it did not hear of a removal yet.
+                self.rooms.compare(&room).await;
+            }
+            if idle > MOST_IDLE {
+                return Err(Refusal::unavailable(
+                    "The conversation cannot be opened right now. Try again in a moment.",
+                ));
             }
         }
     }
@@ -252,6 +274,13 @@ impl Gateway {
     async fn leave(self: &Arc<Self>, socket: &Socket, payload: &RawValue) -> Result<Done, Refusal> {
         let id = conversation_id(&parse::<About>(payload)?.conversation_id)?;
         self.let_go(socket, &id).await;
+        Ok(Done { ok: true })
+    }
+
+    async fn read(&self, socket: &Socket, who: &Member, payload: &RawValue) -> Result<Done, Refusal> {
+        let read = parse::<Read>(payload)?;
+        let id = conversation_id(&read.conversation_id)?;
+        self.platform.mark_read(who, &id, read.seq, Some(self.origin(socket))).await?;
         Ok(Done { ok: true })
     }
 

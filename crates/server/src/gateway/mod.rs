@@ -166,6 +166,7 @@ impl Gateway {
                 Ok(Change::Conversation { id }) => {
                     self.member_changes.fetch_add(1, Ordering::SeqCst);
                     self.looks.room(&id);
+                    self.rooms.compare_soon(&id);
                 }
                 Ok(Change::Member { conversation, user }) => self.looks.person(&user, &conversation),
                 Ok(_) => {}
@@ -224,6 +225,7 @@ impl Gateway {
         }
         for room in self.rooms.all() {
             self.looks.room(&room.id);
+            self.rooms.compare(&room).await;
         }
     }
 
@@ -313,6 +315,10 @@ impl Sink for Gateway {
                 UserEvent::Usage { character_id, .. } if origin == Some(socket.id) => {
                     self.told.note(socket, character_id.clone(), packet.clone());
                 }
+                // Its room tells it, as long as there is one.
+                UserEvent::Activity { conversation_id, last_message: Some(_), .. }
+                    if socket.data.is_in(conversation_id) => {}
+                UserEvent::Read { .. } if origin == Some(socket.id) => {}
                 _ => {
                     let _ = socket.emit(packet.clone());
                 }

@@ -1,7 +1,8 @@
 //! One conversation's sockets on this server, and the order in which they are told.
 //!
 //! `message:new` goes out by `seq`, each once. A message that comes too early waits until the gap is filled, from the bus
-//! or from the store, and whatever came after it waits with it. The room knows the reply under way so far, so that
+//! or from the store, and whatever came after it waits with it. What was removed at the end makes `last_seq` fall; the number
+//! of removals tells which of two events came later. The room knows the reply under way so far, so that
 //! somebody who joins gets exactly what the deltas to come continue.
 
 use super::client::Socket;
@@ -11,6 +12,7 @@ use aim_domain::message::utf16_len;
 use aim_domain::{
     CharacterId, Conversation, ConversationId, ConversationState, Message, MessageId, Partial, ReplyState, RoomEvent,
 };
+use aim_store::RoomStanding;
 use engineioxide::Str;
 use engineioxide::socket::Sid;
 use parking_lot::Mutex;
@@ -33,6 +35,10 @@ struct State {
     open: bool,
     /// The last `seq` that went out.
     last_seq: u64,
+    /// How often the conversation's end was removed, as far as was heard.
+    removals: u64,
+    /// What was removed last: it may still be on its way from another server.
+    removed: HashSet<MessageId>,
     /// Messages beyond a gap.
     ahead: BTreeMap<u64, Arc<RoomNote>>,
     /// What came while a gap was open, or before the room was.
@@ -70,6 +76,7 @@ impl Reply {
 #[derive(Debug, PartialEq)]
 pub struct Snapshot {
     pub last_seq: u64,
+    pub removals: u64,
     pub partial: Option<Partial>,
     pub turn: ConversationState,
 }
@@ -83,6 +90,8 @@ pub struct Delivery {
     pub gap: bool,
     /// Its name or its people may be others by now.
     pub changed: bool,
+    /// What was said after a removal may have come before it, and was taken for known: the store knows.
+    pub fell: bool,
 }
 
 impl Room {
@@ -90,6 +99,8 @@ impl Room {
         let state = State {
             open: false,
             last_seq: 0,
+            removals: 0,
+            removed: HashSet::new(),
             ahead: BTreeMap::new(),
             held: VecDeque::new(),
             reply: None,
@@ -107,11 +118,18 @@ impl Room {
 
     /// Begins with what is known from the store and the bus, then takes in what came meanwhile. The bus may not know the
     /// reply under way, and is asked again then.
-    pub fn open(&self, last_seq: u64, partial: Option<Partial>, is_known: bool, turn: ConversationState) -> Delivery {
+    pub fn open(
+        &self,
+        at: RoomStanding,
+        partial: Option<Partial>,
+        is_known: bool,
+        turn: ConversationState,
+    ) -> Delivery {
         let mut delivery = Delivery::default();
         let mut state = self.state.lock();
         state.ask_bus = !is_known;
-        (state.last_seq, state.reply, state.turn, state.open) = (last_seq, partial.map(Reply::new), turn, true);
+        (state.last_seq, state.removals) = (at.last_seq, at.removals);
+        (state.reply, state.turn, state.open) = (partial.map(Reply::new), turn, true);
         state.release(&self.id, &mut delivery);
         delivery
     }
@@ -142,6 +160,22 @@ impl Room {
         (state.reply, state.ask_bus) = (None, true);
         state.resync(&self.id, &mut delivery);
         state.release(&self.id, &mut delivery);
+        delivery
+    }
+
+    /// Where the store has it: a removal that was not heard of is made good, and everyone is to read anew.
+    pub fn correct(&self, at: RoomStanding) -> Delivery {
+        let mut delivery = Delivery::default();
+        let mut state = self.state.lock();
+        if state.open && at.removals > state.removals {
+            state.removals = at.removals;
+            state.removed.clear();
+            state.last_seq = at.last_seq;
+            (state.reply, state.ask_bus) = (None, true);
+            state.ahead.clear();
+            state.held.clear();
+            state.resync(&self.id, &mut delivery);
+        }
         delivery
     }
 
@@ -202,6 +236,7 @@ impl Room {
         let mut state = self.state.lock();
         let snapshot = Snapshot {
             last_seq: state.last_seq,
+            removals: state.removals,
             partial: state.reply.as_ref().map(|reply| reply.partial.clone()),
             turn: state.turn,
         };
@@ -293,6 +328,9 @@ impl State {
         match &note.event {
             RoomEvent::MessageNew { message } => {
                 let seq = message.seq;
+                if self.removed.contains(&message.id) {
+                    return;
+                }
                 if seq <= self.last_seq {
                     // It was read from the store: the bus may have told of its beginning.
                     self.end_reply(message.in_reply_to.as_ref());
@@ -304,6 +342,28 @@ impl State {
                     return;
                 }
                 self.emit_message(&note, message, delivery);
+                self.release(room, delivery);
+            }
+            RoomEvent::MessageRemoved { from_seq, removals, message_ids, .. } => {
+                if *removals <= self.removals {
+                    return;
+                }
+                if *removals > self.removals + 1 {
+                    // One before it is missing: the store knows where the conversation stands.
+                    delivery.fell = true;
+                    return;
+                }
+                self.removals = *removals;
+                self.removed = message_ids.iter().cloned().collect();
+                self.last_seq = self.last_seq.min(from_seq.saturating_sub(1));
+                let removed = &self.removed;
+                self.ahead.retain(|_, note| !is_of(&note.event, removed));
+                self.held.retain(|note| !is_of(&note.event, removed));
+                if self.reply.as_ref().is_some_and(|reply| self.removed.contains(&reply.partial.in_reply_to)) {
+                    self.reply = None;
+                }
+                delivery.fell = true;
+                self.emit(&note, delivery);
                 self.release(room, delivery);
             }
             event => {
@@ -385,7 +445,10 @@ impl State {
                 delivery.changed = true;
                 false
             }
-            RoomEvent::MessageNew { .. } | RoomEvent::Typing { .. } | RoomEvent::Resync { .. } => true,
+            RoomEvent::MessageNew { .. }
+            | RoomEvent::MessageRemoved { .. }
+            | RoomEvent::Typing { .. }
+            | RoomEvent::Resync { .. } => true,
         }
     }
 
@@ -453,10 +516,19 @@ fn waits_for_gap(event: &RoomEvent) -> bool {
         | RoomEvent::ReplyError { .. }
         | RoomEvent::MessageUpdated { .. } => true,
         RoomEvent::MessageNew { .. }
+        | RoomEvent::MessageRemoved { .. }
         | RoomEvent::Typing { .. }
         | RoomEvent::Resync { .. }
         | RoomEvent::State { .. }
         | RoomEvent::Updated { .. } => false,
+    }
+}
+
+/// Whether an event tells of one of these messages as it is, or as it was.
+fn is_of(event: &RoomEvent, messages: &HashSet<MessageId>) -> bool {
+    match event {
+        RoomEvent::MessageNew { message } | RoomEvent::MessageUpdated { message } => messages.contains(&message.id),
+        _ => false,
     }
 }
 

@@ -82,10 +82,10 @@ impl Rooms {
         let turn = self.platform.room_state(&room.character, &room.id).await?;
         // What is kept of a reply is dropped before the reply is stored, so that `seq` never counts a reply that is read
         // as under way.
-        let last_seq = self.platform.last_seq(&room.id).await?;
-        let partial = self.under_way(&room.id, last_seq).await;
+        let at = self.platform.room_standing(&room.id).await?.unwrap_or_default();
+        let partial = self.under_way(&room.id, at.last_seq).await;
         let is_known = partial.is_ok();
-        let delivery = room.open(last_seq, partial.unwrap_or_default(), is_known, turn);
+        let delivery = room.open(at, partial.unwrap_or_default(), is_known, turn);
         self.settle(room, delivery);
         Ok(())
     }
@@ -184,6 +184,7 @@ impl Rooms {
             return true;
         }
         let awaited = room.awaits_reply();
+        self.compare(room).await;
         self.catch_up(room).await;
         self.check_turn(room).await;
         if awaited || room.awaits_reply() {
@@ -196,6 +197,30 @@ impl Rooms {
         true
     }
 
+    /// Looks in the store whether the end of the conversation was removed and this room did not hear of it.
+    pub async fn compare(&self, room: &Room) {
+        match self.platform.room_standing(&room.id).await {
+            Ok(Some(at)) => {
+                let delivery = room.correct(at);
+                self.lag(room, delivery);
+            }
+            // It is gone, and whoever is here is let go.
+            Ok(None) => {}
+            Err(refusal) => tracing::warn!(%refusal, "a room could not be compared with the store"),
+        }
+    }
+
+    /// As `compare`, once the bus had time to tell of it.
+    pub fn compare_soon(self: &Arc<Self>, id: &ConversationId) {
+        if let Some(room) = self.get(id) {
+            let rooms = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(GAP_PATIENCE).await;
+                rooms.compare(&room).await;
+            });
+        }
+    }
+
     /// Tells who is in a room to join it again.
     pub fn look_anew(&self, id: &ConversationId) {
         if let Some(room) = self.get(id) {
@@ -205,11 +230,14 @@ impl Rooms {
     }
 
     fn settle(self: &Arc<Self>, room: &Arc<Room>, delivery: Delivery) {
-        if delivery.gap {
-            let (rooms, room) = (self.clone(), room.clone());
+        if delivery.gap || delivery.fell {
+            let (rooms, room, fell) = (self.clone(), room.clone(), delivery.fell);
             tokio::spawn(async move {
                 tokio::time::sleep(GAP_PATIENCE).await;
-                if room.has_gap() {
+                if fell {
+                    rooms.compare(&room).await;
+                }
+                if fell || room.has_gap() {
                     rooms.catch_up(&room).await;
                 }
             });

@@ -3,7 +3,7 @@
 use super::Site;
 use super::extract::{Asked, Caller, Json, Named, page_size};
 use super::problem::Result;
-use aim_domain::{CharacterId, ConversationId, ConversationState};
+use aim_domain::{CharacterId, ConversationId, ConversationState, MessageId};
 use aim_store::ConversationItem;
 use axum::extract::State;
 use http::StatusCode;
@@ -18,6 +18,9 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(read_conversation, rename_conversation, remove_conversation))
         .routes(routes!(conversation_state))
         .routes(routes!(cancel))
+        .routes(routes!(branch_conversation))
+        .routes(routes!(restore_conversation))
+        .routes(routes!(mark_read))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -42,6 +45,30 @@ struct ListQuery {
     cursor: Option<String>,
     /// 50 unless given, 100 at most.
     limit: Option<u32>,
+    /// Those that were deleted and can be had back, the last deleted first, instead of those that are there.
+    #[serde(default)]
+    deleted: bool,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct BranchForm {
+    /// The last message that the new conversation begins with.
+    message_id: MessageId,
+}
+
+#[derive(Deserialize, ToSchema)]
+struct ReadForm {
+    /// The last message that was read.
+    seq: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ReadAnswer {
+    /// How far one has read.
+    seq: u64,
+    /// Messages of others after it, counted up to 100.
+    unread: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -71,13 +98,18 @@ async fn list_conversations(
     caller: Caller,
     Asked(query): Asked<ListQuery>,
 ) -> Result<axum::Json<ConversationList>> {
-    let page = site.platform.conversations(&caller, query.cursor.as_deref(), page_size(query.limit)).await?;
+    let (cursor, limit) = (query.cursor.as_deref(), page_size(query.limit));
+    let page = match query.deleted {
+        true => site.platform.deleted_conversations(&caller, cursor, limit).await?,
+        false => site.platform.conversations(&caller, cursor, limit).await?,
+    };
     Ok(axum::Json(ConversationList { items: page.items, next_cursor: page.next_cursor }))
 }
 
 /// Begins a conversation with a character
 ///
-/// With a greeting of its as message 1, where it has one. The same pair again answers the same conversation.
+/// With a greeting of its as message 1, where it has one. The same pair again answers the same conversation; a branch is a
+/// further one, and never the answer.
 #[utoipa::path(
     post, path = "/api/conversations", tag = "conversations", request_body = OpenForm,
     responses(
@@ -122,10 +154,12 @@ async fn rename_conversation(
     Ok(answer(site.platform.rename_conversation(&caller, &id, &form.title).await?))
 }
 
-/// Removes a conversation with its messages; its owner may
+/// Deletes a conversation with its messages; its owner may
+///
+/// It is gone at once for all its members, and can be had back for 30 days, unless the server keeps them for another time.
 #[utoipa::path(
     delete, path = "/api/conversations/{id}", tag = "conversations", params(("id" = ConversationId, Path)),
-    responses((status = 204, description = "Removed")),
+    responses((status = 204, description = "Deleted")),
 )]
 async fn remove_conversation(
     State(site): State<Site>,
@@ -163,4 +197,54 @@ async fn cancel(
 ) -> Result<(StatusCode, axum::Json<ConversationState>)> {
     site.platform.cancel(&caller, &id).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(site.platform.conversation_state(&caller, &id).await?)))
+}
+
+/// Branches a conversation off
+///
+/// A new conversation of one's own with the same character, which begins with copies of all messages up to one, 10,000 at the most;
+/// of a reply the chosen variant. Nothing is answered in it before something new is said.
+#[utoipa::path(
+    post, path = "/api/conversations/{id}/branch", tag = "conversations", params(("id" = ConversationId, Path)), request_body = BranchForm,
+    responses((status = 201, description = "The new conversation", body = ConversationAnswer), (status = 409, description = "It is too long")),
+)]
+async fn branch_conversation(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+    Json(form): Json<BranchForm>,
+) -> Result<(StatusCode, axum::Json<ConversationAnswer>)> {
+    let conversation = site.platform.branch_conversation(&caller, &id, &form.message_id).await?;
+    Ok((StatusCode::CREATED, answer(conversation)))
+}
+
+/// Has a deleted conversation back; its owner may
+///
+/// Where the pair has begun another one meanwhile, that stays the one which `POST /api/conversations` answers.
+#[utoipa::path(
+    post, path = "/api/conversations/{id}/restore", tag = "conversations", params(("id" = ConversationId, Path)),
+    responses((status = 200, description = "The conversation with all its messages", body = ConversationAnswer)),
+)]
+async fn restore_conversation(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+) -> Result<axum::Json<ConversationAnswer>> {
+    Ok(answer(site.platform.restore_conversation(&caller, &id).await?))
+}
+
+/// Notes how far one has read
+///
+/// It only moves forward. One's other sockets hear of it as `conversation:read`.
+#[utoipa::path(
+    put, path = "/api/conversations/{id}/read", tag = "conversations", params(("id" = ConversationId, Path)), request_body = ReadForm,
+    responses((status = 200, description = "How far one has read by now", body = ReadAnswer)),
+)]
+async fn mark_read(
+    State(site): State<Site>,
+    caller: Caller,
+    Named(id): Named<ConversationId>,
+    Json(form): Json<ReadForm>,
+) -> Result<axum::Json<ReadAnswer>> {
+    let mark = site.platform.mark_read(&caller, &id, form.seq, None).await?;
+    Ok(axum::Json(ReadAnswer { seq: mark.seq, unread: mark.unread }))
 }

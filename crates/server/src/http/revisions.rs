@@ -20,7 +20,7 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(regenerate_reply))
         .routes(routes!(continue_reply))
         .routes(routes!(select_variant))
-        .routes(routes!(edit_message))
+        .routes(routes!(edit_message, remove_exchange))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -111,4 +111,22 @@ async fn edit_message(
     Json(form): Json<EditForm>,
 ) -> Response {
     accepted(site.platform.edit_message(&caller, &id, &message, &form.text).await)
+}
+
+/// Removes the last exchange
+///
+/// `messageId` is the last message of a person. It goes with all that came after it: `lastSeq` falls, `removals` of the conversation
+/// rises, and the room hears `message:removed`. Its sender may, and the owner of the conversation. Gives no usage back.
+#[utoipa::path(
+    delete, path = "/api/conversations/{id}/messages/{messageId}", tag = "messages",
+    params(("id" = ConversationId, Path), ("messageId" = MessageId, Path)),
+    responses((status = 204, description = "Removed"), (status = 409, description = "It is not the last message of a person, or something waits for its reply")),
+)]
+async fn remove_exchange(
+    State(site): State<Site>,
+    caller: Caller,
+    Named((id, message)): Named<(ConversationId, MessageId)>,
+) -> Result<StatusCode> {
+    site.platform.remove_exchange(&caller, &id, &message).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -21,3 +21,4 @@ mod reports;
 mod resumable;
 mod rooms;
 mod search;
+mod threads;

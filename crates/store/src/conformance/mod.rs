@@ -17,6 +17,7 @@ pub mod revisions;
 pub mod rooms;
 pub mod search;
 pub mod sending;
+pub mod threads;
 pub mod uploads;
 mod world;
 
@@ -175,6 +176,17 @@ macro_rules! store_conformance {
                 people_are_listed_with_their_roles,
                 a_guest_stops_what_is_theirs_alone,
                 links_go_with_their_conversation_and_uses_with_their_person
+            ];
+            threads: [
+                the_last_exchange_is_removed_and_seq_goes_on_without_a_gap,
+                only_the_last_message_of_a_person_is_removed,
+                what_loses_its_reply_with_a_later_message_can_be_asked_again,
+                a_branch_has_copies_up_to_its_message,
+                a_branch_is_its_makers_alone,
+                a_deleted_conversation_is_gone_from_everything,
+                a_deletion_is_taken_back_by_its_owner,
+                what_was_deleted_long_ago_is_purged,
+                a_mark_of_what_was_read_only_moves_forward
             ];
             uploads: [
                 an_upload_is_made_once_and_due,

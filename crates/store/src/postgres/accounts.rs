@@ -110,8 +110,8 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
     let Some((username, now)) = db.one(lock, |c| Ok((c.string()?, c.time()?))).await? else { return Ok(false) };
 
     // In the order in which they are locked, those of others too: messages under way come to their end first. Besides those
-    // they are in, those they once said something in: a message of a person has a `client_id`, by which the index finds it.
-    let lock = sql("SELECT c.key, c.id, c.owner_id = $1 FROM conversations c
+    // they are in, deleted ones among them, those they once said something in: a message of a person has a `client_id`, by which the index finds it.
+    let lock = sql("SELECT c.key, c.id, c.owner_id = $1 FROM all_conversations c
          WHERE EXISTS (SELECT 1 FROM members me WHERE me.conversation = c.key AND me.user_id = $1)
              OR EXISTS (SELECT 1 FROM messages m WHERE m.conversation = c.key AND m.sender = $1 AND m.client_id IS NOT NULL)
          ORDER BY c.id FOR NO KEY UPDATE")
@@ -173,7 +173,7 @@ async fn remove_characters(db: &mut Db, owner: &UserId, now: Timestamp) -> Tried
     let me = owner.as_str();
     db.run(
         sql("DELETE FROM characters ch WHERE ch.owner_id = $1
-             AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.character_id = ch.id)")
+             AND NOT EXISTS (SELECT 1 FROM all_conversations c WHERE c.character_id = ch.id)")
         .bind(me),
     )
     .await?;

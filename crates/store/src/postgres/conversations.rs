@@ -23,7 +23,10 @@ pub(super) async fn open(pg: &Postgres, open: &OpenConversation) -> Tried<(Conve
 }
 
 async fn of_pair(db: &mut Db, open: &OpenConversation) -> Tried<Option<ConversationItem>> {
-    let text = format!("SELECT {} FROM {ITEM_TABLES} WHERE c.owner_id = $1 AND c.character_id = $2", item_columns());
+    let text = format!(
+        "SELECT {} FROM {ITEM_TABLES} WHERE c.owner_id = $1 AND c.character_id = $2 AND c.main AND me.user_id = $1",
+        item_columns()
+    );
     db.one(sql(text).bind(open.owner.as_str()).bind(open.character.as_str()), rows::item).await
 }
 
@@ -38,8 +41,9 @@ async fn create(pg: &Postgres, open: &OpenConversation) -> Tried<()> {
         return Err(Fault::Failed("a conversation was opened with a character that is gone".into()));
     };
     let insert =
-        sql("INSERT INTO conversations (id, owner_id, character_id, title, last_seq, due, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, 0, $6, $6) ON CONFLICT (owner_id, character_id) DO NOTHING RETURNING key")
+        sql("INSERT INTO all_conversations (id, owner_id, character_id, title, last_seq, due, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $6) 
+         ON CONFLICT (owner_id, character_id) WHERE main AND deleted_at IS NULL DO NOTHING RETURNING key")
         .bind(open.id.as_str())
         .bind(open.owner.as_str())
         .bind(open.character.as_str())
@@ -61,26 +65,22 @@ async fn create(pg: &Postgres, open: &OpenConversation) -> Tried<()> {
     db.commit().await
 }
 
+/// What was said before somebody came in is not unread.
 pub(super) async fn join(db: &mut Db, key: i64, user: &UserId, now: i64) -> Tried<()> {
-    let insert =
-        sql("INSERT INTO members (conversation, user_id, joined_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
+    let insert = sql("INSERT INTO members (conversation, user_id, joined_at, read_seq)
+         SELECT key, $2, $3, last_seq FROM all_conversations WHERE key = $1 ON CONFLICT DO NOTHING");
     db.run(insert.bind(key).bind(user.as_str()).bind(now)).await.map(drop)
 }
 
 pub(super) async fn get(db: &mut Db, id: &ConversationId, member: &UserId) -> Tried<Option<ConversationItem>> {
-    let text = format!(
-        "SELECT {} FROM {ITEM_TABLES}
-         WHERE c.id = $1 AND EXISTS (SELECT 1 FROM members me WHERE me.conversation = c.key AND me.user_id = $2)",
-        item_columns()
-    );
+    let text = format!("SELECT {} FROM {ITEM_TABLES} WHERE c.id = $1 AND me.user_id = $2", item_columns());
     db.one(sql(text).bind(id.as_str()).bind(member.as_str()), rows::item).await
 }
 
-/// Who is in it is read for the answer, and so the gate costs no further look.
+/// As `get`, without a look at the character.
 pub(super) async fn head(db: &mut Db, id: &ConversationId, member: &UserId) -> Tried<Option<ConversationHead>> {
-    let text = format!("SELECT {} FROM {HEAD_TABLES} WHERE c.id = $1", head_columns());
-    let found = db.one(sql(text).bind(id.as_str()), rows::head).await?;
-    Ok(found.filter(|head| head.conversation.member_ids.contains(member)))
+    let text = format!("SELECT {} FROM {HEAD_TABLES} WHERE c.id = $1 AND me.user_id = $2", head_columns());
+    db.one(sql(text).bind(id.as_str()).bind(member.as_str()), rows::head).await
 }
 
 /// A person has as many conversations as characters they talk with: these are sorted as they are read, which spares every
@@ -92,7 +92,8 @@ pub(super) async fn list(db: &mut Db, member: &UserId, after: Option<&str>, limi
              SELECT c.key FROM members me JOIN conversations c ON c.key = me.conversation
              WHERE me.user_id = $1 AND (c.updated_at < $2 OR (c.updated_at = $2 AND c.id < $3))
              ORDER BY c.updated_at DESC, c.id DESC LIMIT $4)
-         SELECT {} FROM page CROSS JOIN {ITEM_TABLES} WHERE c.key = page.key ORDER BY c.updated_at DESC, c.id DESC",
+         SELECT {} FROM page CROSS JOIN {ITEM_TABLES} WHERE c.key = page.key AND me.user_id = $1
+         ORDER BY c.updated_at DESC, c.id DESC",
         item_columns()
     );
     let page = sql(text).bind(member.as_str()).bind(at).bind(plain(&id)).bind(i64::from(limit) + 1);
@@ -132,29 +133,54 @@ pub(super) async fn rename(pg: &Postgres, id: &ConversationId, owner: &UserId, t
 
 pub(super) async fn delete(pg: &Postgres, id: &ConversationId, owner: &UserId) -> Tried<bool> {
     let mut db = pg.begin().await?;
-    let Some((key, _)) = owned(&mut db, id, owner).await? else { return Ok(false) };
-    remove(&mut db, key, id).await?;
+    let Some((key, now)) = owned(&mut db, id, owner).await? else { return Ok(false) };
+    stop(&mut db, key, id).await?;
+    count(&mut db, key, -1).await?;
+    let cancel =
+        sql("UPDATE messages SET reply_state = CASE WHEN redo IS NULL THEN 'cancelled' ELSE 'done' END, redo = NULL,
+             redo_fence = NULL
+         WHERE conversation = $1 AND reply_state = 'due'");
+    db.run(cancel.bind(key)).await?;
+    let mark = sql("UPDATE all_conversations SET deleted_at = $2, due = 0, fence = fence + 1 WHERE key = $1");
+    db.run(mark.bind(key).bind(now)).await?;
+    tell_members(&mut db, key, id).await?;
+    db.tell(&Change::Conversation { id: id.clone() })?;
     db.commit().await?;
     Ok(true)
 }
 
-/// Takes a conversation away with its members and messages; a reply under way is told to stop, since nobody waits for
-/// it. The conversation is locked.
-pub(super) async fn remove(db: &mut Db, key: i64, id: &ConversationId) -> Tried<()> {
+/// A reply under way is told to stop, since nobody waits for it.
+async fn stop(db: &mut Db, key: i64, id: &ConversationId) -> Tried<()> {
     let held = sql("DELETE FROM claims WHERE conversation = $1 RETURNING fence").bind(key);
-    if let Some(fence) = db.one(held, |c| c.count()).await? {
-        db.tell(&Change::Cancel { conversation: id.clone(), fence })?;
+    match db.one(held, |c| c.count()).await? {
+        Some(fence) => db.tell(&Change::Cancel { conversation: id.clone(), fence }),
+        None => Ok(()),
     }
+}
+
+/// Counts a conversation that is there with its character: one more, or one less.
+pub(super) async fn count(db: &mut Db, key: i64, more: i64) -> Tried<()> {
+    let count = sql("UPDATE characters SET conversations = conversations + $2
+         WHERE id = (SELECT c.character_id FROM conversations c WHERE c.key = $1)");
+    db.run(count.bind(key).bind(more)).await.map(drop)
+}
+
+/// Takes a conversation away for good, with its members and messages, deleted before or not. It is locked.
+pub(super) async fn remove(db: &mut Db, key: i64, id: &ConversationId) -> Tried<()> {
+    stop(db, key, id).await?;
+    count(db, key, -1).await?;
     db.run(sql("DELETE FROM variants WHERE conversation = $1").bind(key)).await?;
     db.run(sql("DELETE FROM messages WHERE conversation = $1").bind(key)).await?;
-    let members = sql("DELETE FROM members WHERE conversation = $1 RETURNING user_id").bind(key);
+    tell_members(db, key, id).await?;
+    db.run(sql("DELETE FROM all_conversations WHERE key = $1").bind(key)).await?;
+    db.tell(&Change::Conversation { id: id.clone() })
+}
+
+/// Those who are in it, or were until now, are told.
+pub(super) async fn tell_members(db: &mut Db, key: i64, id: &ConversationId) -> Tried<()> {
+    let members = sql("SELECT user_id FROM members WHERE conversation = $1").bind(key);
     for user in db.all(members, |c| c.text().map(UserId::trusted)).await? {
         db.tell(&Change::Member { conversation: id.clone(), user })?;
     }
-    let gone = sql("DELETE FROM conversations WHERE key = $1 RETURNING character_id").bind(key);
-    if let Some(character) = db.one(gone, |c| c.string()).await? {
-        let count = sql("UPDATE characters SET conversations = conversations - 1 WHERE id = $1");
-        db.run(count.bind(character)).await?;
-    }
-    db.tell(&Change::Conversation { id: id.clone() })
+    Ok(())
 }

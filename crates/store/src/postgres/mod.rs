@@ -35,6 +35,7 @@ mod search;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod uploads;
 
 use crate::account::{AccountChange, CreateUser, Credentials, NewSession, NewUser};

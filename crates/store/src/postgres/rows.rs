@@ -5,8 +5,8 @@ use super::faults::Fault;
 use crate::Redo;
 use crate::conversation::{CharacterSummary, ConversationHead, ConversationItem};
 use aim_domain::{
-    Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId,
-    Timestamp, TokenHash, UsageCount, User, UserId, Variants,
+    BranchPoint, Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session,
+    SessionId, Timestamp, TokenHash, UsageCount, User, UserId, Variants,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -192,7 +192,7 @@ pub(super) fn whole_character(c: &mut Columns) -> Tried<Character> {
 pub(super) const CONVERSATION: &str = "c.id, c.owner_id, c.character_id, c.title, \
      ARRAY(SELECT mb.user_id FROM members mb WHERE mb.conversation = c.key \
          ORDER BY mb.user_id <> c.owner_id, mb.joined_at, mb.user_id), \
-     c.last_seq, c.created_at, c.updated_at";
+     c.last_seq, c.removals, c.branch_of, c.branch_seq, c.created_at, c.updated_at, c.deleted_at";
 
 pub(super) fn conversation(c: &mut Columns) -> Tried<Conversation> {
     Ok(Conversation {
@@ -202,39 +202,55 @@ pub(super) fn conversation(c: &mut Columns) -> Tried<Conversation> {
         title: c.string()?,
         member_ids: c.strings()?.into_iter().map(UserId::trusted).collect(),
         last_seq: c.count()?,
+        removals: c.count()?,
+        branch_of: branch_point(c)?,
         created_at: c.time()?,
         updated_at: c.time()?,
+        deleted_at: c.maybe_int()?.map(Timestamp),
     })
 }
 
-/// The columns of [`item_columns`], from `ITEM_TABLES`.
+fn branch_point(c: &mut Columns) -> Tried<Option<BranchPoint>> {
+    let (id, seq) = (c.maybe_text()?.map(ConversationId::trusted), c.maybe_int()?);
+    Ok(id.zip(seq).map(|(conversation_id, seq)| BranchPoint { conversation_id, seq: seq.unsigned_abs() }))
+}
+
+/// The columns of [`item_columns`], from [`ITEM_TABLES`].
 pub(super) fn item(c: &mut Columns) -> Tried<ConversationItem> {
     let conversation = conversation(c)?;
     let character =
         CharacterSummary { id: conversation.character_id.clone(), name: c.string()?, avatar_url: c.maybe_string()? };
+    let unread = c.count()?;
     let last_message = if c.flag()? { Some(message(c, &conversation.id)?) } else { None };
-    Ok(ConversationItem { conversation, character, last_message })
+    Ok(ConversationItem { conversation, character, last_message, unread })
 }
 
-/// The columns of [`head_columns`], from `HEAD_TABLES`.
+/// The columns of [`head_columns`], from [`HEAD_TABLES`].
 pub(super) fn head(c: &mut Columns) -> Tried<ConversationHead> {
     let conversation = conversation(c)?;
+    let unread = c.count()?;
     let last_message = if c.flag()? { Some(message(c, &conversation.id)?) } else { None };
-    Ok(ConversationHead { conversation, last_message })
+    Ok(ConversationHead { conversation, last_message, unread })
 }
 
-pub(super) const HEAD_TABLES: &str =
-    "conversations c LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
-
-pub(super) fn head_columns() -> String {
-    format!("{CONVERSATION}, m.seq IS NOT NULL, {MESSAGE}")
-}
-
-pub(super) const ITEM_TABLES: &str = "conversations c JOIN characters ch ON ch.id = c.character_id \
+/// As [`ITEM_TABLES`], without the character.
+pub(super) const HEAD_TABLES: &str = "conversations c JOIN members me ON me.conversation = c.key \
      LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
 
+pub(super) fn head_columns() -> String {
+    format!("{CONVERSATION}, {UNREAD}, m.seq IS NOT NULL, {MESSAGE}")
+}
+
+/// As `me` sees it, who is a member; what is asked says which.
+pub(super) const ITEM_TABLES: &str = "conversations c JOIN members me ON me.conversation = c.key \
+     JOIN characters ch ON ch.id = c.character_id LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
+
+/// Counted no further than is told, and not at all by who has read everything.
+pub(super) const UNREAD: &str = "CASE WHEN me.read_seq >= c.last_seq THEN 0 ELSE (SELECT count(*) FROM (\
+     SELECT 1 FROM messages u WHERE u.conversation = c.key AND u.seq > me.read_seq AND u.sender <> me.user_id LIMIT 100) n) END";
+
 pub(super) fn item_columns() -> String {
-    format!("{CONVERSATION}, ch.name, ch.avatar_url, m.seq IS NOT NULL, {MESSAGE}")
+    format!("{CONVERSATION}, ch.name, ch.avatar_url, {UNREAD}, m.seq IS NOT NULL, {MESSAGE}")
 }
 
 /// Up to `personality`, the order in which the functions of the schema answer a person's message, too.

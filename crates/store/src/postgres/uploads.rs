@@ -93,6 +93,7 @@ async fn visible(db: &mut Db, id: &UploadId, viewer: Option<&UserId>) -> Tried<O
         "SELECT {UPLOAD} FROM uploads up WHERE up.id = $1 AND up.status <> 'deleted' AND (
              up.owner_id = $2
              OR EXISTS (SELECT 1 FROM messages m
+                 JOIN conversations c ON c.key = m.conversation
                  JOIN members mb ON mb.conversation = m.conversation AND mb.user_id = $2
                  WHERE m.media IS NOT NULL AND (m.media::json ->> 'uploadId') = $1)
              OR {IS_PORTRAIT})"

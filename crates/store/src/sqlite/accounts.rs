@@ -156,10 +156,10 @@ pub(super) fn delete(db: &Db, id: &UserId) -> Result<bool> {
     Ok(true)
 }
 
-/// Conversations with a trace of somebody, and whether they are the owner: those they are in, and those they once said
+/// Conversations with a trace of somebody, deleted ones among them, and whether they are the owner: those they are in, and those they once said
 /// something in. A message of a person has a `client_id`, by which the index finds it.
 fn within(db: &Db, user: &UserId) -> Result<Vec<(i64, ConversationId, bool)>> {
-    let sql = "SELECT c.key, c.id, c.owner = ?1 FROM conversations c
+    let sql = "SELECT c.key, c.id, c.owner = ?1 FROM all_conversations c
          WHERE EXISTS (SELECT 1 FROM members WHERE conversation = c.key AND user = ?1)
              OR EXISTS (SELECT 1 FROM messages m WHERE m.conversation = c.key AND m.sender = ?1 AND m.client_id IS NOT NULL)";
     db.all(sql, [user.as_str()], |row| {
@@ -174,7 +174,7 @@ fn remove_characters(db: &Db, owner: &UserId) -> Result<()> {
     let me = params![owner.as_str(), db.now.0];
     db.run(
         "DELETE FROM characters WHERE owner = ?1
-             AND NOT EXISTS (SELECT 1 FROM conversations c WHERE c.character = characters.id)",
+             AND NOT EXISTS (SELECT 1 FROM all_conversations c WHERE c.character = characters.id)",
         [owner.as_str()],
     )?;
     db.run(

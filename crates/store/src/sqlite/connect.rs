@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0008_lists.sql"),
     include_str!("../../migrations/sqlite/0009_replies.sql"),
     include_str!("../../migrations/sqlite/0010_rooms.sql"),
+    include_str!("../../migrations/sqlite/0013_threads.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.
@@ -42,12 +43,14 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection>
         Synchronous::Normal => "NORMAL",
     };
     keep_a_write_ahead_log(&connection)?;
+    // Or a table that is made anew would take with it what belongs to its rows.
+    connection.execute_batch("PRAGMA foreign_keys = OFF")?;
+    migrate(&mut connection, MIGRATIONS)?;
     // A log of some 8 MB is copied back at a time; after a burst its file shrinks to 64 MB.
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;
          PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864;"
     ))?;
-    migrate(&mut connection, MIGRATIONS)?;
     Ok(connection)
 }
 

@@ -11,9 +11,8 @@ use rusqlite::params;
 
 pub(super) fn open(db: &Db, open: &OpenConversation) -> Result<(ConversationItem, bool)> {
     let pair = [open.owner.as_str(), open.character.as_str()];
-    let existing = db.one("SELECT id FROM conversations WHERE owner = ?1 AND character = ?2", pair, |row| {
-        Ok(ConversationId::trusted(Columns::of(row).text()?))
-    })?;
+    let main = "SELECT id FROM conversations WHERE owner = ?1 AND character = ?2 AND main = 1";
+    let existing = db.one(main, pair, |row| Ok(ConversationId::trusted(Columns::of(row).text()?)))?;
     let id = existing.as_ref().unwrap_or(&open.id);
     if existing.is_none() {
         create(db, open)?;
@@ -32,7 +31,7 @@ fn create(db: &Db, open: &OpenConversation) -> Result<()> {
         return Err(StoreError::Failed("a conversation was opened with a character that is gone".into()));
     }
     let key = db.one(
-        "INSERT INTO conversations (id, owner, character, title, last_seq, due, created_at, updated_at)
+        "INSERT INTO all_conversations (id, owner, character, title, last_seq, due, created_at, updated_at)
          VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6) RETURNING key",
         params![
             open.id.as_str(),
@@ -66,28 +65,25 @@ fn create(db: &Db, open: &OpenConversation) -> Result<()> {
     messages::insert(db, key, greeting.seq, &greeting).map(drop)
 }
 
+/// What was said before somebody came in is not unread.
 pub(super) fn join(db: &Db, key: i64, user: &UserId) -> Result<()> {
     db.run(
-        "INSERT INTO members (conversation, user, joined_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        "INSERT INTO members (conversation, user, joined_at, read_seq)
+         SELECT ?1, ?2, ?3, last_seq FROM all_conversations WHERE key = ?1 ON CONFLICT DO NOTHING",
         params![key, user.as_str(), db.now.0],
     )?;
     Ok(())
 }
 
 pub(super) fn get(db: &Db, id: &ConversationId, member: &UserId) -> Result<Option<ConversationItem>> {
-    let sql = format!(
-        "SELECT {} FROM {ITEM_TABLES}
-         WHERE c.id = ?1 AND EXISTS (SELECT 1 FROM members WHERE conversation = c.key AND user = ?2)",
-        item_columns()
-    );
+    let sql = format!("SELECT {} FROM {ITEM_TABLES} WHERE c.id = ?1 AND me.user = ?2", item_columns());
     db.one(&sql, [id.as_str(), member.as_str()], |row| rows::item(&mut Columns::of(row)))
 }
 
-/// Who is in it is read for the answer, and so the gate costs no further look.
+/// As `get`, without a look at the character.
 pub(super) fn head(db: &Db, id: &ConversationId, member: &UserId) -> Result<Option<ConversationHead>> {
-    let sql = format!("SELECT {} FROM {HEAD_TABLES} WHERE c.id = ?1", head_columns());
-    let found = db.one(&sql, [id.as_str()], |row| rows::head(&mut Columns::of(row)))?;
-    Ok(found.filter(|head| head.conversation.member_ids.contains(member)))
+    let sql = format!("SELECT {} FROM {HEAD_TABLES} WHERE c.id = ?1 AND me.user = ?2", head_columns());
+    db.one(&sql, [id.as_str(), member.as_str()], |row| rows::head(&mut Columns::of(row)))
 }
 
 /// A person has as many conversations as characters they talk with: these are sorted as they are read, which spares every
@@ -99,7 +95,7 @@ pub(super) fn list(db: &Db, member: &UserId, after: Option<&str>, limit: u32) ->
              SELECT c.key FROM members me JOIN conversations c ON c.key = me.conversation
              WHERE me.user = ?1 AND (c.updated_at < ?2 OR (c.updated_at = ?2 AND c.id < ?3))
              ORDER BY c.updated_at DESC, c.id DESC LIMIT ?4)
-         SELECT {} FROM page JOIN {ITEM_TABLES} WHERE c.key = page.key ORDER BY c.updated_at DESC, c.id DESC",
+         SELECT {} FROM page JOIN {ITEM_TABLES} WHERE c.key = page.key AND me.user = ?1 ORDER BY c.updated_at DESC, c.id DESC",
         item_columns()
     );
     let one_more = i64::from(limit) + 1;
@@ -119,42 +115,74 @@ pub(super) fn owned(db: &Db, id: &ConversationId, owner: &UserId) -> Result<Opti
 }
 
 pub(super) fn changed(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
-    db.run("UPDATE conversations SET updated_at = max(updated_at, ?2) WHERE key = ?1", params![key, db.now.0])?;
+    db.run("UPDATE all_conversations SET updated_at = max(updated_at, ?2) WHERE key = ?1", params![key, db.now.0])?;
     feed::write(db, &Change::Conversation { id: id.clone() })
 }
 
 pub(super) fn rename(db: &Db, id: &ConversationId, owner: &UserId, title: &str) -> Result<bool> {
     let Some(key) = owned(db, id, owner)? else { return Ok(false) };
-    db.run("UPDATE conversations SET title = ?2 WHERE key = ?1", params![key, title])?;
+    db.run("UPDATE all_conversations SET title = ?2 WHERE key = ?1", params![key, title])?;
     changed(db, key, id)?;
     Ok(true)
 }
 
 pub(super) fn delete(db: &Db, id: &ConversationId, owner: &UserId) -> Result<bool> {
     let Some(key) = owned(db, id, owner)? else { return Ok(false) };
-    remove(db, key, id)?;
+    stop(db, key, id)?;
+    count(db, key, -1)?;
+    db.run(
+        "UPDATE messages SET reply_state = CASE WHEN redo IS NULL THEN 'cancelled' ELSE 'done' END, redo = NULL,
+             redo_fence = NULL
+         WHERE conversation = ?1 AND reply_state = 'due'",
+        [key],
+    )?;
+    db.run(
+        "UPDATE all_conversations SET deleted_at = ?2, due = 0, holder = NULL, claimed = NULL, fence = fence + 1
+         WHERE key = ?1",
+        params![key, db.now.0],
+    )?;
+    tell_members(db, key, id)?;
+    feed::write(db, &Change::Conversation { id: id.clone() })?;
     Ok(true)
 }
 
-/// Takes a conversation away with its members and messages; a reply under way is told to stop, since nobody waits for it.
-pub(super) fn remove(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
+/// A reply under way is told to stop, since nobody waits for it.
+fn stop(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
     let held = db.one("SELECT fence FROM conversations WHERE key = ?1 AND holder IS NOT NULL", [key], |row| {
         Columns::of(row).count()
     })?;
-    if let Some(fence) = held {
-        feed::write(db, &Change::Cancel { conversation: id.clone(), fence })?;
+    match held {
+        Some(fence) => feed::write(db, &Change::Cancel { conversation: id.clone(), fence }),
+        None => Ok(()),
     }
+}
+
+/// Counts a conversation that is there with its character: one more, or one less.
+pub(super) fn count(db: &Db, key: i64, more: i64) -> Result<()> {
     db.run(
-        "UPDATE characters SET conversations = conversations - 1
+        "UPDATE characters SET conversations = conversations + ?2
          WHERE id = (SELECT character FROM conversations WHERE key = ?1)",
-        [key],
-    )?;
+        [key, more],
+    )
+    .map(drop)
+}
+
+/// Takes a conversation away for good, with its members and messages, deleted before or not.
+pub(super) fn remove(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
+    stop(db, key, id)?;
+    count(db, key, -1)?;
+    tell_members(db, key, id)?;
+    db.run("DELETE FROM all_conversations WHERE key = ?1", [key])?;
+    feed::write(db, &Change::Conversation { id: id.clone() })
+}
+
+/// Those who are in it, or were until now, are told.
+pub(super) fn tell_members(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
     let members = db.all("SELECT user FROM members WHERE conversation = ?1", [key], |row| {
         Ok(UserId::trusted(Columns::of(row).text()?))
     })?;
-    db.run("DELETE FROM conversations WHERE key = ?1", [key])?;
     for user in members {
         feed::write(db, &Change::Member { conversation: id.clone(), user })?;
     }
-    feed::write(db, &Change::Conversation { id: id.clone() })
+    Ok(())
 }

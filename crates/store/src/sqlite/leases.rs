@@ -23,7 +23,7 @@ pub(super) fn end(db: &Db, server: &Incarnation) -> Result<()> {
         params![server.as_str(), db.now.0],
     )?;
     db.run(
-        "UPDATE conversations INDEXED BY conversations_held SET holder = NULL, claimed = NULL
+        "UPDATE all_conversations INDEXED BY conversations_held SET holder = NULL, claimed = NULL
          WHERE holder IS NOT NULL AND holder = ?1 AND stop_fence <> fence",
         [server.as_str()],
     )?;

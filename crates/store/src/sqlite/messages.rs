@@ -57,7 +57,7 @@ pub(super) fn send(db: &Db, send: &SendMessage) -> Result<Sent> {
         return repeated()?.ok_or_else(|| StoreError::Failed("a message was neither stored nor found".into()));
     }
     db.run(
-        "UPDATE conversations SET last_seq = ?2, due = due + 1, updated_at = max(updated_at, ?3) WHERE key = ?1",
+        "UPDATE all_conversations SET last_seq = ?2, due = due + 1, updated_at = max(updated_at, ?3) WHERE key = ?1",
         params![key, int(message.seq), db.now.0],
     )?;
     let usage = stored.raised(send.kind, db.now);

@@ -26,6 +26,7 @@ mod search;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod uploads;
 mod writer;
 

@@ -74,7 +74,7 @@ pub(super) fn claim(db: &Db, claim: &ClaimReply) -> Result<Claimed> {
     }
     let fence = at.fence + 1;
     db.run(
-        "UPDATE conversations SET holder = ?2, claimed = ?3, fence = ?4 WHERE key = ?1",
+        "UPDATE all_conversations SET holder = ?2, claimed = ?3, fence = ?4 WHERE key = ?1",
         params![at.key, claim.holder.as_str(), int(message.seq), int(fence)],
     )?;
     let redo = match redo {
@@ -127,7 +127,7 @@ fn attempt(c: &mut Columns) -> rusqlite::Result<u32> {
 fn replies_under_way(db: &Db, character: &CharacterId, enough: u64) -> Result<u64> {
     let under_way = db.number(
         "SELECT count(*) FROM (
-             SELECT 1 FROM conversations c INDEXED BY conversations_held JOIN servers s ON s.id = c.holder
+             SELECT 1 FROM all_conversations c INDEXED BY conversations_held JOIN servers s ON s.id = c.holder
              WHERE c.character = ?1 AND c.holder IS NOT NULL AND s.lease_until > ?2 LIMIT ?3)",
         params![character.as_str(), db.now.0, int(enough)],
     )?;
@@ -164,7 +164,7 @@ fn settle(db: &Db, key: i64, conversation: &ConversationId, seq: u64, state: Rep
         )?;
     }
     db.run(
-        "UPDATE conversations SET holder = NULL, claimed = NULL, due = due - ?2 WHERE key = ?1",
+        "UPDATE all_conversations SET holder = NULL, claimed = NULL, due = due - ?2 WHERE key = ?1",
         params![key, settled as i64],
     )?;
     by_seq(db, key, conversation, seq)
@@ -200,7 +200,7 @@ pub(super) fn commit(db: &Db, commit: &CommitReply) -> Result<Committed> {
         params![at.key, int(asked.seq)],
     )?;
     db.run(
-        "UPDATE conversations SET last_seq = ?2, due = due - 1, holder = NULL, claimed = NULL,
+        "UPDATE all_conversations SET last_seq = ?2, due = due - 1, holder = NULL, claimed = NULL,
              updated_at = max(updated_at, ?3) WHERE key = ?1",
         params![at.key, int(reply.seq), db.now.0],
     )?;
@@ -229,7 +229,7 @@ pub(super) fn cancel(db: &Db, conversation: &ConversationId, of: Option<&UserId>
         && let Some(message) = by_seq(db, at.key, conversation, seq)?
         && of.is_none_or(|of| message.sender_id == of.as_str())
     {
-        db.run("UPDATE conversations SET stop_fence = fence WHERE key = ?1", [at.key])?;
+        db.run("UPDATE all_conversations SET stop_fence = fence WHERE key = ?1", [at.key])?;
         feed::write(db, &Change::Cancel { conversation: conversation.clone(), fence: at.fence })?;
         return Ok(Cancel::Stopping { message: message.id, holder, fence: at.fence });
     }
@@ -253,7 +253,7 @@ pub(super) fn cancel(db: &Db, conversation: &ConversationId, of: Option<&UserId>
     // A claim of theirs is a dead holder's; another's stays.
     let frees = of.is_none() || waiting.iter().any(|message| Some(message.seq) == claim);
     db.run(
-        "UPDATE conversations SET due = max(0, due - ?2), holder = iif(?3, NULL, holder), claimed = iif(?3, NULL, claimed)
+        "UPDATE all_conversations SET due = max(0, due - ?2), holder = iif(?3, NULL, holder), claimed = iif(?3, NULL, claimed)
          WHERE key = ?1",
         params![at.key, int(waiting.len() as u64), frees],
     )?;
@@ -275,7 +275,7 @@ pub(super) fn retry(db: &Db, conversation: &ConversationId, id: &MessageId) -> R
         "UPDATE messages SET reply_state = 'due', attempt = attempt + 1 WHERE conversation = ?1 AND seq = ?2",
         params![key, int(seq)],
     )?;
-    db.run("UPDATE conversations SET due = due + 1 WHERE key = ?1", [key])?;
+    db.run("UPDATE all_conversations SET due = due + 1 WHERE key = ?1", [key])?;
     Ok(by_seq(db, key, conversation, seq)?.map(|message| (message, attempt)))
 }
 

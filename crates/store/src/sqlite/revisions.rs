@@ -74,7 +74,7 @@ fn make_due(db: &Db, key: i64, asked: &Message, redo: Option<Redo>) -> Result<Du
         params![key, int(asked.seq), redo.map(Redo::as_str)],
         |row| row.get::<_, i64>(0),
     )?;
-    db.run("UPDATE conversations SET due = due + 1, fence = fence + 1 WHERE key = ?1", [key])?;
+    db.run("UPDATE all_conversations SET due = due + 1, fence = fence + 1 WHERE key = ?1", [key])?;
     let message = by_seq(db, key, &asked.conversation_id, asked.seq)?.ok_or_else(vanished)?;
     Ok((message, u32::try_from(attempt.unwrap_or(1)).unwrap_or(u32::MAX)))
 }
@@ -137,7 +137,7 @@ fn select(db: &Db, conversation: &ConversationId, message: &MessageId, selected:
          WHERE conversation = ?1 AND seq = ?2",
         params![at.key, int(reply.seq), selected],
     )?;
-    db.run("UPDATE conversations SET fence = fence + 1 WHERE key = ?1", [at.key])?;
+    db.run("UPDATE all_conversations SET fence = fence + 1 WHERE key = ?1", [at.key])?;
     feed::write(db, &Change::Conversation { id: conversation.clone() })?;
     Ok(Ok(by_seq(db, at.key, conversation, reply.seq)?.ok_or_else(vanished)?))
 }
@@ -194,7 +194,7 @@ pub(super) fn commit(db: &Db, key: i64, asked: &Message, commit: &CommitReply) -
         params![key, int(asked.seq), int(commit.fence)],
     )?;
     db.run(
-        "UPDATE conversations SET due = due - 1, holder = NULL, claimed = NULL, updated_at = max(updated_at, ?2)
+        "UPDATE all_conversations SET due = due - 1, holder = NULL, claimed = NULL, updated_at = max(updated_at, ?2)
          WHERE key = ?1",
         params![key, db.now.0],
     )?;

@@ -3,8 +3,8 @@
 use crate::conversation::{CharacterSummary, ConversationHead, ConversationItem};
 use crate::{Redo, Result, StoreError};
 use aim_domain::{
-    Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session, SessionId,
-    Timestamp, TokenHash, UsageCount, User, UserId, Variants,
+    BranchPoint, Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session,
+    SessionId, Timestamp, TokenHash, UsageCount, User, UserId, Variants,
 };
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
@@ -189,7 +189,7 @@ pub(super) fn whole_character(c: &mut Columns) -> rusqlite::Result<Character> {
 /// A conversation `c` with its members, the owner first, in one column.
 pub(super) const CONVERSATION: &str = "c.id, c.owner, c.character, c.title, \
      (SELECT group_concat(user, ',' ORDER BY user <> c.owner, joined_at, user) FROM members WHERE conversation = c.key), \
-     c.last_seq, c.created_at, c.updated_at";
+     c.last_seq, c.removals, c.branch_of, c.branch_seq, c.created_at, c.updated_at, c.deleted_at";
 
 pub(super) fn conversation(c: &mut Columns) -> rusqlite::Result<Conversation> {
     Ok(Conversation {
@@ -200,39 +200,55 @@ pub(super) fn conversation(c: &mut Columns) -> rusqlite::Result<Conversation> {
         // No id holds a comma.
         member_ids: c.maybe_text()?.unwrap_or_default().split_terminator(',').map(UserId::trusted).collect(),
         last_seq: c.count()?,
+        removals: c.count()?,
+        branch_of: branch_point(c)?,
         created_at: c.time()?,
         updated_at: c.time()?,
+        deleted_at: c.maybe_int()?.map(Timestamp),
     })
 }
 
-/// The columns of `ITEM`, from `ITEM_TABLES`.
+fn branch_point(c: &mut Columns) -> rusqlite::Result<Option<BranchPoint>> {
+    let (id, seq) = (c.maybe_text()?.map(ConversationId::trusted), c.maybe_int()?);
+    Ok(id.zip(seq).map(|(conversation_id, seq)| BranchPoint { conversation_id, seq: seq.unsigned_abs() }))
+}
+
+/// The columns of [`item_columns`], from [`ITEM_TABLES`].
 pub(super) fn item(c: &mut Columns) -> rusqlite::Result<ConversationItem> {
     let conversation = conversation(c)?;
     let character =
         CharacterSummary { id: conversation.character_id.clone(), name: c.string()?, avatar_url: c.maybe_string()? };
+    let unread = c.count()?;
     let last_message = if c.flag()? { Some(message(c, &conversation.id)?) } else { None };
-    Ok(ConversationItem { conversation, character, last_message })
+    Ok(ConversationItem { conversation, character, last_message, unread })
 }
 
-/// The columns of [`head_columns`], from `HEAD_TABLES`.
+/// The columns of [`head_columns`], from [`HEAD_TABLES`].
 pub(super) fn head(c: &mut Columns) -> rusqlite::Result<ConversationHead> {
     let conversation = conversation(c)?;
+    let unread = c.count()?;
     let last_message = if c.flag()? { Some(message(c, &conversation.id)?) } else { None };
-    Ok(ConversationHead { conversation, last_message })
+    Ok(ConversationHead { conversation, last_message, unread })
 }
 
-pub(super) const HEAD_TABLES: &str =
-    "conversations c LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
-
-pub(super) fn head_columns() -> String {
-    format!("{CONVERSATION}, m.seq IS NOT NULL, {MESSAGE}")
-}
-
-pub(super) const ITEM_TABLES: &str = "conversations c JOIN characters ch ON ch.id = c.character \
+/// As [`ITEM_TABLES`], without the character.
+pub(super) const HEAD_TABLES: &str = "conversations c JOIN members me ON me.conversation = c.key \
      LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
 
+pub(super) fn head_columns() -> String {
+    format!("{CONVERSATION}, {UNREAD}, m.seq IS NOT NULL, {MESSAGE}")
+}
+
+/// As `me` sees it, who is a member; what is asked says which.
+pub(super) const ITEM_TABLES: &str = "conversations c JOIN members me ON me.conversation = c.key \
+     JOIN characters ch ON ch.id = c.character LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
+
+/// Counted no further than is told, and not at all by who has read everything.
+pub(super) const UNREAD: &str = "CASE WHEN me.read_seq >= c.last_seq THEN 0 ELSE (SELECT count(*) FROM (\
+     SELECT 1 FROM messages u WHERE u.conversation = c.key AND u.seq > me.read_seq AND u.sender <> me.user LIMIT 100)) END";
+
 pub(super) fn item_columns() -> String {
-    format!("{CONVERSATION}, ch.name, ch.avatar_url, m.seq IS NOT NULL, {MESSAGE}")
+    format!("{CONVERSATION}, ch.name, ch.avatar_url, {UNREAD}, m.seq IS NOT NULL, {MESSAGE}")
 }
 
 pub(super) const MESSAGE: &str = "m.id, m.seq, m.role, m.sender, m.kind, m.text, m.media, m.in_reply_to, m.client_id, m.created_at, \

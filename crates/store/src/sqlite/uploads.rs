@@ -90,6 +90,7 @@ fn visible(db: &Db, id: &UploadId, viewer: Option<&UserId>) -> Result<Option<Upl
         "SELECT {UPLOAD} FROM uploads up WHERE up.id = ?1 AND up.status <> 'deleted' AND (
              up.owner = ?2
              OR EXISTS (SELECT 1 FROM messages m INDEXED BY messages_by_upload
+                 JOIN conversations c ON c.key = m.conversation
                  JOIN members mb ON mb.conversation = m.conversation AND mb.user = ?2
                  WHERE m.media IS NOT NULL AND json_extract(m.media, '$.uploadId') = ?1)
              OR {IS_PORTRAIT})"

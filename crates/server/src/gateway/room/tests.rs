@@ -42,9 +42,24 @@ fn delta(reply: &str, offset: u64, text: &str) -> Arc<RoomNote> {
     Arc::new(RoomEvent::ReplyDelta { conversation_id: id("c1"), message_id, offset, text: text.into() }.into())
 }
 
+fn at(last_seq: u64) -> RoomStanding {
+    RoomStanding { last_seq, removals: 0 }
+}
+
+fn removed(from_seq: u64, removals: u64, messages: &[&str]) -> Arc<RoomNote> {
+    let message_ids = messages.iter().map(|id| id.parse().unwrap()).collect();
+    Arc::new(RoomEvent::MessageRemoved { conversation_id: id("c1"), from_seq, removals, message_ids }.into())
+}
+
+/// Another message in a place that was there before.
+fn anew(seq: u64) -> Arc<RoomNote> {
+    let message = Message { id: format!("n{seq}").parse().unwrap(), ..message(seq, None) };
+    Arc::new(RoomEvent::MessageNew { message }.into())
+}
+
 fn open_room(last_seq: u64) -> Room {
     let room = Room::new(id("c1"), CharacterId::trusted("mara"));
-    room.open(last_seq, None, true, ConversationState::default());
+    room.open(at(last_seq), None, true, ConversationState::default());
     room
 }
 
@@ -96,7 +111,7 @@ fn deltas_that_are_known_already_change_nothing() {
     room.deliver(delta("r1", 10, "!"));
     let partial =
         Partial { message_id: "r1".parse().unwrap(), in_reply_to: "m1".parse().unwrap(), text: "Ahoy there".into() };
-    room.open(1, Some(partial), true, ConversationState::default());
+    room.open(at(1), Some(partial), true, ConversationState::default());
     assert_eq!(said(&room).as_deref(), Some("Ahoy there!"));
 }
 
@@ -199,7 +214,7 @@ fn what_was_heard_while_the_bus_was_read_counts() {
 fn a_reply_that_is_stored_already_is_not_under_way() {
     let room = Room::new(id("c1"), CharacterId::trusted("mara"));
     room.deliver(Arc::new(RoomEvent::MessageNew { message: message(2, Some("m1")) }.into()));
-    room.open(2, Some(partial("r1", "m1", "Aye")), true, ConversationState::default());
+    room.open(at(2), Some(partial("r1", "m1", "Aye")), true, ConversationState::default());
     assert_eq!((said(&room), room.last_seq()), (None, 2));
 }
 
@@ -227,4 +242,56 @@ fn a_room_that_gives_up_a_gap_goes_on_behind_it() {
     assert_eq!((room.last_seq(), room.has_gap(), said(&room), room.asks_bus()), (300, true, None, true));
     room.deliver(new(301));
     assert_eq!((room.last_seq(), room.has_gap()), (302, false));
+}
+
+#[test]
+fn what_is_said_after_a_removal_takes_its_place() {
+    let room = open_room(4);
+    let delivery = room.deliver(removed(3, 1, &["m3", "m4"]));
+    assert!(delivery.fell, "what was said since may have come before it");
+    assert_eq!(room.last_seq(), 2);
+    room.deliver(new(3));
+    assert_eq!(room.last_seq(), 2, "what was removed comes late, and is not there any more");
+    room.deliver(anew(3));
+    room.deliver(anew(4));
+    assert_eq!(room.last_seq(), 4);
+    room.deliver(removed(3, 1, &["m3", "m4"]));
+    assert_eq!(room.last_seq(), 4, "a removal counts once");
+}
+
+#[test]
+fn what_crossed_a_removal_is_read_from_the_store() {
+    let room = open_room(4);
+    room.deliver(anew(3));
+    room.deliver(anew(5));
+    assert_eq!(room.last_seq(), 5);
+    assert!(room.deliver(removed(3, 1, &["m3", "m4"])).fell);
+    let stored = [3, 4, 5].map(|seq| Message { id: format!("n{seq}").parse().unwrap(), ..message(seq, None) });
+    room.fill(stored.into());
+    assert_eq!((room.last_seq(), room.has_gap()), (5, false));
+}
+
+#[test]
+fn a_removal_takes_what_waits_for_a_gap_with_it() {
+    let room = open_room(1);
+    room.deliver(new(3));
+    room.deliver(start("r1", "m3"));
+    assert!(room.has_gap());
+    room.deliver(removed(3, 1, &["m3"]));
+    assert_eq!((room.last_seq(), room.has_gap()), (1, false));
+    room.deliver(new(2));
+    assert_eq!(room.last_seq(), 2);
+}
+
+#[test]
+fn a_removal_that_was_not_heard_of_is_made_good_by_the_store() {
+    let room = open_room(6);
+    room.deliver(removed(3, 2, &["m3"]));
+    assert_eq!(room.last_seq(), 6, "one before it is missing");
+    room.correct(RoomStanding { last_seq: 3, removals: 2 });
+    assert_eq!(room.last_seq(), 3);
+    room.correct(RoomStanding { last_seq: 2, removals: 1 });
+    assert_eq!(room.last_seq(), 3, "a look from before changes nothing");
+    room.deliver(removed(3, 2, &["m3"]));
+    assert_eq!(room.last_seq(), 3);
 }

@@ -212,3 +212,78 @@ async fn a_reply_that_the_bus_forgot_to_forget_is_not_under_way() {
     })
     .await;
 }
+
+/// Takes the last message back, which nobody has answered.
+async fn take_back(world: &World, who: &Person, talk: &ConversationId) {
+    let platform = &world.gateway.platform;
+    platform.cancel(&who.who, talk).await.unwrap();
+    let last = platform.missed(talk, 0, 200).await.unwrap().pop().unwrap();
+    platform.remove_exchange(&who.who, talk, &last.id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_after_a_removal_arrives_on_both_servers() {
+    let fleet = Fleet::start().await;
+    let ann = fleet.one.person("ann").await;
+    let talk = fleet.one.talk(&ann).await;
+    let (here, there) = (fleet.one.connect(&ann).await, fleet.other.connect(&ann).await);
+    for socket in [&here, &there] {
+        socket.join(&talk).await;
+        hear_until(socket, |name, payload| name == "ack" && payload["removals"] == 0).await;
+    }
+    let first = fleet.one.send(&ann, &talk).await;
+    let rounds = 5;
+    let sending = async {
+        for n in 0..rounds {
+            let (by, after) = if n % 2 == 0 { (&fleet.one, &fleet.other) } else { (&fleet.other, &fleet.one) };
+            take_back(by, &ann, &talk).await;
+            assert_eq!(after.send(&ann, &talk).await, first, "seq goes on without a gap");
+        }
+    };
+    // In the order of events, whoever told them: one stands there, is removed, and another takes its place.
+    let hearing = async |socket| {
+        let (mut stands, mut removals) = (false, 0);
+        hear_until(socket, |name, payload| {
+            match name {
+                "message:new" => {
+                    assert_eq!(payload["message"]["seq"].as_u64(), Some(first));
+                    assert!(!stands, "two in one place");
+                    stands = true;
+                }
+                "message:removed" => {
+                    assert_eq!(payload["fromSeq"].as_u64(), Some(first));
+                    removals += 1;
+                    assert_eq!(payload["removals"].as_u64(), Some(removals));
+                    stands = false;
+                }
+                "conversation:resync" => panic!("nothing was lost"),
+                _ => {}
+            }
+            stands && removals == rounds
+        })
+        .await;
+    };
+    tokio::join!(sending, hearing(&here), hearing(&there));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_that_an_outage_swallowed_is_made_good_after_it() {
+    let fleet = Fleet::start().await;
+    let ann = fleet.one.person("ann").await;
+    let talk = fleet.one.talk(&ann).await;
+    let socket = fleet.other.connect(&ann).await;
+    socket.join(&talk).await;
+    hear_until(&socket, |name, payload| name == "ack" && payload["ok"] == true).await;
+    let first = fleet.one.send(&ann, &talk).await;
+    hear_until(&socket, |name, _| name == "message:new").await;
+    fleet.proxy.cut().await;
+    take_back(&fleet.one, &ann, &talk).await;
+    assert_eq!(fleet.one.send(&ann, &talk).await, first);
+    fleet.proxy.heal().await;
+    hear_until(&socket, |name, payload| name == "conversation:resync" && payload["conversationId"] == talk.as_str())
+        .await;
+    socket.join(&talk).await;
+    hear_until(&socket, |name, payload| name == "ack" && payload["removals"] == 1).await;
+    take_back(&fleet.one, &ann, &talk).await;
+    hear_until(&socket, |name, payload| name == "message:removed" && payload["removals"] == 2).await;
+}

@@ -1,0 +1,169 @@
+/** What can be done with a whole conversation: another title, and deleting it, which can be undone. */
+import { useEffect, useId, useRef, useState, type KeyboardEvent } from 'react';
+import { useLocation } from 'wouter';
+import type { Conversation } from '../api/types';
+import { renameConversation } from '../app/library';
+import { deleteConversation, restoreConversation } from '../app/rooms';
+import { useAction } from '../lib/load';
+import { Icon } from '../ui/icons';
+import { showToast } from '../ui/toast';
+
+export function ConversationMenu(props: { conversation: Conversation; onRename: () => void }) {
+  const { conversation } = props;
+  const [isOpen, setOpen] = useState(false);
+  const { busy, error, run } = useAction();
+  const [, go] = useLocation();
+  const box = useRef<HTMLDivElement>(null);
+  const opener = useRef<HTMLButtonElement>(null);
+  const id = useId();
+
+  useEffect(() => {
+    if (!isOpen) return;
+    box.current?.querySelector<HTMLElement>('[role="menuitem"]')?.focus();
+    const outside = (event: PointerEvent) => {
+      const target = event.target as Node;
+      if (!box.current?.contains(target) && !opener.current?.contains(target)) setOpen(false);
+    };
+    document.addEventListener('pointerdown', outside);
+    return () => document.removeEventListener('pointerdown', outside);
+  }, [isOpen]);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    const items = [...(box.current?.querySelectorAll<HTMLElement>('[role="menuitem"]') ?? [])];
+    const at = items.indexOf(document.activeElement as HTMLElement);
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step !== undefined) {
+      event.preventDefault();
+      items[(at + step + items.length) % items.length]?.focus();
+    } else if (event.key === 'Escape' || event.key === 'Tab') {
+      setOpen(false);
+      if (event.key === 'Escape') opener.current?.focus();
+    }
+  };
+
+  const remove = () => {
+    void run(async () => {
+      await deleteConversation(conversation.id);
+      go('/');
+      showToast('Deleted.', 'Undo', async () => {
+        const { id: restored } = await restoreConversation(conversation.id);
+        go(`/c/${restored}`);
+      });
+    });
+  };
+
+  return (
+    <div className="menu">
+      <button
+        type="button"
+        className="icon-button"
+        ref={opener}
+        aria-label="Conversation menu"
+        aria-haspopup="menu"
+        aria-expanded={isOpen}
+        aria-controls={isOpen ? id : undefined}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <Icon name="more" />
+      </button>
+      {isOpen && (
+        <div
+          className="menu__items"
+          id={id}
+          ref={box}
+          role="menu"
+          aria-label="Conversation"
+          tabIndex={-1}
+          onKeyDown={onKeyDown}
+        >
+          <button
+            type="button"
+            role="menuitem"
+            className="menu__item"
+            onClick={() => {
+              setOpen(false);
+              props.onRename();
+            }}
+          >
+            <Icon name="edit" /> Rename
+          </button>
+          <button
+            type="button"
+            role="menuitem"
+            className="menu__item menu__item--bad"
+            aria-disabled={busy}
+            onClick={remove}
+          >
+            <Icon name="trash" /> Delete
+          </button>
+          {error && (
+            <p className="menu__trouble" role="alert">
+              {error.message}
+            </p>
+          )}
+        </div>
+      )}
+    </div>
+  );
+}
+
+const MAX_TITLE = 100;
+
+/** The title as a field, in its own place: Enter keeps what is written, Escape what was. */
+export function Renaming(props: { conversation: Conversation; onDone: () => void }) {
+  const { conversation, onDone } = props;
+  const [title, setTitle] = useState(conversation.title);
+  const { busy, error, run } = useAction();
+  const box = useRef<HTMLInputElement>(null);
+  useEffect(() => box.current?.select(), []);
+  const keep = () => {
+    const words = title.trim();
+    if (busy || words === '') return;
+    if (words === conversation.title) {
+      onDone();
+      return;
+    }
+    void run(async () => {
+      await renameConversation(conversation.id, words);
+      onDone();
+    });
+  };
+  return (
+    <form
+      className="renaming"
+      onSubmit={(event) => {
+        event.preventDefault();
+        keep();
+      }}
+    >
+      <input
+        ref={box}
+        className="input renaming__title"
+        aria-label="Title of the conversation"
+        aria-invalid={error !== undefined}
+        maxLength={MAX_TITLE}
+        value={title}
+        onChange={(event) => setTitle(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') onDone();
+        }}
+      />
+      <button
+        type="submit"
+        className="icon-button"
+        aria-label="Keep the title"
+        disabled={busy || title.trim() === ''}
+      >
+        <Icon name="check" />
+      </button>
+      <button type="button" className="icon-button" aria-label="Keep the old title" onClick={onDone}>
+        <Icon name="close" />
+      </button>
+      {error && (
+        <p className="renaming__trouble" role="alert">
+          {error.message}
+        </p>
+      )}
+    </form>
+  );
+}
