@@ -48,6 +48,7 @@ async fn a_link_leads_into_a_conversation_with_somebodys_private_character() {
     assert_eq!(seen.expires_at, link.invite.expires_at);
 
     // In the conversation, and nowhere else.
+    world.clock.advance(Duration::from_millis(1));
     let item = platform.accept_invite(&eve.who, &link.token).await.unwrap();
     assert_eq!((item.conversation.id.clone(), item.character.name.as_str()), (talk.clone(), "Mara"));
     let mara = item.conversation.character_id;

@@ -57,17 +57,16 @@ async fn everywhere(app: &TestApp) -> (Person, Person, String) {
     let picture = json!({ "type": "image", "uploadId": upload["id"], "text": CANARY, "clientId": "1" });
     says(app, &mara, &own, picture).await;
     let theirs = talk(app, &finn, &finns).await;
-    // She came by a link, was taken out, and came again.
-    let (invites, members) = (format!("/api/conversations/{theirs}/invites"), json!({ "userId": mara.id }));
-    for _ in 0..2 {
-        let made = app.post(&invites).by(&finn).body(json!({})).send().await.expect(201).json();
-        let link = format!("/api/invites/{}", text(&made["invite"]["token"]));
-        app.post(&link).by(&mara).send().await.expect(200);
-        let path = format!("/api/conversations/{theirs}/members");
-        app.delete(&path).by(&finn).body(members.clone()).send().await.expect(204);
-    }
+    let members = |conversation: &str| format!("/api/conversations/{conversation}/members");
+    app.post(&members(&theirs)).by(&finn).body(json!({ "userId": mara.id })).send().await.expect(200);
+    // Into another of his she came by a link, and was taken out.
+    let other = app.character(&finn, "Ona").await;
+    let other = talk(app, &finn, &other).await;
+    let invites = format!("/api/conversations/{other}/invites");
     let made = app.post(&invites).by(&finn).body(json!({})).send().await.expect(201).json();
-    app.post(&format!("/api/invites/{}", text(&made["invite"]["token"]))).by(&mara).send().await.expect(200);
+    let link = format!("/api/invites/{}", text(&made["invite"]["token"]));
+    app.post(&link).by(&mara).send().await.expect(200);
+    app.delete(&members(&other)).by(&finn).body(json!({ "userId": mara.id })).send().await.expect(204);
     says(app, &mara, &theirs, json!({ "type": "text", "text": format!("mine {CANARY}"), "clientId": "2" })).await;
     says(app, &finn, &theirs, json!({ "type": "text", "text": "I stay here", "clientId": "3" })).await;
     for (who, conversation) in [(&mara, &own), (&finn, &theirs)] {
