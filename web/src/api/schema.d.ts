@@ -430,7 +430,8 @@ export interface paths {
     put?: never;
     /**
      * Begins a conversation with a character
-     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation.
+     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation; a branch is a
+     *     further one, and never the answer.
      */
     post: operations['open_conversation'];
     delete?: never;
@@ -450,12 +451,36 @@ export interface paths {
     get: operations['read_conversation'];
     put?: never;
     post?: never;
-    /** Removes a conversation with its messages; its owner may */
+    /**
+     * Deletes a conversation with its messages; its owner may
+     * @description It is gone at once for all its members, and can be had back for 30 days, unless the server keeps them for another time.
+     */
     delete: operations['remove_conversation'];
     options?: never;
     head?: never;
     /** Renames a conversation; its owner may */
     patch: operations['rename_conversation'];
+    trace?: never;
+  };
+  '/api/conversations/{id}/branch': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Branches a conversation off
+     * @description A new conversation of one's own with the same character, which begins with copies of all messages up to one, 10,000 at the most;
+     *     of a reply the chosen variant. Nothing is answered in it before something new is said.
+     */
+    post: operations['branch_conversation'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
     trace?: never;
   };
   '/api/conversations/{id}/cancel': {
@@ -527,7 +552,12 @@ export interface paths {
     get?: never;
     put?: never;
     post?: never;
-    delete?: never;
+    /**
+     * Removes the last exchange
+     * @description `messageId` is the last message of a person. It goes with all that came after it: `lastSeq` falls, `removals` of the conversation
+     *     rises, and the room hears `message:removed`. Its sender may, and the owner of the conversation. Gives no usage back.
+     */
+    delete: operations['remove_exchange'];
     options?: never;
     head?: never;
     /**
@@ -614,6 +644,46 @@ export interface paths {
      */
     put: operations['select_variant'];
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/conversations/{id}/read': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /**
+     * Notes how far one has read
+     * @description It only moves forward. One's other sockets hear of it as `conversation:read`.
+     */
+    put: operations['mark_read'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/conversations/{id}/restore': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Has a deleted conversation back; its owner may
+     * @description Where the pair has begun another one meanwhile, that stays the one which `POST /api/conversations` answers.
+     */
+    post: operations['restore_conversation'];
     delete?: never;
     options?: never;
     head?: never;
@@ -1071,6 +1141,17 @@ export interface components {
      * @enum {string}
      */
     Author: 'user' | 'character';
+    BranchForm: {
+      /** @description The last message that the new conversation begins with. */
+      messageId: components['schemas']['MessageId'];
+    };
+    /** @description The last message that two conversations have in common. */
+    BranchPoint: {
+      /** @description It may be gone by now. */
+      conversationId: components['schemas']['ConversationId'];
+      /** Format: int64 */
+      seq: number;
+    };
     CacheReport: {
       /** Format: int64 */
       asked: number;
@@ -1256,8 +1337,10 @@ export interface components {
       | 'unavailable'
       | 'internal';
     Conversation: {
+      branchOf?: components['schemas']['BranchPoint'] | null;
       characterId: components['schemas']['CharacterId'];
       createdAt: components['schemas']['Timestamp'];
+      deletedAt?: components['schemas']['Timestamp'] | null;
       id: components['schemas']['ConversationId'];
       /** Format: int64 */
       lastSeq: number;
@@ -1265,12 +1348,13 @@ export interface components {
       memberIds: components['schemas']['UserId'][];
       /** @description Who began it. */
       ownerId: components['schemas']['UserId'];
+      /**
+       * Format: int64
+       * @description How often its last exchange was removed: `lastSeq` fell then.
+       */
+      removals: number;
       title: string;
       updatedAt: components['schemas']['Timestamp'];
-      /** Format: int64 */
-      removals: number;
-      branchOf?: null | components['schemas']['BranchPoint'];
-      deletedAt?: null | components['schemas']['Timestamp'];
     };
     ConversationAnswer: {
       conversation: components['schemas']['ConversationItem'];
@@ -1707,6 +1791,25 @@ export interface components {
       /** Format: double */
       p99?: number | null;
     };
+    ReadAnswer: {
+      /**
+       * Format: int64
+       * @description How far one has read.
+       */
+      seq: number;
+      /**
+       * Format: int64
+       * @description Messages of others after it, counted up to 100.
+       */
+      unread: number;
+    };
+    ReadForm: {
+      /**
+       * Format: int64
+       * @description The last message that was read.
+       */
+      seq: number;
+    };
     RegisterForm: {
       /** @description The username unless it is given. */
       displayName?: string | null;
@@ -1939,11 +2042,6 @@ export interface components {
     };
     /** @enum {string} */
     Visibility: 'public' | 'private';
-    BranchPoint: {
-      conversationId: components['schemas']['ConversationId'];
-      /** Format: int64 */
-      seq: number;
-    };
   };
   responses: {
     /** @description Not signed in, or the session is over */
@@ -2948,6 +3046,8 @@ export interface operations {
         cursor?: string;
         /** @description 50 unless given, 100 at most. */
         limit?: number;
+        /** @description Those that were deleted and can be had back, the last deleted first, instead of those that are there. */
+        deleted?: boolean;
       };
       header?: never;
       path?: never;
@@ -3063,7 +3163,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Removed */
+      /** @description Deleted */
       204: {
         headers: {
           RateLimit: components['headers']['RateLimit'];
@@ -3111,6 +3211,56 @@ export interface operations {
       401: components['responses']['Unauthenticated'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  branch_conversation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['BranchForm'];
+      };
+    };
+    responses: {
+      /** @description The new conversation */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ConversationAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description It is too long */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
       422: components['responses']['Invalid'];
@@ -3306,6 +3456,48 @@ export interface operations {
       404: components['responses']['NotFound'];
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  remove_exchange: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+        messageId: components['schemas']['MessageId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Removed */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      /** @description It is not the last message of a person, or something waits for its reply */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
@@ -3540,6 +3732,75 @@ export interface operations {
       };
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  mark_read: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ReadForm'];
+      };
+    };
+    responses: {
+      /** @description How far one has read by now */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ReadAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  restore_conversation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The conversation with all its messages */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ConversationAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];

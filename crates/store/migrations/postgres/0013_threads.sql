@@ -15,14 +15,17 @@ ALTER TABLE conversations DROP CONSTRAINT conversations_owner_id_character_id_ke
 -- How far each has read. Whoever says something has read what stands before it.
 ALTER TABLE members ADD COLUMN read_seq bigint NOT NULL DEFAULT 0;
 UPDATE members me SET read_seq = c.last_seq FROM conversations c WHERE c.key = me.conversation;
+-- Once for a statement: of many messages that come at once only the last one counts.
 CREATE FUNCTION aim_read_own() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE members SET read_seq = NEW.seq
-        WHERE conversation = NEW.conversation AND user_id = NEW.sender AND read_seq < NEW.seq;
+    UPDATE members me SET read_seq = said.seq FROM (
+        SELECT a.conversation, a.sender, max(a.seq) AS seq FROM added a WHERE a.client_id IS NOT NULL
+        GROUP BY a.conversation, a.sender) said
+    WHERE me.conversation = said.conversation AND me.user_id = said.sender AND me.read_seq < said.seq;
     RETURN NULL;
 END $$;
-CREATE TRIGGER members_read_own AFTER INSERT ON messages
-    FOR EACH ROW WHEN (NEW.client_id IS NOT NULL) EXECUTE FUNCTION aim_read_own();
+CREATE TRIGGER members_read_own AFTER INSERT ON messages REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION aim_read_own();
 
 ALTER TABLE conversations RENAME TO all_conversations;
 CREATE VIEW conversations AS SELECT * FROM all_conversations WHERE deleted_at IS NULL;
