@@ -3,8 +3,9 @@
 
 use crate::conversation::ConversationState;
 use crate::error::{Code, Refusal};
-use crate::id::{CharacterId, ConversationId, MessageId, UserId};
+use crate::id::{CharacterId, ConversationId, DraftKey, MessageId, UserId};
 use crate::message::Message;
+use crate::time::Timestamp;
 use crate::upload::UploadView;
 use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,9 @@ pub enum UserEvent {
     },
     #[serde(rename = "upload:updated")]
     Upload { upload: UploadView },
+    /// A form of the user's was saved; none: it is gone.
+    #[serde(rename = "draft:updated")]
+    Draft { key: DraftKey, saved_at: Option<Timestamp> },
 }
 
 #[cfg(test)]

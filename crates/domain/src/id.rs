@@ -115,6 +115,7 @@ ids! {
     SessionId,
     UploadId,
     MailId,
+    PersonaId,
     /// Which form of a user's a draft is of; the client names it.
     DraftKey,
     /// One run of one server process; a new one at every start.

@@ -25,6 +25,7 @@ mod listen;
 mod mails;
 mod messages;
 mod personal;
+mod personas;
 mod pool;
 mod replies;
 mod reports;
@@ -144,6 +145,7 @@ use again;
 macro_rules! once {
     ($self:ident, $what:path $(, $with:expr)*) => { $self.pg.run(Again::Never, || $what(&$self.pg $(, $with)*)).await };
 }
+use once;
 
 #[async_trait]
 impl Store for PostgresStore {
