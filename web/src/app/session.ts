@@ -5,6 +5,7 @@ import { createStore } from '../lib/store';
 import { forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
 import { clearLibrary, takeUsage } from './library';
+import { forgetPersonas } from './personas';
 import { forgetPreferences, loadPreferences } from './preferences';
 
 export type Session =
@@ -74,6 +75,7 @@ function enter(user: User): void {
   closeConnection();
   clearLibrary();
   forgetPreferences();
+  forgetPersonas();
   // The page works without them; hearts wait until they are there.
   void loadPreferences().catch(() => undefined);
   const connection = new LiveConnection(() => void recheck());
@@ -87,6 +89,7 @@ function leave(notice?: string): void {
   closeConnection();
   clearLibrary();
   forgetPreferences();
+  forgetPersonas();
   session.set(notice === undefined ? { status: 'out' } : { status: 'out', notice });
 }
 

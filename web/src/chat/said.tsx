@@ -1,6 +1,7 @@
 /** One thing that was said, is being said, or could not be sent. */
 import { memo, useState, type ReactNode } from 'react';
-import type { CharacterSummary, Message, Personality } from '../api/types';
+import type { CharacterSummary, Message, Personality, Played } from '../api/types';
+import { useWho } from '../app/who';
 import { useAction } from '../lib/load';
 import { clockTime, fullTime, lengthOfTime, useNow } from '../lib/time';
 import type { EventError, ReplyUnderWay } from '../live/events';
@@ -10,6 +11,7 @@ import { Markdown } from '../ui/markdown';
 import { Editing, Variants } from './changing';
 import type { Chat } from './chat';
 import { ShownMedia } from './media';
+import { SpeakerLine, usePlayed } from './speaking';
 import type { Unsent } from './state';
 import { plainText } from './words';
 
@@ -20,6 +22,8 @@ function Said(props: {
   from: string;
   character?: CharacterSummary | undefined;
   personality?: Personality | null | undefined;
+  /** The persona that the one who said it plays. */
+  speaker?: Played | undefined;
   answers?: Message | undefined;
   children: ReactNode;
 }) {
@@ -45,6 +49,7 @@ function Said(props: {
       )}
       <div className="said__body">
         <span className="sr-only">{props.from}:</span>
+        {props.speaker !== undefined && !props.follows && <SpeakerLine speaker={props.speaker} />}
         {props.answers !== undefined && (
           <p className="said__quote">
             <span className="sr-only">In reply to: </span>
@@ -76,7 +81,9 @@ export const SaidMessage = memo(function SaidMessage(props: {
   const isEditable = props.isOpen && isMine && message.type === 'text';
   const isCharacter = message.role === 'character';
   const mood = moodWord(message.personality);
-  const from = isCharacter ? `${character.name}${mood ? `, ${mood}` : ''}` : isMine ? 'You' : 'Somebody';
+  const speaker = usePlayed(isCharacter ? undefined : message.senderId);
+  const somebody = isMine ? (speaker ? `You, as ${speaker.name}` : 'You') : (speaker?.name ?? 'Somebody');
+  const from = isCharacter ? `${character.name}${mood ? `, ${mood}` : ''}` : somebody;
   const bubble = (message.text !== '' || !message.media) && (
     <div className="bubble">
       <Markdown text={message.text} />
@@ -89,6 +96,7 @@ export const SaidMessage = memo(function SaidMessage(props: {
       from={from}
       character={isCharacter ? character : undefined}
       personality={message.personality}
+      speaker={speaker}
       answers={props.answers}
     >
       {message.media && <ShownMedia media={message.media} type={message.type} from={from} />}
@@ -193,11 +201,14 @@ export function SaidUnsent(props: {
 }) {
   const { unsent, chat } = props;
   const isRefused = unsent.status === 'refused';
+  const { user } = useWho();
+  const speaker = usePlayed(user.id);
   return (
     <Said
       mine
       follows={props.follows}
-      from="You"
+      from={speaker ? `You, as ${speaker.name}` : 'You'}
+      speaker={speaker}
       look={isRefused ? 'said--unsent said--refused' : 'said--unsent'}
     >
       <div className="bubble">

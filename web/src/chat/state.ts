@@ -288,6 +288,7 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
       return { ...state, typists: typing ? [...others, userId] : others };
     }
     case 'upload:updated':
+    case 'draft:updated':
       return state;
     case 'usage:updated':
       return event.payload.characterId === state.characterId ? withUsage(state, event.payload) : state;

@@ -42,6 +42,8 @@ export interface ServerEvents {
   typing: { conversationId: string; userId?: string; characterId?: string; typing: boolean };
   'usage:updated': { characterId: string } & Usage;
   'upload:updated': { upload: Upload };
+  /** A form of one's own was saved, here or elsewhere; without a time it is gone. */
+  'draft:updated': { key: string; savedAt: string | null };
 }
 
 export type ServerEventName = keyof ServerEvents;
@@ -60,6 +62,7 @@ export const SERVER_EVENTS: readonly ServerEventName[] = [
   'typing',
   'usage:updated',
   'upload:updated',
+  'draft:updated',
 ];
 
 export interface Refused {

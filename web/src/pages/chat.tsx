@@ -14,6 +14,7 @@ import {
 import { useWho } from '../app/who';
 import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
+import { SpeakersOf, SpeakingAs } from '../chat/speaking';
 import { Transcript } from '../chat/transcript';
 import { useLoad } from '../lib/load';
 import { recall, remember } from '../lib/storage';
@@ -27,7 +28,12 @@ import { useTitle } from '../ui/page';
 export function ChatPage({ id }: { id: string }) {
   const conversation = useStore(conversations).items.find((item) => item.id === id);
   const { error, again } = useLoad(conversation === undefined ? id : undefined, () => loadConversation(id));
-  if (conversation !== undefined) return <OpenConversation conversation={conversation} />;
+  if (conversation !== undefined)
+    return (
+      <SpeakersOf conversation={id}>
+        <OpenConversation conversation={conversation} />
+      </SpeakersOf>
+    );
   return (
     <main className="page" id="content">
       <h1 className="sr-only">Conversation</h1>
@@ -95,6 +101,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
             </span>
           </span>
         </Link>
+        <SpeakingAs />
         <DemoChip />
       </header>
       <div>

@@ -70,7 +70,7 @@ async fn a_member_plays_a_persona_and_the_others_see_its_picture() {
     assert_eq!(app.get(&personas).by(&finn).send().await.expect(200).json(), played);
     app.get(&url).by(&finn).send().await.expect(200);
     app.get(&url).by(&zoe).send().await.problem(404, "not_found");
-    app.get(&url).send().await.problem(404, "not_found");
+    app.get(&url).send().await.problem(401, "unauthenticated");
     app.get(&personas).by(&zoe).send().await.problem(404, "not_found");
     app.get(&persona).by(&zoe).send().await.problem(404, "not_found");
     app.put(&persona).by(&finn).body(choice).send().await.problem(404, "not_found");
