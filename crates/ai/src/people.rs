@@ -84,8 +84,14 @@ impl People {
         let mut parts = Vec::new();
         if self.are_several() {
             let present: Vec<&str> = self.all().filter(|one| one.present).map(|one| &*one.name).collect();
-            let named = present[..present.len().min(NAMED_MOST)].join(", ");
-            let more = present.len().saturating_sub(NAMED_MOST);
+            let mut cost = 0;
+            let fit = present.iter().take(NAMED_MOST).take_while(|name| {
+                cost += estimate(name) + 1;
+                cost <= most / 2
+            });
+            let fit = fit.count().max(1).min(present.len());
+            let named = present[..fit].join(", ");
+            let more = present.len() - fit;
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let name = &self.asker.name;
             parts.push(format!(
@@ -186,5 +192,9 @@ mod tests {
         let crowd = (0..500).map(|n| person(&n.to_string(), &format!("Person {n}"), &long)).collect();
         let told = People::several("Mara", person("u1", "Anna", &long), crowd).told("Mara", 400);
         assert!(estimate(&told) < 600 && told.contains("and 481 more"), "{told}");
+        let asker = person("u1", &"A".repeat(80), "");
+        let crowd = (0..50).map(|n| person(&n.to_string(), &format!("{n} {}", "x".repeat(70)), "")).collect();
+        let told = People::several("Mara", asker, crowd).told("Mara", 100);
+        assert!(estimate(&told) < 200 && told.contains("and 49 more"), "{told}");
     }
 }

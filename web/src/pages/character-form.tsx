@@ -121,7 +121,10 @@ function KeptForm(props: {
         typed={shown?.typed ?? kept}
         action={props.action}
         isWhole={props.isWhole}
-        onKeep={(draft) => keeper.keep(draft)}
+        onKeep={(draft, atOnce) => {
+          keeper.keep(draft);
+          if (atOnce) void keeper.flush();
+        }}
         onSave={async (body) => {
           const { character } = await props.save(body);
           takeWholeCharacter(character);

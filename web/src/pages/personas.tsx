@@ -1,5 +1,5 @@
 /** Settings: the roles that one plays in front of characters. */
-import { useState, type SyntheticEvent } from 'react';
+import { useEffect, useRef, useState, type SyntheticEvent } from 'react';
 import type { Persona } from '../api/types';
 import { deletePersona, loadPersonas, personas, savePersona } from '../app/personas';
 import { PictureField } from '../app/picture';
@@ -20,8 +20,14 @@ export function Personas() {
   const [edited, setEdited] = useState<Persona | 'new'>();
   const [deleted, setDeleted] = useState<Persona>();
   const choosing = useAction();
+  const section = useRef<HTMLElement>(null);
+  const isRead = all !== undefined;
+  // Whoever comes here from a chat came for this.
+  useEffect(() => {
+    if (location.hash === '#personas') section.current?.scrollIntoView();
+  }, [isRead]);
   return (
-    <section className="group" id="personas" aria-labelledby="personas-heading">
+    <section className="group" id="personas" ref={section} aria-labelledby="personas-heading">
       <h2 id="personas-heading">Personas</h2>
       <p className="field__hint">
         Who you are to characters: they call you by the name and know what you say of yourself. In each chat

@@ -3,12 +3,13 @@
 use super::Site;
 use super::extract::{Caller, Json, Named};
 use super::problem::Result;
+use super::users::given;
 use aim_domain::{ConversationId, Persona, PersonaId};
 use aim_platform::{PersonaForm, Played};
 use aim_store::PersonaChoice;
 use axum::extract::State;
 use http::StatusCode;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -85,11 +86,6 @@ struct ChoiceForm {
     /// Null: the default one.
     #[schema(required)]
     persona_id: Option<PersonaId>,
-}
-
-/// Tells null from absent.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Option<String>>, D::Error> {
-    Ok(Some(Option::<String>::deserialize(deserializer)?.filter(|url| !url.is_empty())))
 }
 
 fn answer(persona: Persona) -> axum::Json<PersonaAnswer> {

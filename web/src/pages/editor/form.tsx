@@ -25,7 +25,8 @@ export function SteppedForm(props: {
   action: string;
   /** Whether it can be saved from every step: what it is of is whole already. */
   isWhole: boolean;
-  onKeep: (draft: CharacterDraft) => void;
+  /** `atOnce`: one goes to another step. */
+  onKeep: (draft: CharacterDraft, atOnce: boolean) => void;
   /** Saves it, and goes on from there. */
   onSave: (body: Record<string, unknown>) => Promise<void>;
 }) {
@@ -48,15 +49,15 @@ export function SteppedForm(props: {
     heading.current?.closest('.page')?.scrollTo({ top: 0 });
   }, [step]);
 
-  const change = (next: Partial<CharacterDraft>) => {
+  const change = (next: Partial<CharacterDraft>, atOnce = false) => {
     const whole = { ...draft, ...next };
     setDraft(whole);
-    props.onKeep(whole);
+    props.onKeep(whole, atOnce);
   };
   const go = (to: number) => {
     if (to === step) return;
     moved.current = true;
-    change({ step: to });
+    change({ step: to }, true);
   };
   const save = () => {
     setLooked(true);
