@@ -13,7 +13,8 @@ let axe;
 before(async () => {
   requireProduct({ answers: false });
   axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  aim = await startAim({ AIM_WORKERS__ENABLED: 'false' });
+  // Pictures are processed; no model answers.
+  aim = await startAim({ AIM_AI__PROVIDER: 'openai', AIM_AI__BASE_URL: 'http://127.0.0.1:9/v1', AIM_AI__MODEL: 'none' });
   browser = await launchChromium();
 });
 
