@@ -95,7 +95,7 @@ for (const [where, settings] of [
 
       const chat = await talk(page);
       await page.goto(chat);
-      await page.getByText('Ahoy, Captain Rook.').first().waitFor();
+      await page.locator('.log').getByText('Ahoy, Captain Rook.').waitFor();
       await say(page, 'Is she out there?');
       const line = page.locator('.said__speaker');
       await page.locator('[data-message][data-role="user"] .said__speaker', { hasText: 'Captain Rook' }).waitFor();

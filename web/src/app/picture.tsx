@@ -8,6 +8,10 @@ import { useWho } from './who';
 
 const PICTURES = 'image/png,image/jpeg,image/webp,image/gif';
 
+/** What can be shown of an address that somebody types: a path of this server, or one of the web. */
+export const shownPicture = (url: string): string | undefined =>
+  /^(https:\/\/[^/]+\.|\/[^/])/.test(url) ? url : undefined;
+
 export function PictureField(props: {
   /** Of whom; its initials stand where there is no picture. */
   name: string;
@@ -48,12 +52,16 @@ export function PictureField(props: {
   const error = trouble ?? props.error;
   const isBusy = sent !== undefined;
   return (
-    <div className={error ? 'picture field--wrong' : 'picture'} role="group" aria-labelledby={`${id}-label`}>
+    <div
+      className={error ? 'picture-field field--wrong' : 'picture-field'}
+      role="group"
+      aria-labelledby={`${id}-label`}
+    >
       <span className="field__label" id={`${id}-label`}>
         Picture
       </span>
-      <div className="picture__row">
-        <Avatar id={props.name} name={props.name || '?'} url={props.url} size="large" />
+      <div className="picture-field__row">
+        <Avatar id={props.name} name={props.name || '?'} url={shownPicture(props.url)} size="large" />
         <input
           ref={picker}
           type="file"
@@ -66,7 +74,7 @@ export function PictureField(props: {
             event.target.value = '';
           }}
         />
-        <div className="picture__actions">
+        <div className="picture-field__actions">
           <button
             type="button"
             className="button"

@@ -1,4 +1,5 @@
 /** All that a form says, before it is saved, with a way to each part. */
+import { shownPicture } from '../../app/picture';
 import { Avatar } from '../../ui/avatar';
 import { tagsOf, type CharacterForm } from './draft';
 import { LAST, STEPS } from './steps';
@@ -66,7 +67,12 @@ export function Review(props: {
             </header>
             {props.wrong.includes(step) && <p className="field__error">Something here needs a look.</p>}
             {step === 0 && (
-              <Avatar id={form.name} name={form.name || '?'} url={form.avatarUrl} size="large" />
+              <Avatar
+                id={form.name}
+                name={form.name || '?'}
+                url={shownPicture(form.avatarUrl)}
+                size="large"
+              />
             )}
             {lines.length === 0 ? (
               <p className="review__nothing">Nothing yet.</p>

@@ -32,15 +32,14 @@ export function StepList(props: {
                 type="button"
                 className={classes.join(' ')}
                 aria-current={n === props.step ? 'step' : undefined}
-                aria-label={`${n + 1}. ${title}${isWrong ? ', needs a look' : ''}`}
                 onClick={() => props.onStep(n)}
               >
+                <span className="sr-only">{n + 1}. </span>
                 <span className="steps__number" aria-hidden="true">
                   {isWrong ? '!' : props.filled[n] && n !== props.step ? <Icon name="check" /> : n + 1}
                 </span>
-                <span className="steps__title" aria-hidden="true">
-                  {title}
-                </span>
+                <span className="steps__title">{title}</span>
+                {isWrong && <span className="sr-only">, needs a look</span>}
               </button>
             </li>
           );
