@@ -131,7 +131,7 @@ test('errors stand at their step, before the server is asked and after', { timeo
     await goTo(page, 6);
     await page.getByRole('button', { name: 'Create character' }).click();
     await at(page, 1);
-    await page.getByRole('button', { name: '1. Basics, needs a look' }).waitFor();
+    await page.getByRole('button', { name: '1. Basics (needs a look)' }).waitFor();
     await page.getByLabel('Name', { exact: true }).fill('Ines');
     await page.getByText('A character needs a name.').waitFor({ state: 'hidden' });
     await page.getByLabel('Address of the picture').fill('ftp://nowhere');

@@ -39,7 +39,7 @@ export function StepList(props: {
                   {isWrong ? '!' : props.filled[n] && n !== props.step ? <Icon name="check" /> : n + 1}
                 </span>
                 <span className="steps__title">{title}</span>
-                {isWrong && <span className="sr-only">, needs a look</span>}
+                {isWrong && <span className="sr-only">(needs a look)</span>}
               </button>
             </li>
           );
