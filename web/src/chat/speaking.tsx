@@ -57,12 +57,12 @@ export function SpeakingAs() {
       <button
         type="button"
         className="speaking"
-        aria-label={`Speaking as ${name}`}
         title={`Speaking as ${name}`}
         aria-haspopup="dialog"
         onClick={() => setOpen(true)}
       >
         <Avatar id={user.id} name={name} url={mine?.avatarUrl ?? user.avatarUrl} size="small" />
+        <span className="sr-only">Speaking as </span>
         <span className="speaking__name">{name}</span>
       </button>
       {isOpen && <Choose speakers={speakers} onClose={() => setOpen(false)} />}
