@@ -620,6 +620,47 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/conversations/{id}/persona': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Which persona one plays in a conversation */
+    get: operations['persona_in'];
+    /**
+     * Chooses the persona that one plays in a conversation
+     * @description It holds from the next reply on, for what was said before as well. `personaId: null` is the default one, whichever that is.
+     */
+    put: operations['choose_persona'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/conversations/{id}/personas': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The personas that members play in a conversation
+     * @description Who is not listed speaks as themselves.
+     */
+    get: operations['personas_in'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/conversations/{id}/state': {
     parameters: {
       query?: never;
@@ -879,6 +920,48 @@ export interface paths {
     options?: never;
     head?: never;
     patch?: never;
+    trace?: never;
+  };
+  '/api/users/me/personas': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** One's own personas */
+    get: operations['personas'];
+    put?: never;
+    /**
+     * Makes a persona
+     * @description Characters call one by its name and are told its description. One has 50 at a time.
+     */
+    post: operations['create_persona'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/users/me/personas/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /**
+     * Removes a persona of one's own
+     * @description In the conversations where it was chosen, the default one is played from now on.
+     */
+    delete: operations['delete_persona'];
+    options?: never;
+    head?: never;
+    /** Changes a persona of one's own */
+    patch: operations['change_persona'];
     trace?: never;
   };
   '/api/users/me/preferences': {
@@ -1239,6 +1322,9 @@ export interface components {
        */
       value?: number | null;
     };
+    ChoiceForm: {
+      personaId: components['schemas']['PersonaId'] | null;
+    };
     /**
      * @description The `code` of an error on every transport.
      * @enum {string}
@@ -1575,6 +1661,14 @@ export interface components {
       /** Format: int64 */
       requests: number;
     };
+    NewPersonaForm: {
+      /** @description A picture of one's own: `/media/{uploadId}/thumb`. */
+      avatarUrl?: string | null;
+      description?: string;
+      /** @description Played wherever no other is chosen; the one that was is no longer. */
+      isDefault?: boolean;
+      name: string;
+    };
     /**
      * @description Mails that a person can have no more of.
      * @enum {string}
@@ -1634,6 +1728,43 @@ export interface components {
         [key: string]: number;
       };
     };
+    /** @description A persona as its owner sees it. */
+    Persona: {
+      avatarUrl?: string | null;
+      createdAt: components['schemas']['Timestamp'];
+      /** @description Who that is, as characters are told. */
+      description: string;
+      id: components['schemas']['PersonaId'];
+      /** @description Played wherever no other was chosen; of one person's personas exactly one is, or none. */
+      isDefault: boolean;
+      /** @description What characters call the one who plays it. */
+      name: string;
+      /**
+       * Format: int64
+       * @description Raised by every change.
+       */
+      revision: number;
+      updatedAt: components['schemas']['Timestamp'];
+    };
+    PersonaAnswer: {
+      persona: components['schemas']['Persona'];
+    };
+    PersonaChoiceAnswer: {
+      persona?: components['schemas']['Persona'] | null;
+      speaksAs?: components['schemas']['Persona'] | null;
+    };
+    PersonaId: string;
+    PersonaList: {
+      items: components['schemas']['Persona'][];
+    };
+    /** @description What is absent stays. */
+    PersonaPatch: {
+      /** @description A picture of one's own: `/media/{uploadId}/thumb`; null or "" takes the picture away. */
+      avatarUrl?: string | null;
+      description?: string | null;
+      isDefault?: boolean | null;
+      name?: string | null;
+    };
     /** @description What the analysis says of a reply; never its text. */
     Personality: {
       /**
@@ -1651,6 +1782,15 @@ export interface components {
      * @enum {string}
      */
     Phase: 'idle' | 'processing' | 'queued';
+    /** @description How a member of a conversation goes by there, as the others see it. */
+    Played: {
+      avatarUrl?: string | null;
+      name: string;
+      userId: components['schemas']['UserId'];
+    };
+    PlayedList: {
+      items: components['schemas']['Played'][];
+    };
     /** @description Any settings, 16 KiB of JSON at most */
     PreferencesBody: {
       favourites?: string[];
@@ -3532,6 +3672,106 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  persona_in: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The choice, and who speaks by it */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PersonaChoiceAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  choose_persona: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ChoiceForm'];
+      };
+    };
+    responses: {
+      /** @description The choice, and who speaks by it */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PersonaChoiceAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  personas_in: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description In the order in which they joined */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PlayedList'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   conversation_state: {
     parameters: {
       query?: never;
@@ -4272,6 +4512,147 @@ export interface operations {
         };
       };
       401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  personas: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The oldest first */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PersonaList'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  create_persona: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewPersonaForm'];
+      };
+    };
+    responses: {
+      /** @description The persona */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PersonaAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      /** @description There are 50 others */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  delete_persona: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['PersonaId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Removed */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  change_persona: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['PersonaId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['PersonaPatch'];
+      };
+    };
+    responses: {
+      /** @description The persona as it is now */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PersonaAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
       503: components['responses']['Unavailable'];
