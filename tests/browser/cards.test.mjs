@@ -81,7 +81,9 @@ test('a card is looked at, saved, changed and exported', { timeout: 240_000 }, a
     await page.screenshot({ path: process.env.SCREENSHOTS && `${process.env.SCREENSHOTS}/card-sheet.png`, fullPage: true });
 
     await page.getByRole('link', { name: 'Edit' }).click();
+    await page.getByRole('button', { name: '3. Greetings and examples' }).click();
     await page.getByRole('textbox', { name: 'Other greeting 1' }).fill('Tick, {{user}}.');
+    await page.getByRole('button', { name: '5. Lore book' }).click();
     await page.getByRole('button', { name: 'Add an entry' }).click();
     const entry = page.getByRole('group', { name: 'Entry 2' });
     await entry.getByLabel('Keys').fill('spring, key');

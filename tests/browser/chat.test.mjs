@@ -219,8 +219,10 @@ describe('an account', () => {
     await page.getByText('Saved').waitFor();
     await page.goto('/characters/new');
     await page.getByLabel('Name', { exact: true }).fill('Tilda Crane');
-    await page.getByLabel('Greeting', { exact: true }).fill('Mind the lamp, {{user}}.');
     await page.getByLabel('Tags').fill('sea, Lighthouse');
+    await page.getByRole('button', { name: '3. Greetings and examples' }).click();
+    await page.getByLabel('Greeting', { exact: true }).fill('Mind the lamp, {{user}}.');
+    await page.getByRole('button', { name: '6. Review' }).click();
     await page.getByRole('button', { name: 'Create character' }).click();
     await page.getByRole('heading', { name: 'Tilda Crane' }).waitFor();
     await page.getByText('Mind the lamp, Robin Hale.').waitFor();

@@ -124,9 +124,12 @@ test('favourites, the theme and a half-filled form follow a person', { timeout: 
     assert.equal(await phone.page.getByRole('button', { name: `Favourite: ${CHARACTER}` }).getAttribute('aria-pressed'), 'true');
     await pictured(phone.page, 'characters-phone');
     await phone.page.goto('/characters/new');
-    await phone.page.getByLabel('Description').fill('Of two devices.');
+    await phone.page.getByLabel('Name', { exact: true }).waitFor();
     assert.equal(await phone.page.getByLabel('Name', { exact: true }).inputValue(), 'Half a keeper');
+    await phone.page.getByRole('button', { name: '2. Personality' }).click();
+    await phone.page.getByLabel('Description').fill('Of two devices.');
     await pictured(phone.page, 'draft-phone');
+    await phone.page.getByRole('button', { name: '6. Review' }).click();
     await phone.page.getByRole('button', { name: 'Create character' }).click();
     await phone.page.getByRole('heading', { name: 'Half a keeper' }).waitFor();
     await phone.page.goto('/characters/new');

@@ -341,3 +341,18 @@ test('nobody fell', () => {
   for (const one of others) assert.equal(one.fallen, undefined);
   assert.ok(!/panicked at/.test(fleet.processes.map((one) => one.log).join('')));
 });
+
+test('a worker is given the persona that is played, in the messages as any model', async (t) => {
+  const given = [];
+  await own(t, (job) => {
+    given.push(job.data.messages);
+    return 'Aye.';
+  });
+  const who = await somebody(t);
+  const form = { name: 'Captain Rook', description: 'Lost a ship.', isDefault: true };
+  await who.person.must('POST', '/api/users/me/personas', form);
+  await answered(who, await ask(who, 'Hello #persona'), 'Aye.');
+  const [{ role, content }] = given.find((messages) => messages.at(-1).content === 'Hello #persona');
+  assert.equal(role, 'system');
+  assert.ok(content.includes('talking with Captain Rook.') && content.endsWith('About Captain Rook: Lost a ship.'), content);
+});

@@ -8,6 +8,8 @@ import './styles/controls.css';
 import './styles/shell.css';
 import './styles/pages.css';
 import './styles/cards.css';
+import './styles/editor.css';
+import './styles/personas.css';
 import './styles/chat.css';
 import './styles/rooms.css';
 import './styles/threads.css';

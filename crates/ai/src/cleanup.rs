@@ -1,6 +1,6 @@
 //! Cleans a reply while it streams, so that the deltas add up to the cleaned reply whatever way it was cut into
 //! pieces. Removed are role prefixes, remarks out of character, a model's thoughts and its protests of being a model;
-//! the reply ends where the model begins to speak for the user; macros become names.
+//! the reply ends where the model begins to speak for the user, or for somebody else in the conversation; macros become names.
 //!
 //! Every decision looks at the text from one place on and is yes, no, or not known yet, and never changes once known.
 //! Only what is not known yet is held back: at most about the length of a name, and the white space at the end.
@@ -158,6 +158,18 @@ impl Cleaner {
             sentence_start: true,
             sentence_ended: false,
         }
+    }
+
+    /// In a conversation with these people too: nor does the model speak for them.
+    pub fn among<'n>(mut self, others: impl IntoIterator<Item = &'n str>) -> Self {
+        for other in others {
+            for name in names(other, []) {
+                if !self.user_names.contains(&name) {
+                    self.user_names.push(name);
+                }
+            }
+        }
+        self
     }
 
     /// Takes some more of the reply, and gives what of it is certain now; often all, sometimes nothing.

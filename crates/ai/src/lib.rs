@@ -8,6 +8,7 @@ pub mod local;
 pub mod lore;
 pub mod macros;
 pub mod model;
+pub mod people;
 pub mod personality;
 pub mod prompt;
 pub mod provider;

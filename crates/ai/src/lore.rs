@@ -1,6 +1,6 @@
 //! A character's lore book in one reply: which entries the talk has come to, and what of them fits.
 //!
-//! The last messages are looked through for keys. An entry that is found is told, and, where the book asks for it, looked
+//! The last messages are looked through for keys, and who the user is. An entry that is found is told, and, where the book asks for it, looked
 //! through itself. What is found takes its budget by priority and stands in the prompt by its order. The regular
 //! expressions of people run in linear time (`regex`), are bounded in size, and all of them together in time.
 
@@ -43,6 +43,8 @@ pub fn look_up(book: &Lorebook, history: &[HistoryTurn], macros: &Macros<'_>, bu
     let replies = history.iter().filter(|turn| turn.author == Author::Character).count() as u64;
     let depth = book.scan_depth.unwrap_or(SCAN_DEPTH).min(MAX_SCAN_DEPTH);
     let mut look = Look { said: Said::of(history), found: Said::default(), regex_until: None };
+    // Who the user is goes without saying.
+    look.found.add(macros.persona);
     let mut told = vec![false; entries.len()];
     for round in 0..=ROUNDS {
         let mut news = Vec::new();
@@ -183,7 +185,7 @@ impl Said {
     }
 
     fn add(&mut self, text: &str) {
-        if self.text.len() + text.len() < SCANNED {
+        if !text.is_empty() && self.text.len() + text.len() < SCANNED {
             self.push(text);
         }
     }

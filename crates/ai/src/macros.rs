@@ -1,5 +1,6 @@
-//! The macros that authors of characters write: `{{char}}`, `{{user}}`, `<BOT>`, `<USER>`, and those of V3 cards that draw,
-//! hide and turn round. Names are known whatever their case; what is unknown stays as it stands.
+//! The macros that authors of characters write: `{{char}}`, `{{user}}`, `{{persona}}`, `<BOT>`, `<USER>`, and those of V3
+//! cards that draw, hide and turn round. Names are known whatever their case; what is unknown stays as it stands. What a
+//! macro stands for is put in as it is: a name that looks like a macro is none.
 
 use aim_domain::Random;
 use sha2::{Digest, Sha256};
@@ -15,6 +16,8 @@ const MAX_DICE: u64 = 100;
 pub struct Macros<'a> {
     pub character: &'a str,
     pub user: &'a str,
+    /// Who the user is, by their persona; empty without one.
+    pub persona: &'a str,
     /// `{{random:}}` and `{{roll:}}` are drawn from it each time.
     pub random: &'a dyn Random,
     /// `{{pick:}}` chooses the same for the same one of these: the conversation's id.
@@ -68,6 +71,10 @@ impl Macros<'_> {
         }
         if inner.eq_ignore_ascii_case("user") {
             out.push_str(self.user);
+            return true;
+        }
+        if inner.eq_ignore_ascii_case("persona") {
+            out.push_str(self.persona);
             return true;
         }
         if inner.trim_start().starts_with("//") {
@@ -183,7 +190,7 @@ pub(crate) mod tests {
     use aim_domain::SeededRandom;
 
     pub(crate) fn macros<'a>(random: &'a dyn Random, picks: &'a str) -> Macros<'a> {
-        Macros { character: "Mara", user: "Tom", random, picks }
+        Macros { character: "Mara", user: "Tom", persona: "", random, picks }
     }
 
     fn expand(text: &str) -> String {
@@ -194,6 +201,15 @@ pub(crate) mod tests {
     fn names_are_put_in_and_the_unknown_stays() {
         assert_eq!(expand("{{CHAR}} <user> {{x}} <b> é{{user}}< { {{"), "Mara Tom {{x}} <b> éTom< { {{");
         assert_eq!(expand("{{{char}}} {{original}} {{get:{{user}}}}"), "{Mara} {{original}} {{get:Tom}}");
+    }
+
+    #[test]
+    fn what_a_macro_stands_for_is_put_in_as_it_is() {
+        let random = SeededRandom::new(7);
+        let (user, persona) = ("{{char}}", "Likes {{user}}, <bot> and {{random:a,b}}.");
+        let hostile = Macros { user, persona, ..macros(&*random, "c1") };
+        assert_eq!(hostile.expand("{{user}}: {{Persona}}"), format!("{user}: {persona}"));
+        assert_eq!(hostile.expand("{{pick:<user>}}"), user);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use crate::lore::Lore;
 use crate::macros::Macros;
 use crate::model::{Role, Turn};
+use crate::people::People;
 use crate::tokens::{TokenBudget, estimate};
 use aim_domain::{Author, Character};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ const HISTORY_MOST: usize = 100;
 
 /// What of the prompt's budget the system text may take, in percent; the rest is for what was said.
 const SYSTEM_SHARE: u64 = 60;
+
+/// What of the prompt's budget may say who talks with the character.
+const PEOPLE_SHARE: u64 = 10;
 
 /// What of it the text after the messages may take.
 const CLOSING_SHARE: u64 = 10;
@@ -177,7 +181,7 @@ fn replace_ignoring_case(text: &str, name: &str, value: &str) -> String {
     }
 }
 
-/// The prompt for one reply: the system text with `lore`, examples, the newest messages of `history` (oldest first, the one
+/// The prompt for one reply: the system text with `lore` and `people`, examples, the newest messages of `history` (oldest first, the one
 /// to answer last), and what the character's author has to say after them, with `macros` put in.
 ///
 /// The budget is spent in this order: the system text, cut when it alone takes most of it; the message to answer, cut
@@ -186,11 +190,13 @@ pub fn assemble(
     prompt: &CompiledPrompt,
     macros: &Macros<'_>,
     lore: &Lore,
+    people: &People,
     history: &[HistoryTurn],
     budget: &TokenBudget,
 ) -> Vec<Turn> {
     let whole = budget.prompt();
-    let system = system_text(prompt, macros, lore, whole * SYSTEM_SHARE / 100);
+    let told = people.told(macros.character, whole * PEOPLE_SHARE / 100);
+    let system = system_text(prompt, macros, lore, told, whole * SYSTEM_SHARE / 100);
     let mut left = whole.saturating_sub(TokenBudget::cost(&system));
     let mut closing = macros.expand(&prompt.closing);
     cut_end(&mut closing, whole * CLOSING_SHARE / 100);
@@ -198,13 +204,14 @@ pub fn assemble(
         left = left.saturating_sub(TokenBudget::cost(&closing));
     }
 
-    let named = several_speak(history);
     let mut said: Vec<Turn> = Vec::new();
     for turn in history.iter().rev().take(HISTORY_MOST) {
-        let mut turn = spoken(turn, named);
+        let name = spoken_by(turn, people);
+        let mut text = turn.text.to_string();
         if said.is_empty() {
-            cut_start(&mut turn.text, left.saturating_sub(TokenBudget::cost("")));
+            cut_start(&mut text, left.saturating_sub(TokenBudget::cost(&name)));
         }
+        let turn = Turn::new(if turn.author == Author::User { Role::User } else { Role::Character }, name + &text);
         let cost = TokenBudget::cost(&turn.text);
         if cost > left && !said.is_empty() {
             break;
@@ -240,10 +247,12 @@ pub fn assemble(
     turns
 }
 
-/// How to speak, then lore, whom to play, and lore again. Lore has a budget of its own; of the others the end is cut.
-fn system_text(prompt: &CompiledPrompt, macros: &Macros<'_>, lore: &Lore, most: u64) -> String {
+/// How to speak, then lore, whom to play, lore again, and with whom. Lore and people have budgets of their own; of the others
+/// the end is cut.
+fn system_text(prompt: &CompiledPrompt, macros: &Macros<'_>, lore: &Lore, people: String, most: u64) -> String {
     let Lore { before_character, after_character } = lore;
-    let mut left = most.saturating_sub(estimate(before_character) + estimate(after_character));
+    let beside = estimate(before_character) + estimate(after_character) + estimate(&people);
+    let mut left = most.saturating_sub(beside);
     let mut fit = |text: &str| {
         let mut text = macros.expand(text);
         cut_end(&mut text, left);
@@ -251,26 +260,18 @@ fn system_text(prompt: &CompiledPrompt, macros: &Macros<'_>, lore: &Lore, most: 
         text
     };
     let (system, sheet) = (fit(&prompt.system), fit(&prompt.sheet));
-    let parts = [system.as_str(), before_character, &sheet, after_character];
+    let parts = [system.as_str(), before_character, &sheet, after_character, &people];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-/// Whether more than one person talks, so that the model must be told who says what.
-fn several_speak(history: &[HistoryTurn]) -> bool {
-    let mut names = history.iter().filter_map(|turn| turn.speaker.as_deref());
-    names.next().is_some_and(|first| names.any(|other| other != first))
-}
-
-fn spoken(turn: &HistoryTurn, named: bool) -> Turn {
-    match (turn.author, &turn.speaker) {
-        (Author::Character, _) => Turn::new(Role::Character, &*turn.text),
-        (Author::User, Some(name)) if named => Turn::new(Role::User, format!("{name}: {}", turn.text)),
-        (Author::User, _) => Turn::new(Role::User, &*turn.text),
-    }
+/// What a message begins with: its speaker's name where several people talk, so that the model can tell them apart.
+fn spoken_by(turn: &HistoryTurn, people: &People) -> String {
+    let name = turn.speaker.as_ref().filter(|_| turn.author == Author::User && people.are_several());
+    name.map(|name| format!("{name}: ")).unwrap_or_default()
 }
 
 /// Cuts `text` to about `tokens`, keeping its start.
-fn cut_end(text: &mut String, tokens: u64) {
+pub(crate) fn cut_end(text: &mut String, tokens: u64) {
     if estimate(text) > tokens {
         text.truncate(text.floor_char_boundary(bytes_of(tokens)));
     }
@@ -293,6 +294,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
+    use crate::people::Person;
     use aim_domain::{CharacterDetails, CharacterId, SeededRandom, Timestamp, Visibility};
 
     fn mara() -> Character {
@@ -321,8 +323,16 @@ mod tests {
 
     fn assemble(prompt: &CompiledPrompt, user: &str, history: &[HistoryTurn], budget: &TokenBudget) -> Vec<Turn> {
         let random = SeededRandom::new(1);
-        let macros = Macros { character: "Mara", user, random: &*random, picks: "c1" };
-        super::assemble(prompt, &macros, &Lore::default(), history, budget)
+        let macros = Macros { character: "Mara", user, persona: "", random: &*random, picks: "c1" };
+        super::assemble(prompt, &macros, &Lore::default(), &alone(user, ""), history, budget)
+    }
+
+    fn person(name: &str, about: &str) -> Person {
+        Person { id: name.into(), name: name.into(), about: about.into(), present: true }
+    }
+
+    fn alone(user: &str, about: &str) -> People {
+        People::alone("Mara", person(user, about))
     }
 
     fn user(text: &str) -> HistoryTurn {
@@ -392,8 +402,8 @@ mod tests {
         let compiled = compile(&Character { details, system_prompt: "Be {{char}}.".into(), ..mara() });
         let (random, lore) =
             (SeededRandom::new(1), Lore { before_character: "LORE A".into(), after_character: "LORE B".into() });
-        let macros = Macros { character: "Keeper", user: "Tom", random: &*random, picks: "c1" };
-        let turns = super::assemble(&compiled, &macros, &lore, &[user("Hi")], &WIDE);
+        let macros = Macros { character: "Keeper", user: "Tom", persona: "", random: &*random, picks: "c1" };
+        let turns = super::assemble(&compiled, &macros, &lore, &alone("Tom", ""), &[user("Hi")], &WIDE);
         let system = &turns[0].text;
         assert!(system.starts_with("Be Keeper.\n\nLORE A\n\nAbout Keeper: Keeper keeps"), "{system}");
         assert!(system.ends_with("Calm, dry.\n\nLORE B"), "{system}");
@@ -451,8 +461,44 @@ mod tests {
     #[test]
     fn the_model_is_told_who_speaks_only_when_several_do() {
         let ann = HistoryTurn { speaker: Some("Ann".into()), ..user("And me") };
-        let turns = assemble(&compile(&mara()), "Ann", &[user("Hi"), character("Hm."), ann], &WIDE);
-        let texts: Vec<&str> = turns[turns.len() - 3..].iter().map(|turn| turn.text.as_str()).collect();
+        let history = [user("Hi"), character("Hm."), ann];
+        let random = SeededRandom::new(1);
+        let macros = Macros { character: "Mara", user: "Ann", persona: "", random: &*random, picks: "c1" };
+        let said = |people: &People| {
+            let turns = super::assemble(&compile(&mara()), &macros, &Lore::default(), people, &history, &WIDE);
+            let texts: Vec<String> = turns[turns.len() - 3..].iter().map(|turn| turn.text.clone()).collect();
+            (turns[0].text.clone(), texts)
+        };
+        let (system, texts) = said(&People::several("Mara", person("Ann", "A smith."), vec![person("Tom", "")]));
         assert_eq!(texts, ["Tom: Hi", "Hm.", "Ann: And me"]);
+        assert!(system.contains("here: Ann, Tom.") && system.ends_with("About Ann: A smith."), "{system}");
+        let (system, texts) = said(&alone("Ann", ""));
+        assert_eq!(texts, ["Hi", "Hm.", "And me"]);
+        assert!(system.ends_with("Calm, dry."), "{system}");
+    }
+
+    #[test]
+    fn who_the_user_is_stands_behind_the_scenario_and_wherever_the_author_asks_for_it() {
+        let random = SeededRandom::new(1);
+        let (about, lore) = ("A smith.", Lore { after_character: "LORE".into(), ..Lore::default() });
+        let macros = Macros { character: "Mara", user: "Tom", persona: about, random: &*random, picks: "c1" };
+        let details = CharacterDetails { post_history_instructions: "Mind: {{persona}}".into(), ..Default::default() };
+        let compiled = compile(&Character { scenario: "A storm.".into(), details, ..mara() });
+        assert_eq!(compiled.closing, "Mind: {{persona}}", "compiled for everyone");
+        let turns = super::assemble(&compiled, &macros, &lore, &alone("Tom", about), &[user("Hi")], &WIDE);
+        assert!(turns[0].text.ends_with("Scenario: A storm.\n\nLORE\n\nAbout Tom: A smith."), "{}", turns[0].text);
+        assert_eq!(turns.last().unwrap().text, "Mind: A smith.");
+    }
+
+    #[test]
+    fn a_speakers_name_stays_before_a_message_that_is_cut() {
+        let random = SeededRandom::new(1);
+        let macros = Macros { character: "Mara", user: "Tom", persona: "", random: &*random, picks: "c1" };
+        let people = People::several("Mara", person("Tom", &"so ".repeat(2_000)), vec![person("Ann", "")]);
+        let (long, budget) = (user(&format!("{} why?", "word ".repeat(1_600))), TokenBudget::new(2_048, 80));
+        let turns = super::assemble(&compile(&mara()), &macros, &Lore::default(), &people, &[long], &budget);
+        assert!(crate::tokens::estimate_turns(&turns) <= budget.prompt());
+        let last = &turns.last().unwrap().text;
+        assert!(last.starts_with("Tom: ") && last.ends_with("why?"), "{last}");
     }
 }

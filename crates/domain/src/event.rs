@@ -3,8 +3,9 @@
 
 use crate::conversation::{Conversation, ConversationState};
 use crate::error::{Code, Refusal};
-use crate::id::{CharacterId, ConversationId, MessageId, UserId};
+use crate::id::{CharacterId, ConversationId, DraftKey, MessageId, UserId};
 use crate::message::Message;
+use crate::time::Timestamp;
 use crate::upload::UploadView;
 use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
@@ -137,6 +138,9 @@ pub enum UserEvent {
         /// Messages of others after it, counted up to 100.
         unread: u64,
     },
+    /// A form of the user's was saved; none: it is gone.
+    #[serde(rename = "draft:updated")]
+    Draft { key: DraftKey, saved_at: Option<Timestamp> },
 }
 
 #[cfg(test)]

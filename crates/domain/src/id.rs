@@ -117,6 +117,7 @@ ids! {
     MailId,
     /// Of a link into a conversation; the link itself carries a token.
     InviteId,
+    PersonaId,
     /// Which form of a user's a draft is of; the client names it.
     DraftKey,
     /// One run of one server process; a new one at every start.

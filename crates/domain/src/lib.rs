@@ -15,6 +15,7 @@ pub mod limits;
 pub mod lorebook;
 pub mod mail;
 pub mod message;
+pub mod persona;
 pub mod room;
 pub mod time;
 pub mod upload;
@@ -28,13 +29,14 @@ pub use error::{Code, FieldError, Refusal};
 pub use event::{Partial, RoomEvent, UserEvent};
 pub use figures::{Figures, Times};
 pub use id::{
-    CharacterId, ConversationId, DraftKey, IdError, Incarnation, InviteId, MailId, MessageId, SessionId, TokenHash,
-    UploadId, UserId,
+    CharacterId, ConversationId, DraftKey, IdError, Incarnation, InviteId, MailId, MessageId, PersonaId, SessionId,
+    TokenHash, UploadId, UserId,
 };
 pub use limits::{Rule, RuleSet};
 pub use lorebook::{LoreEntry, LorePosition, Lorebook};
 pub use mail::{MailKind, MailState, Notice, Purpose};
 pub use message::{Author, Kind, Media, Message, Personality, ReplyState, Variants};
+pub use persona::{Persona, Speaker};
 pub use room::{Invite, Participant, PersonSummary, RoomRole};
 pub use time::{Millis, Timestamp};
 pub use upload::{MediaKind, Upload, UploadDetails, UploadStatus, UploadVariant, UploadView, VariantView};

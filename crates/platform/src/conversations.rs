@@ -60,9 +60,14 @@ impl Platform {
             return Ok((item(head, &character), false));
         }
         let id: ConversationId = self.ambient.id();
+        let persona = self.default_persona(who).await?;
+        let user = persona.as_ref().map_or(&who.display_name, |persona| &persona.name);
+        let about = persona.as_ref().map_or("", |persona| &persona.description);
+        let about = aim_ai::prompt::expand(about, character.called(), user);
         let macros = Macros {
             character: character.called(),
-            user: &who.display_name,
+            user,
+            persona: &about,
             random: &*self.ambient.random,
             picks: id.as_str(),
         };

@@ -119,6 +119,9 @@ impl Export {
         let preferences = self.wait(store.preferences(&id))?.map(|saved| saved.body).unwrap_or_default();
         self.begin("preferences.json", packed())?;
         self.json(&preferences)?;
+        self.begin("personas.json", packed())?;
+        let personas = self.wait(store.personas(&id))?;
+        self.json(&personas)?;
         for draft in self.wait(store.drafts(&id))? {
             self.begin(&format!("drafts/{}.json", draft.key), packed())?;
             self.json(&json!({ "savedAt": draft.saved_at, "expiresAt": draft.expires_at, "data": draft.body }))?;

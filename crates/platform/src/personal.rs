@@ -1,10 +1,10 @@
 //! What people leave in their sessions: settings that follow them, and forms on the way.
 
 use crate::Platform;
-use crate::faults::OrRefuse;
+use crate::faults::{OrRefuse, hint};
 use aim_backbone::cache::{Cached, Reach, weight_of};
 use aim_backbone::keys;
-use aim_domain::{CharacterId, Code, DraftKey, Member, Refusal, UserId};
+use aim_domain::{CharacterId, Code, DraftKey, Member, Refusal, Timestamp, UserEvent, UserId};
 use aim_store::{Change, Draft, Preferences, SaveDraft, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -117,6 +117,7 @@ impl Platform {
         match self.store.save_draft(user, key, body, DRAFT_LIVES, MOST_DRAFTS).await.or_refuse()? {
             SaveDraft::Saved(draft) => {
                 self.take_in(Change::Draft { user: user.clone(), key: key.clone() }).await;
+                self.tell_draft(user, key, Some(draft.saved_at)).await;
                 Ok(draft)
             }
             SaveDraft::TooMany => Err(Refusal::conflict(format!(
@@ -131,7 +132,14 @@ impl Platform {
             return Err(Refusal::not_found("draft"));
         }
         self.take_in(Change::Draft { user: who.user_id().clone(), key: key.clone() }).await;
+        self.tell_draft(who.user_id(), key, None).await;
         Ok(())
+    }
+
+    /// Tells the user's sockets on all servers, so that the same form open elsewhere knows.
+    async fn tell_draft(&self, user: &UserId, key: &DraftKey, saved_at: Option<Timestamp>) {
+        let event = UserEvent::Draft { key: key.clone(), saved_at };
+        hint("tell of a draft", self.backbone.bus.publish_user(user, event.into()).await);
     }
 
     pub(crate) async fn forget_draft(&self, user: &UserId, key: &DraftKey, reach: Reach) {

@@ -9,8 +9,9 @@ use crate::faults::hint;
 use crate::foreign::{Broken, Said, Speech};
 use crate::running::Stop;
 use crate::voice::{Voice, so_far};
-use crate::window::Window;
+use crate::window::{Given, Window};
 use aim_ai::cleanup::Cleaner;
+use aim_ai::people::People;
 use aim_ai::{ErrorKind, ModelError, Request, TokenCount, personality, tokens};
 use aim_backbone::turns::Turn;
 use aim_domain::{Character, Code, Incarnation, MessageId, Refusal, RoomEvent};
@@ -110,6 +111,7 @@ struct Prepared {
     character: Arc<Character>,
     turns: Vec<aim_ai::Turn>,
     window: Arc<Window>,
+    people: People,
     /// A worker of another program is to generate it.
     by_job: bool,
 }
@@ -182,9 +184,9 @@ impl Platform {
             }
         };
         metrics::histogram!("aim_reply_preparation_seconds").record(began.elapsed().as_secs_f64());
-        let Prepared { character, turns, window, by_job } = prepared;
+        let Prepared { character, turns, window, people, by_job } = prepared;
         let generated = tokio::select! {
-            generated = self.generate(under_way, &character, turns, deadline, by_job) => generated,
+            generated = self.generate(under_way, &character, turns, &people, deadline, by_job) => generated,
             () = stop.lost.cancelled() => return Ok(None),
         };
         let reply = &under_way.reply();
@@ -228,8 +230,8 @@ impl Platform {
         let character = character.ok_or_else(|| Refusal::not_found("character"))?;
         self.check_token_ceiling().await?;
         let by_job = self.replies_by_job();
-        let (turns, window) = self.prompt_turns(claim, &character, by_job).await?;
-        Ok(Prepared { character, turns, window, by_job })
+        let Given { turns, window, people } = self.prompt_turns(claim, &character, by_job).await?;
+        Ok(Prepared { character, turns, window, people, by_job })
     }
 
     async fn generate(
@@ -237,6 +239,7 @@ impl Platform {
         under_way: &UnderWay,
         character: &Character,
         turns: Vec<aim_ai::Turn>,
+        people: &People,
         deadline: Instant,
         by_job: bool,
     ) -> Generated {
@@ -254,7 +257,8 @@ impl Platform {
         };
         let over = tokio::time::sleep_until(deadline.into());
         tokio::pin!(over);
-        let cleaner = || Cleaner::new(character.called(), &claim.sender_name);
+        let others = people.others().iter().map(|person| &*person.name);
+        let cleaner = || Cleaner::new(character.called(), &people.asker().name).among(others.clone());
         let mut job = if by_job { self.job_reply(claim, under_way.premium, &request) } else { None };
         if let Some(job) = &mut job {
             under_way.voice.lock().model = Some(job.model().to_owned());

@@ -7,6 +7,7 @@ use crate::Platform;
 use crate::media::key_of;
 use aim_ai::lore::{self, Lore};
 use aim_ai::macros::Macros;
+use aim_ai::people::People;
 use aim_ai::prompt::{self, CompiledPrompt, HistoryTurn};
 use aim_ai::{Picture, Role, TokenBudget};
 use aim_backbone::cache::{Cached, Reach, weight_of};
@@ -34,7 +35,7 @@ impl Cached for CachedPrompt {
 /// claim alone: any other raised the fence.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Window {
-    said: Vec<Said>,
+    pub said: Vec<Said>,
     /// The highest `seq` of the messages that were answered: an older one that is answered later belongs before it.
     newest: u64,
     fence: u64,
@@ -42,11 +43,11 @@ pub(crate) struct Window {
 
 /// Names are put in when it is read, since people change them.
 #[derive(Clone, Serialize, Deserialize)]
-struct Said {
-    author: Author,
+pub(crate) struct Said {
+    pub author: Author,
     /// Shared with the window of the next claim, and with what the model is given.
     text: Arc<str>,
-    sender: Arc<str>,
+    pub sender: Arc<str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     picture: Option<UploadId>,
 }
@@ -104,26 +105,35 @@ fn show(turns: &mut [aim_ai::Turn], pictures: Vec<(usize, Picture)>) {
     }
 }
 
+/// What a model is given for one reply.
+pub(crate) struct Given {
+    pub turns: Vec<aim_ai::Turn>,
+    /// What of it was said before.
+    pub window: Arc<Window>,
+    /// Those whom it is told of.
+    pub people: People,
+}
+
 impl Platform {
-    /// What the model is given, and the window that is in it; `by_job`: the model is a worker of another program.
+    /// What the model is given; `by_job`: the model is a worker of another program.
     pub(crate) async fn prompt_turns(
         &self,
         claim: &Claim,
         character: &Arc<Character>,
         by_job: bool,
-    ) -> Result<(Vec<aim_ai::Turn>, Arc<Window>), Refusal> {
+    ) -> Result<Given, Refusal> {
         let compiled = self.compiled(character).await;
         let window = self.window(claim).await?;
-        let asker: Arc<str> = claim.sender_name.as_str().into();
+        let people = self.people(claim, &window, character.called()).await?;
         let mut history = Vec::with_capacity(window.said.len() + 1);
         for said in &window.said {
             let speaker = match said.author {
                 Author::Character => None,
-                Author::User => Some(self.speaker(claim, &asker, &said.sender).await),
+                Author::User => Some(people.name_of(&said.sender)),
             };
             history.push(HistoryTurn { author: said.author, text: said.text.clone(), speaker });
         }
-        let (text, speaker) = (words(&claim.message), Some(asker));
+        let (text, speaker) = (words(&claim.message), Some(people.asker().name.clone()));
         history.push(HistoryTurn { author: Author::User, text, speaker });
         let asked = history.len();
         let go_on = claim.redo.as_ref().filter(|redo| redo.how == Redo::Continue);
@@ -136,7 +146,8 @@ impl Platform {
         budget.window = budget.window.saturating_sub(shown.len() as u64 * PICTURE_TOKENS).max(budget.window / 2);
         let macros = Macros {
             character: character.called(),
-            user: &claim.sender_name,
+            user: &people.asker().name,
+            persona: &people.asker().about,
             random: &*self.ambient.random,
             picks: claim.conversation.as_str(),
         };
@@ -147,9 +158,9 @@ impl Platform {
         }
         // Counted from the message, with what stands behind it here.
         shown.iter_mut().for_each(|(back, _)| *back += history.len() - asked);
-        let mut turns = prompt::assemble(&compiled.0, &macros, &lore, &history, &budget);
+        let mut turns = prompt::assemble(&compiled.0, &macros, &lore, &people, &history, &budget);
         show(&mut turns, shown);
-        Ok((turns, window))
+        Ok(Given { turns, window, people })
     }
 
     /// What this reply is told of the character's book: never cached, since it is of what was said.
@@ -165,9 +176,11 @@ impl Platform {
         }
         let (character, history, random) = (character.clone(), history.to_vec(), self.ambient.random.clone());
         let (user, picks) = (macros.user.to_owned(), macros.picks.to_owned());
+        let persona = macros.persona.to_owned();
         // Off the threads that serve: a large book with regular expressions takes its time.
         let looked = tokio::task::spawn_blocking(move || {
-            let macros = Macros { character: character.called(), user: &user, random: &*random, picks: &picks };
+            let (character_name, random) = (character.called(), &*random);
+            let macros = Macros { character: character_name, user: &user, persona: &persona, random, picks: &picks };
             let book = character.details.lorebook.as_ref();
             book.map(|book| lore::look_up(book, &history, &macros, &budget)).unwrap_or_default()
         });
@@ -228,18 +241,6 @@ impl Platform {
             }
         }
         pictures
-    }
-
-    async fn speaker(&self, claim: &Claim, asker: &Arc<str>, sender: &str) -> Arc<str> {
-        if sender == claim.message.sender_id {
-            return asker.clone();
-        }
-        match sender.parse() {
-            Ok(id) => {
-                self.profile(&id).await.map_or_else(|_| "Somebody".into(), |found| found.display_name.as_str().into())
-            }
-            Err(_) => "Somebody".into(),
-        }
     }
 
     /// Keeps the window for the next claim, with this exchange. Call it once the reply is stored. A reply that was answered anew

@@ -17,6 +17,7 @@ pub mod conversation;
 mod cursor;
 pub mod error;
 pub mod mail;
+pub mod persona;
 pub mod personal;
 pub mod postgres;
 pub mod reply;
@@ -42,6 +43,7 @@ pub use error::StoreError;
 pub use mail::{
     DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail, TokenOwner,
 };
+pub use persona::{NewPersona, PersonaChange, PersonaChoice, Personas, SavePersona};
 pub use personal::{ChangeEmail, Closed, Draft, Personal, Preferences, SaveDraft};
 pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
@@ -67,7 +69,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
 pub trait Store:
-    Mails + Personal + Reports + Revisions + Rooms + Search + Threads + Uploads + Send + Sync + 'static
+    Mails + Personal + Personas + Reports + Revisions + Rooms + Search + Threads + Uploads + Send + Sync + 'static
 {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;

@@ -430,8 +430,7 @@ export interface paths {
     put?: never;
     /**
      * Begins a conversation with a character
-     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation; a branch is a
-     *     further one, and never the answer.
+     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation.
      */
     post: operations['open_conversation'];
     delete?: never;
@@ -451,36 +450,12 @@ export interface paths {
     get: operations['read_conversation'];
     put?: never;
     post?: never;
-    /**
-     * Deletes a conversation with its messages; its owner may
-     * @description It is gone at once for all its members, and can be had back for 30 days, unless the server keeps them for another time.
-     */
+    /** Removes a conversation with its messages; its owner may */
     delete: operations['remove_conversation'];
     options?: never;
     head?: never;
     /** Renames a conversation; its owner may */
     patch: operations['rename_conversation'];
-    trace?: never;
-  };
-  '/api/conversations/{id}/branch': {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /**
-     * Branches a conversation off
-     * @description A new conversation of one's own with the same character, which begins with copies of all messages up to one, 10,000 at the most;
-     *     of a reply the chosen variant. Nothing is answered in it before something new is said.
-     */
-    post: operations['branch_conversation'];
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
     trace?: never;
   };
   '/api/conversations/{id}/cancel': {
@@ -552,12 +527,7 @@ export interface paths {
     get?: never;
     put?: never;
     post?: never;
-    /**
-     * Removes the last exchange
-     * @description `messageId` is the last message of a person. It goes with all that came after it: `lastSeq` falls, `removals` of the conversation
-     *     rises, and the room hears `message:removed`. Its sender may, and the owner of the conversation. Gives no usage back.
-     */
-    delete: operations['remove_exchange'];
+    delete?: never;
     options?: never;
     head?: never;
     /**
@@ -650,19 +620,20 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/api/conversations/{id}/read': {
+  '/api/conversations/{id}/persona': {
     parameters: {
       query?: never;
       header?: never;
       path?: never;
       cookie?: never;
     };
-    get?: never;
+    /** Which persona one plays in a conversation */
+    get: operations['persona_in'];
     /**
-     * Notes how far one has read
-     * @description It only moves forward. One's other sockets hear of it as `conversation:read`.
+     * Chooses the persona that one plays in a conversation
+     * @description It holds from the next reply on, for what was said before as well. `personaId: null` is the default one, whichever that is.
      */
-    put: operations['mark_read'];
+    put: operations['choose_persona'];
     post?: never;
     delete?: never;
     options?: never;
@@ -670,20 +641,20 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/api/conversations/{id}/restore': {
+  '/api/conversations/{id}/personas': {
     parameters: {
       query?: never;
       header?: never;
       path?: never;
       cookie?: never;
     };
-    get?: never;
-    put?: never;
     /**
-     * Has a deleted conversation back; its owner may
-     * @description Where the pair has begun another one meanwhile, that stays the one which `POST /api/conversations` answers.
+     * The personas that members play in a conversation
+     * @description Who is not listed speaks as themselves.
      */
-    post: operations['restore_conversation'];
+    get: operations['personas_in'];
+    put?: never;
+    post?: never;
     delete?: never;
     options?: never;
     head?: never;
@@ -951,6 +922,48 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/users/me/personas': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** One's own personas */
+    get: operations['personas'];
+    put?: never;
+    /**
+     * Makes a persona
+     * @description Characters call one by its name and are told its description. One has 50 at a time.
+     */
+    post: operations['create_persona'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/users/me/personas/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /**
+     * Removes a persona of one's own
+     * @description In the conversations where it was chosen, the default one is played from now on.
+     */
+    delete: operations['delete_persona'];
+    options?: never;
+    head?: never;
+    /** Changes a persona of one's own */
+    patch: operations['change_persona'];
+    trace?: never;
+  };
   '/api/users/me/preferences': {
     parameters: {
       query?: never;
@@ -1141,17 +1154,6 @@ export interface components {
      * @enum {string}
      */
     Author: 'user' | 'character';
-    BranchForm: {
-      /** @description The last message that the new conversation begins with. */
-      messageId: components['schemas']['MessageId'];
-    };
-    /** @description The last message that two conversations have in common. */
-    BranchPoint: {
-      /** @description It may be gone by now. */
-      conversationId: components['schemas']['ConversationId'];
-      /** Format: int64 */
-      seq: number;
-    };
     CacheReport: {
       /** Format: int64 */
       asked: number;
@@ -1320,6 +1322,9 @@ export interface components {
        */
       value?: number | null;
     };
+    ChoiceForm: {
+      personaId: components['schemas']['PersonaId'] | null;
+    };
     /**
      * @description The `code` of an error on every transport.
      * @enum {string}
@@ -1337,10 +1342,8 @@ export interface components {
       | 'unavailable'
       | 'internal';
     Conversation: {
-      branchOf?: components['schemas']['BranchPoint'] | null;
       characterId: components['schemas']['CharacterId'];
       createdAt: components['schemas']['Timestamp'];
-      deletedAt?: components['schemas']['Timestamp'] | null;
       id: components['schemas']['ConversationId'];
       /** Format: int64 */
       lastSeq: number;
@@ -1348,11 +1351,6 @@ export interface components {
       memberIds: components['schemas']['UserId'][];
       /** @description Who began it. */
       ownerId: components['schemas']['UserId'];
-      /**
-       * Format: int64
-       * @description How often its last exchange was removed: `lastSeq` fell then.
-       */
-      removals: number;
       title: string;
       updatedAt: components['schemas']['Timestamp'];
     };
@@ -1364,11 +1362,6 @@ export interface components {
     ConversationItem: components['schemas']['Conversation'] & {
       character: components['schemas']['CharacterSummary'];
       lastMessage?: components['schemas']['Message'] | null;
-      /**
-       * Format: int64
-       * @description Messages of others that the asker has not read, counted up to 100.
-       */
-      unread: number;
     };
     ConversationList: {
       items: components['schemas']['ConversationItem'][];
@@ -1668,6 +1661,14 @@ export interface components {
       /** Format: int64 */
       requests: number;
     };
+    NewPersonaForm: {
+      /** @description A picture of one's own: `/media/{uploadId}/thumb`. */
+      avatarUrl?: string | null;
+      description?: string;
+      /** @description Played wherever no other is chosen; the one that was is no longer. */
+      isDefault?: boolean;
+      name: string;
+    };
     /**
      * @description Mails that a person can have no more of.
      * @enum {string}
@@ -1727,6 +1728,43 @@ export interface components {
         [key: string]: number;
       };
     };
+    /** @description A persona as its owner sees it. */
+    Persona: {
+      avatarUrl?: string | null;
+      createdAt: components['schemas']['Timestamp'];
+      /** @description Who that is, as characters are told. */
+      description: string;
+      id: components['schemas']['PersonaId'];
+      /** @description Played wherever no other was chosen; of one person's personas exactly one is, or none. */
+      isDefault: boolean;
+      /** @description What characters call the one who plays it. */
+      name: string;
+      /**
+       * Format: int64
+       * @description Raised by every change.
+       */
+      revision: number;
+      updatedAt: components['schemas']['Timestamp'];
+    };
+    PersonaAnswer: {
+      persona: components['schemas']['Persona'];
+    };
+    PersonaChoiceAnswer: {
+      persona?: components['schemas']['Persona'] | null;
+      speaksAs?: components['schemas']['Persona'] | null;
+    };
+    PersonaId: string;
+    PersonaList: {
+      items: components['schemas']['Persona'][];
+    };
+    /** @description What is absent stays. */
+    PersonaPatch: {
+      /** @description A picture of one's own: `/media/{uploadId}/thumb`; null or "" takes the picture away. */
+      avatarUrl?: string | null;
+      description?: string | null;
+      isDefault?: boolean | null;
+      name?: string | null;
+    };
     /** @description What the analysis says of a reply; never its text. */
     Personality: {
       /**
@@ -1744,6 +1782,15 @@ export interface components {
      * @enum {string}
      */
     Phase: 'idle' | 'processing' | 'queued';
+    /** @description How a member of a conversation goes by there, as the others see it. */
+    Played: {
+      avatarUrl?: string | null;
+      name: string;
+      userId: components['schemas']['UserId'];
+    };
+    PlayedList: {
+      items: components['schemas']['Played'][];
+    };
     /** @description Any settings, 16 KiB of JSON at most */
     PreferencesBody: {
       favourites?: string[];
@@ -1790,25 +1837,6 @@ export interface components {
       p90?: number | null;
       /** Format: double */
       p99?: number | null;
-    };
-    ReadAnswer: {
-      /**
-       * Format: int64
-       * @description How far one has read.
-       */
-      seq: number;
-      /**
-       * Format: int64
-       * @description Messages of others after it, counted up to 100.
-       */
-      unread: number;
-    };
-    ReadForm: {
-      /**
-       * Format: int64
-       * @description The last message that was read.
-       */
-      seq: number;
     };
     RegisterForm: {
       /** @description The username unless it is given. */
@@ -3046,8 +3074,6 @@ export interface operations {
         cursor?: string;
         /** @description 50 unless given, 100 at most. */
         limit?: number;
-        /** @description Those that were deleted and can be had back, the last deleted first, instead of those that are there. */
-        deleted?: boolean;
       };
       header?: never;
       path?: never;
@@ -3163,7 +3189,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Deleted */
+      /** @description Removed */
       204: {
         headers: {
           RateLimit: components['headers']['RateLimit'];
@@ -3211,56 +3237,6 @@ export interface operations {
       401: components['responses']['Unauthenticated'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
-      413: components['responses']['PayloadTooLarge'];
-      415: components['responses']['UnsupportedMediaType'];
-      422: components['responses']['Invalid'];
-      429: components['responses']['RateLimited'];
-      500: components['responses']['Internal'];
-      503: components['responses']['Unavailable'];
-    };
-  };
-  branch_conversation: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        id: components['schemas']['ConversationId'];
-      };
-      cookie?: never;
-    };
-    requestBody: {
-      content: {
-        'application/json': components['schemas']['BranchForm'];
-      };
-    };
-    responses: {
-      /** @description The new conversation */
-      201: {
-        headers: {
-          RateLimit: components['headers']['RateLimit'];
-          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
-          'X-Request-Id': components['headers']['RequestId'];
-          [name: string]: unknown;
-        };
-        content: {
-          'application/json': components['schemas']['ConversationAnswer'];
-        };
-      };
-      401: components['responses']['Unauthenticated'];
-      403: components['responses']['Forbidden'];
-      404: components['responses']['NotFound'];
-      /** @description It is too long */
-      409: {
-        headers: {
-          RateLimit: components['headers']['RateLimit'];
-          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
-          'X-Request-Id': components['headers']['RequestId'];
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
       422: components['responses']['Invalid'];
@@ -3456,48 +3432,6 @@ export interface operations {
       404: components['responses']['NotFound'];
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
-      422: components['responses']['Invalid'];
-      429: components['responses']['RateLimited'];
-      500: components['responses']['Internal'];
-      503: components['responses']['Unavailable'];
-    };
-  };
-  remove_exchange: {
-    parameters: {
-      query?: never;
-      header?: never;
-      path: {
-        id: components['schemas']['ConversationId'];
-        messageId: components['schemas']['MessageId'];
-      };
-      cookie?: never;
-    };
-    requestBody?: never;
-    responses: {
-      /** @description Removed */
-      204: {
-        headers: {
-          RateLimit: components['headers']['RateLimit'];
-          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
-          'X-Request-Id': components['headers']['RequestId'];
-          [name: string]: unknown;
-        };
-        content?: never;
-      };
-      401: components['responses']['Unauthenticated'];
-      404: components['responses']['NotFound'];
-      /** @description It is not the last message of a person, or something waits for its reply */
-      409: {
-        headers: {
-          RateLimit: components['headers']['RateLimit'];
-          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
-          'X-Request-Id': components['headers']['RequestId'];
-          [name: string]: unknown;
-        };
-        content: {
-          'application/problem+json': components['schemas']['Problem'];
-        };
-      };
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
@@ -3738,7 +3672,38 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  mark_read: {
+  persona_in: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The choice, and who speaks by it */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PersonaChoiceAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  choose_persona: {
     parameters: {
       query?: never;
       header?: never;
@@ -3749,11 +3714,11 @@ export interface operations {
     };
     requestBody: {
       content: {
-        'application/json': components['schemas']['ReadForm'];
+        'application/json': components['schemas']['ChoiceForm'];
       };
     };
     responses: {
-      /** @description How far one has read by now */
+      /** @description The choice, and who speaks by it */
       200: {
         headers: {
           RateLimit: components['headers']['RateLimit'];
@@ -3762,7 +3727,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['ReadAnswer'];
+          'application/json': components['schemas']['PersonaChoiceAnswer'];
         };
       };
       401: components['responses']['Unauthenticated'];
@@ -3776,7 +3741,7 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
-  restore_conversation: {
+  personas_in: {
     parameters: {
       query?: never;
       header?: never;
@@ -3787,7 +3752,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description The conversation with all its messages */
+      /** @description In the order in which they joined */
       200: {
         headers: {
           RateLimit: components['headers']['RateLimit'];
@@ -3796,7 +3761,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          'application/json': components['schemas']['ConversationAnswer'];
+          'application/json': components['schemas']['PlayedList'];
         };
       };
       401: components['responses']['Unauthenticated'];
@@ -4547,6 +4512,147 @@ export interface operations {
         };
       };
       401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  personas: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The oldest first */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PersonaList'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  create_persona: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewPersonaForm'];
+      };
+    };
+    responses: {
+      /** @description The persona */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PersonaAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      /** @description There are 50 others */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  delete_persona: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['PersonaId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Removed */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  change_persona: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['PersonaId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['PersonaPatch'];
+      };
+    };
+    responses: {
+      /** @description The persona as it is now */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['PersonaAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
       503: components['responses']['Unavailable'];

@@ -118,6 +118,30 @@ export interface InvitePreview {
   isMember: boolean;
 }
 export type Personality = Schemas['Personality'];
+/** The role that one plays in front of characters. */
+export interface Persona {
+  id: string;
+  name: string;
+  description: string;
+  avatarUrl?: string | null;
+  isDefault: boolean;
+  revision: number;
+  createdAt: string;
+  updatedAt: string;
+}
+/** Which persona one plays in a conversation. */
+export interface PersonaChoice {
+  /** Null: the default one, whichever that is. */
+  persona: Persona | null;
+  /** Null: oneself. */
+  speaksAs: Persona | null;
+}
+/** A persona as the others in a conversation see it. */
+export interface Played {
+  userId: string;
+  name: string;
+  avatarUrl?: string | null;
+}
 export type Phase = Schemas['Phase'];
 export type Problem = Schemas['Problem'];
 export type RegisterForm = Schemas['RegisterForm'];

@@ -5,6 +5,7 @@ import { createStore } from '../lib/store';
 import { forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
 import { clearLibrary, takeUsage } from './library';
+import { forgetPersonas } from './personas';
 import { forgetPreferences, loadPreferences } from './preferences';
 import { clearRooms, followRooms } from './rooms';
 
@@ -76,6 +77,7 @@ function enter(user: User): void {
   clearLibrary();
   clearRooms();
   forgetPreferences();
+  forgetPersonas();
   // The page works without them; hearts wait until they are there.
   void loadPreferences().catch(() => undefined);
   const connection = new LiveConnection(() => void recheck());
@@ -91,6 +93,7 @@ function leave(notice?: string): void {
   clearLibrary();
   clearRooms();
   forgetPreferences();
+  forgetPersonas();
   session.set(notice === undefined ? { status: 'out' } : { status: 'out', notice });
 }
 

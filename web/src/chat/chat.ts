@@ -11,6 +11,7 @@ import { recall, remember } from '../lib/storage';
 import type { Connection } from '../live/connection';
 import type { EventError } from '../live/events';
 import { emptyChat, reduceChat, resumeSeq, type ChatAction, type ChatState, type Unsent } from './state';
+import { settled } from './upload';
 
 const PAGE = 50;
 /** Pauses before joining again, in milliseconds; the last one repeats. */
@@ -22,9 +23,6 @@ const TYPING_EVERY = 4_000;
 const TYPING_ENDS_AFTER = 5_000;
 /** Pages that are read to reach a message that was searched for. */
 const JUMP_PAGES = 40;
-
-/** How often an upload is looked at whose end the socket may have missed. */
-const LOOK_EVERY = 15_000;
 
 export interface OpenChat {
   state: ChatState;
@@ -130,32 +128,7 @@ export class Chat {
 
   /** The upload once it is processed, well or not: as the socket tells, or the server when the socket was away. */
   async settled(upload: Upload, signal: AbortSignal): Promise<Upload> {
-    if (upload.status !== 'processing') return upload;
-    return new Promise((done, fail) => {
-      const end = (how: () => void) => {
-        stop();
-        clearInterval(timer);
-        how();
-      };
-      const take = (now: Upload) => {
-        if (now.id === upload.id && now.status !== 'processing') end(() => done(now));
-      };
-      const stop = this.#connection.onEvent((event) => {
-        if (event.name === 'upload:updated') take(event.payload.upload);
-      });
-      const look = () => {
-        http.get<{ upload: Upload }>(`/api/uploads/${upload.id}`).then(
-          ({ upload: now }) => take(now),
-          () => undefined,
-        );
-      };
-      const timer = setInterval(look, LOOK_EVERY);
-      // It may be done by now.
-      look();
-      signal.addEventListener('abort', () => end(() => fail(new DOMException('given up', 'AbortError'))), {
-        once: true,
-      });
-    });
+    return settled(this.#connection, upload, signal);
   }
 
   /** Sends a refused message again, as the same message. */

@@ -1,6 +1,7 @@
 /** One thing that was said, is being said, or could not be sent. */
 import { memo, useState, type ReactNode } from 'react';
-import type { CharacterSummary, Message, Personality } from '../api/types';
+import type { CharacterSummary, Message, Personality, Played } from '../api/types';
+import { useWho } from '../app/who';
 import { useAction } from '../lib/load';
 import { clockTime, fullTime, lengthOfTime, useNow } from '../lib/time';
 import type { EventError, ReplyUnderWay } from '../live/events';
@@ -13,6 +14,7 @@ import { Editing, Variants } from './changing';
 import type { Chat } from './chat';
 import { ShownMedia } from './media';
 import { Branch, RemoveExchange } from './parting';
+import { SpeakerLine, usePlayed } from './speaking';
 import type { Unsent } from './state';
 import { plainText } from './words';
 
@@ -31,6 +33,8 @@ function Said(props: {
   /** Somebody else who is in the conversation, and says this. */
   other?: Face | undefined;
   personality?: Personality | null | undefined;
+  /** The persona that one plays oneself; another's is who they are here. */
+  speaker?: Played | undefined;
   answers?: Message | undefined;
   children: ReactNode;
 }) {
@@ -67,6 +71,7 @@ function Said(props: {
         ) : (
           <span className="sr-only">{props.from}:</span>
         )}
+        {props.speaker !== undefined && !props.follows && <SpeakerLine speaker={props.speaker} />}
         {props.answers !== undefined && (
           <p className="said__quote">
             <span className="sr-only">In reply to: </span>
@@ -101,8 +106,10 @@ export const SaidMessage = memo(function SaidMessage(props: {
   const mood = moodWord(message.personality);
   const room = useRoom();
   const sender = room.person(message.senderId);
-  const name = room.name(message.senderId);
-  const from = isCharacter ? `${character.name}${mood ? `, ${mood}` : ''}` : isMine ? 'You' : name;
+  const speaker = usePlayed(isCharacter ? undefined : message.senderId);
+  const name = speaker?.name ?? room.name(message.senderId);
+  const somebody = isMine ? (speaker ? `You, as ${speaker.name}` : 'You') : name;
+  const from = isCharacter ? `${character.name}${mood ? `, ${mood}` : ''}` : somebody;
   const bubble = (message.text !== '' || !message.media) && (
     <div className="bubble">
       <Markdown text={message.text} />
@@ -114,8 +121,13 @@ export const SaidMessage = memo(function SaidMessage(props: {
       follows={props.follows}
       from={from}
       character={isCharacter ? character : undefined}
-      other={isCharacter || isMine ? undefined : { id: message.senderId, name, url: sender?.avatarUrl }}
+      other={
+        isCharacter || isMine
+          ? undefined
+          : { id: message.senderId, name, url: speaker?.avatarUrl ?? sender?.avatarUrl }
+      }
       personality={message.personality}
+      speaker={isMine ? speaker : undefined}
       answers={props.answers}
     >
       {message.media && <ShownMedia media={message.media} type={message.type} from={from} />}
@@ -237,11 +249,14 @@ export function SaidUnsent(props: {
 }) {
   const { unsent, chat } = props;
   const isRefused = unsent.status === 'refused';
+  const { user } = useWho();
+  const speaker = usePlayed(user.id);
   return (
     <Said
       mine
       follows={props.follows}
-      from="You"
+      from={speaker ? `You, as ${speaker.name}` : 'You'}
+      speaker={speaker}
       look={isRefused ? 'said--unsent said--refused' : 'said--unsent'}
     >
       <div className="bubble">

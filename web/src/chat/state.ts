@@ -347,6 +347,7 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
     case 'upload:updated':
     case 'conversation:activity':
     case 'conversation:read':
+    case 'draft:updated':
       return state;
     case 'usage:updated':
       return event.payload.characterId === state.characterId ? withUsage(state, event.payload) : state;

@@ -2,11 +2,14 @@
  * A picture or a voice message on its way to the server, ahead of the message that shows it. `XMLHttpRequest`, since
  * `fetch` does not tell how much of a body is sent.
  */
-import { ApiError } from '../api/client';
+import { ApiError, http } from '../api/client';
 import type { Problem, Upload } from '../api/types';
+import type { Connection } from '../live/connection';
 
 const LARGEST_PICTURE = 25 * 1024 * 1024;
 const LARGEST_AUDIO = 50 * 1024 * 1024;
+/** While an upload is processed, in case the socket does not tell. */
+const LOOK_EVERY = 15_000;
 
 /** What the server takes; it looks at the content, this only spares a person the wait. */
 export const ACCEPTED =
@@ -61,5 +64,35 @@ export function sendFile(
     const form = new FormData();
     form.append('file', file);
     call.send(form);
+  });
+}
+
+/** The upload once it is processed, well or not: as the socket tells, or the server when the socket was away. */
+export async function settled(connection: Connection, upload: Upload, signal: AbortSignal): Promise<Upload> {
+  if (upload.status !== 'processing') return upload;
+  return new Promise((done, fail) => {
+    const end = (how: () => void) => {
+      stop();
+      clearInterval(timer);
+      how();
+    };
+    const take = (now: Upload) => {
+      if (now.id === upload.id && now.status !== 'processing') end(() => done(now));
+    };
+    const stop = connection.onEvent((event) => {
+      if (event.name === 'upload:updated') take(event.payload.upload);
+    });
+    const look = () => {
+      http.get<{ upload: Upload }>(`/api/uploads/${upload.id}`).then(
+        ({ upload: now }) => take(now),
+        () => undefined,
+      );
+    };
+    const timer = setInterval(look, LOOK_EVERY);
+    // It may be done by now.
+    look();
+    signal.addEventListener('abort', () => end(() => fail(new DOMException('given up', 'AbortError'))), {
+      once: true,
+    });
   });
 }

@@ -54,6 +54,8 @@ export interface ServerEvents {
   'conversation:activity': { conversationId: string; lastMessage: Message | null; lastSeq: number };
   /** One's own reading, in another place. */
   'conversation:read': { conversationId: string; seq: number; unread: number };
+  /** A form of one's own was saved, here or elsewhere; without a time it is gone. */
+  'draft:updated': { key: string; savedAt: string | null };
 }
 
 export type ServerEventName = keyof ServerEvents;
@@ -78,6 +80,7 @@ export const SERVER_EVENTS: readonly ServerEventName[] = [
   'upload:updated',
   'conversation:activity',
   'conversation:read',
+  'draft:updated',
 ];
 
 export interface Refused {

@@ -80,8 +80,7 @@ export function Lore(props: {
   const { keys, added, removed } = useKeys(entries.length);
   const change = (next: LoreEntry[]) => onChange({ ...book, entries: next });
   return (
-    <section className="group">
-      <h2>Lore book</h2>
+    <div className="several">
       <p className="field__hint">
         What the character knows of its world. An entry is told to the model when one of its keys was said
         lately.
@@ -125,7 +124,7 @@ export function Lore(props: {
           Entries may call for other entries
         </label>
       )}
-    </section>
+    </div>
   );
 }
 

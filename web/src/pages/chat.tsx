@@ -17,6 +17,7 @@ import { useWho } from '../app/who';
 import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
 import { ConversationMenu, Renaming } from '../chat/menu';
+import { SpeakersOf, SpeakingAs } from '../chat/speaking';
 import { Transcript } from '../chat/transcript';
 import { useLoad } from '../lib/load';
 import { recall, remember } from '../lib/storage';
@@ -36,7 +37,12 @@ export function ChatPage({ id }: { id: string }) {
     loadConversation(id),
   );
   if (isGone) return <Redirect to="/" replace />;
-  if (conversation !== undefined) return <OpenConversation conversation={conversation} />;
+  if (conversation !== undefined)
+    return (
+      <SpeakersOf conversation={id}>
+        <OpenConversation conversation={conversation} />
+      </SpeakersOf>
+    );
   return (
     <main className="page" id="content">
       <h1 className="sr-only">Conversation</h1>
@@ -123,6 +129,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
               </span>
             </Who>
           )}
+          <SpeakingAs />
           <DemoChip />
           <PeopleButton conversation={conversation} />
           {isOwner && <ConversationMenu conversation={conversation} onRename={() => setRenames(true)} />}

@@ -15,11 +15,13 @@ import { Failure, FormError, Loading } from '../ui/notice';
 import { Page } from '../ui/page';
 import { ThemeChoice } from '../ui/theme';
 import { EmailForm, PasswordForm, YourData } from './account';
+import { Personas } from './personas';
 
 export function SettingsPage() {
   return (
     <Page title="Settings" width="narrow">
       <Profile />
+      <Personas />
       <section className="group">
         <h2>Appearance</h2>
         <div>

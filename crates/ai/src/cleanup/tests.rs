@@ -54,6 +54,23 @@ fn ordinary_text_passes_untouched() {
 }
 
 #[test]
+fn a_reply_ends_where_the_model_speaks_for_anybody_present() {
+    let clean = |text: &str| {
+        let mut cleaner = Cleaner::new("Mara Vale", "Tom").among(["Anna Berg", "Mara (2)", "Zoë", "Tom"]);
+        let mut out = cleaner.push(text);
+        out.push_str(&cleaner.finish());
+        out
+    };
+    for other in ["Anna Berg: And me?", "anna: And me?", "**Zoë:** And me?", "Mara (2): And me?", "Tom : And me?"] {
+        assert_eq!(clean(&format!("Mara: Aye.\n{other}\nMara: Both of you.")), "Aye.", "{other}");
+        assert_eq!(clean(&format!("{other}\nMara: Aye.")), "Aye.", "{other}");
+    }
+    let kept = "Anna, listen.\nBerg: a mountain. Zoë knows: it is high.";
+    assert_eq!(clean(kept), kept);
+    assert_eq!(clean("Mara Vale: Aye, {{user}}."), "Aye, Tom.");
+}
+
+#[test]
 fn role_prefixes_are_taken_away_at_the_start_and_at_lines() {
     expect(&[
         ("Mara: Hello", "Hello"),

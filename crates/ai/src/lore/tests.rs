@@ -53,6 +53,15 @@ fn only_the_last_messages_are_looked_through() {
 }
 
 #[test]
+fn who_the_user_is_is_looked_through_however_deep_the_book_looks() {
+    let random = SeededRandom::new(1);
+    let captain = Macros { persona: "A captain who lost a ship at the Reef.", ..macros(&*random, "c1") };
+    let shallow = Lorebook { scan_depth: Some(0), ..book(vec![entry(&["reef"], "told")]) };
+    assert_eq!(look_up(&shallow, &said(&["Hello"]), &captain, &WIDE).before_character, "told");
+    assert_eq!(told(&shallow, &["Hello"]), "");
+}
+
+#[test]
 fn constants_are_told_always_and_the_disabled_never() {
     let constant = LoreEntry { constant: true, ..entry(&[], "always") };
     let off = LoreEntry { enabled: false, constant: true, ..entry(&["sea"], "off") };

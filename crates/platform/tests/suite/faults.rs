@@ -232,6 +232,17 @@ passes_on! {
 }
 
 passes_on! {
+    Personas:
+    personas(user: &UserId) -> Vec<Persona>;
+    create_persona(user: &UserId, new: NewPersona, most: u32) -> SavePersona;
+    change_persona(user: &UserId, id: &PersonaId, change: PersonaChange) -> SavePersona;
+    delete_persona(user: &UserId, id: &PersonaId) -> bool;
+    persona_choice(conversation: &ConversationId, member: &UserId) -> Option<PersonaChoice>;
+    choose_persona(conversation: &ConversationId, member: &UserId, persona: Option<&PersonaId>) -> bool;
+    speakers(conversation: &ConversationId) -> Vec<Speaker>;
+}
+
+passes_on! {
     Reports:
     add_sample(sample: Sample) -> ();
     measured(stretch: Stretch) -> Figures;

@@ -11,6 +11,7 @@ mod faults;
 mod fleet;
 mod mails;
 mod notices;
+mod personas;
 mod post_office;
 mod revising;
 mod rooms;

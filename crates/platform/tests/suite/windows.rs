@@ -3,6 +3,7 @@
 use crate::world::{Person, Server, World, settings, until};
 use aim_ai::lore::Lore;
 use aim_ai::macros::Macros;
+use aim_ai::people::{self, People};
 use aim_ai::prompt::{self, HistoryTurn};
 use aim_ai::{LanguageModel, Role};
 use aim_domain::{Ambient, Author, Character, ConversationId, Message, ReplyState, SeededRandom, SystemClock};
@@ -40,9 +41,11 @@ async fn expected(
     history.push(turn(Author::User, asked.text.clone()));
     let random = SeededRandom::new(1);
     let picks = asked.conversation_id.as_str();
-    let macros = Macros { character: character.called(), user: &me, random: &*random, picks };
+    let macros = Macros { character: character.called(), user: &me, persona: "", random: &*random, picks };
+    let (id, name) = (asked.sender_id.as_str().into(), me.as_str().into());
+    let people = People::alone(character.called(), people::Person { id, name, about: "".into(), present: true });
     let (compiled, lore) = (prompt::compile(character), Lore::default());
-    let turns = prompt::assemble(&compiled, &macros, &lore, &history, &world.remote().budget());
+    let turns = prompt::assemble(&compiled, &macros, &lore, &people, &history, &world.remote().budget());
     let role = |role| match role {
         Role::System => "system",
         Role::User => "user",

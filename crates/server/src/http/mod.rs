@@ -21,6 +21,7 @@ mod meters;
 mod openapi;
 pub mod origin;
 mod personal;
+mod personas;
 pub mod problem;
 mod rates;
 mod recovery;
@@ -101,6 +102,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(auth::routes())
         .merge(recovery::routes())
         .merge(personal::routes())
+        .merge(personas::routes())
         .merge(users::routes())
         .merge(characters::routes())
         .merge(cards::routes())

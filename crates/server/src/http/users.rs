@@ -42,8 +42,10 @@ struct ProfileForm {
     avatar_url: Option<Option<String>>,
 }
 
-/// Tells null from absent.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Option<String>>, D::Error> {
+/// Tells null from absent; an empty text is null too.
+pub(super) fn given<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Option<String>>, D::Error> {
     Ok(Some(Option::<String>::deserialize(deserializer)?.filter(|url| !url.is_empty())))
 }
 

@@ -52,6 +52,8 @@ async fn everywhere(app: &TestApp) -> (Person, Person, String) {
     app.patch("/api/users/me").by(&mara).body(profile).send().await.expect(200);
     app.put("/api/users/me/preferences").by(&mara).body(json!({ "note": CANARY })).send().await.expect(200);
     app.put("/api/drafts/form").by(&mara).body(json!({ "name": CANARY })).send().await.expect(200);
+    let persona = json!({ "name": format!("Role {CANARY}"), "description": CANARY, "isDefault": true });
+    app.post("/api/users/me/personas").by(&mara).body(persona).send().await.expect(201);
     let own = talk(app, &mara, &finns).await;
     let upload = app.ready(&mara, png(40, 30)).await;
     let picture = json!({ "type": "image", "uploadId": upload["id"], "text": CANARY, "clientId": "1" });
@@ -102,6 +104,7 @@ async fn an_export_holds_all_that_is_ones_own() {
     assert!(!profile.to_string().contains("argon2"), "no secrets");
     assert_eq!(object("preferences.json")["note"], CANARY);
     assert_eq!(object("drafts/form.json")["data"]["name"], CANARY);
+    assert_eq!(object("personas.json")[0]["description"], CANARY);
     let shared = object(&format!("conversations/{theirs}.json"));
     let seqs: Vec<u64> =
         shared["messages"].as_array().unwrap().iter().map(|one| one["seq"].as_u64().unwrap()).collect();

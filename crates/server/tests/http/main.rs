@@ -16,6 +16,7 @@ mod leaving;
 mod limits;
 mod media;
 mod personal;
+mod personas;
 mod problems;
 mod reports;
 mod resumable;

@@ -12,6 +12,7 @@ pub mod feed;
 pub mod leases;
 pub mod mails;
 pub mod personal;
+pub mod personas;
 pub mod reports;
 pub mod revisions;
 pub mod rooms;
@@ -141,6 +142,16 @@ macro_rules! store_conformance {
                 a_draft_that_was_deleted_comes_back_newer,
                 a_closed_account_is_signed_out_and_may_come_back,
                 an_account_is_erased_when_its_grace_is_over
+            ];
+            personas: [
+                a_persona_is_stored_as_said,
+                one_persona_is_the_default_or_none,
+                a_user_has_so_many_personas,
+                a_member_plays_what_was_chosen_or_else_the_default,
+                a_deleted_persona_leaves_the_default,
+                speakers_are_told_by_the_persona_that_each_plays,
+                a_personas_picture_is_ones_own_and_seen_where_it_is_played,
+                personas_go_with_their_account
             ];
             feed: [
                 changes_come_in_order_after_a_cursor,

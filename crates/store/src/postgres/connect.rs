@@ -28,6 +28,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0009_replies.sql"),
     include_str!("../../migrations/postgres/0010_rooms.sql"),
     include_str!("../../migrations/postgres/0013_threads.sql"),
+    include_str!("../../migrations/postgres/0011_personas.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

@@ -25,6 +25,7 @@ mod listen;
 mod mails;
 mod messages;
 mod personal;
+mod personas;
 mod pool;
 mod replies;
 mod reports;

@@ -53,6 +53,16 @@ const IS_PORTRAIT: &str = "(EXISTS (SELECT 1 FROM users u WHERE u.id = up.owner_
      OR EXISTS (SELECT 1 FROM characters ch WHERE ch.owner_id = up.owner_id
          AND starts_with(ch.avatar_url, '/media/' || up.id || '/')))";
 
+/// Whether the owner of upload `up` has a persona with it as its picture.
+const IS_PERSONAS: &str = "EXISTS (SELECT 1 FROM personas p WHERE p.user_id = up.owner_id AND p.picture = up.id)";
+
+/// Whether that persona is played in a conversation that user `$2` is in too.
+const IS_PLAYED: &str = "EXISTS (SELECT 1 FROM personas p
+     JOIN members o ON o.user_id = p.user_id JOIN members v ON v.conversation = o.conversation AND v.user_id = $2
+     LEFT JOIN persona_choices pc ON pc.conversation = o.conversation AND pc.user_id = o.user_id
+     WHERE p.user_id = up.owner_id AND p.picture = up.id
+         AND CASE WHEN pc.persona IS NULL THEN p.is_default ELSE p.id = pc.persona END)";
+
 /// Whether a message shows upload `up`.
 const IS_SHOWN: &str =
     "EXISTS (SELECT 1 FROM messages m WHERE m.media IS NOT NULL AND (m.media::json ->> 'uploadId') = up.id)";
@@ -96,7 +106,7 @@ async fn visible(db: &mut Db, id: &UploadId, viewer: Option<&UserId>) -> Tried<O
                  JOIN conversations c ON c.key = m.conversation
                  JOIN members mb ON mb.conversation = m.conversation AND mb.user_id = $2
                  WHERE m.media IS NOT NULL AND (m.media::json ->> 'uploadId') = $1)
-             OR {IS_PORTRAIT})"
+             OR {IS_PORTRAIT} OR {IS_PLAYED})"
     );
     db.one(sql(text).bind(id.as_str()).bind(viewer.map_or("", UserId::as_str)), upload).await
 }
@@ -172,7 +182,7 @@ async fn delete(pg: &Postgres, id: &UploadId, owner: Option<&UserId>) -> Tried<D
     let Some(upload) = found else { return Ok(DeleteUpload::NotFound) };
     let delete = sql(format!(
         "UPDATE uploads up SET status = 'deleted', holder = NULL, version = up.version + 1
-         WHERE up.id = $1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT}"
+         WHERE up.id = $1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}"
     ));
     if db.run(delete.bind(id.as_str())).await? == 0 {
         return Ok(DeleteUpload::InUse);
@@ -196,7 +206,8 @@ pub(super) async fn delete_all(db: &mut Db, owner: &UserId) -> Tried<()> {
 async fn orphaned(db: &mut Db, age: Duration, after: Option<&UploadId>, limit: u32) -> Tried<Vec<UploadId>> {
     let list = sql(format!(
         "SELECT up.id FROM uploads up WHERE up.id > $1 AND up.created_at < (SELECT aim_now($2) - $3)
-             AND up.status IN ('ready', 'failed') AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} ORDER BY up.id LIMIT $4"
+             AND up.status IN ('ready', 'failed') AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}
+         ORDER BY up.id LIMIT $4"
     ))
     .bind(after.map_or("", UploadId::as_str))
     .bind(db.now)

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0009_replies.sql"),
     include_str!("../../migrations/sqlite/0010_rooms.sql"),
     include_str!("../../migrations/sqlite/0013_threads.sql"),
+    include_str!("../../migrations/sqlite/0011_personas.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.

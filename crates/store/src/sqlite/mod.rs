@@ -16,6 +16,7 @@ mod leases;
 mod mails;
 mod messages;
 mod personal;
+mod personas;
 mod readers;
 mod replies;
 mod reports;

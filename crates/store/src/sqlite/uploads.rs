@@ -53,6 +53,15 @@ const IS_PORTRAIT: &str = "(EXISTS (SELECT 1 FROM users u WHERE u.id = up.owner
      OR EXISTS (SELECT 1 FROM characters ch WHERE ch.owner = up.owner
          AND substr(ch.avatar_url, 1, length('/media/' || up.id || '/')) = '/media/' || up.id || '/'))";
 
+/// Whether the owner of upload `up` has a persona with it as its picture.
+const IS_PERSONAS: &str = "EXISTS (SELECT 1 FROM personas p WHERE p.user = up.owner AND p.picture = up.id)";
+
+/// Whether that persona is played in a conversation that user `?2` is in too.
+const IS_PLAYED: &str = "EXISTS (SELECT 1 FROM personas p
+     JOIN members o ON o.user = p.user JOIN members v ON v.conversation = o.conversation AND v.user = ?2
+     LEFT JOIN persona_choices pc ON pc.conversation = o.conversation AND pc.user = o.user
+     WHERE p.user = up.owner AND p.picture = up.id AND iif(pc.persona IS NULL, p.is_default, p.id = pc.persona))";
+
 /// Whether a message shows upload `up`.
 const IS_SHOWN: &str = "EXISTS (SELECT 1 FROM messages m INDEXED BY messages_by_upload
      WHERE m.media IS NOT NULL AND json_extract(m.media, '$.uploadId') = up.id)";
@@ -93,7 +102,7 @@ fn visible(db: &Db, id: &UploadId, viewer: Option<&UserId>) -> Result<Option<Upl
                  JOIN conversations c ON c.key = m.conversation
                  JOIN members mb ON mb.conversation = m.conversation AND mb.user = ?2
                  WHERE m.media IS NOT NULL AND json_extract(m.media, '$.uploadId') = ?1)
-             OR {IS_PORTRAIT})"
+             OR {IS_PORTRAIT} OR {IS_PLAYED})"
     );
     let viewer = viewer.map_or("", UserId::as_str);
     db.one(&sql, [id.as_str(), viewer], |row| upload(&mut Columns::of(row)))
@@ -171,7 +180,7 @@ fn delete(db: &Db, id: &UploadId, owner: Option<&UserId>) -> Result<DeleteUpload
     };
     let sql = format!(
         "UPDATE uploads AS up SET status = 'deleted', holder = NULL, version = up.version + 1
-         WHERE up.id = ?1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT}"
+         WHERE up.id = ?1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}"
     );
     if db.run(&sql, [id.as_str()])? == 0 {
         return Ok(DeleteUpload::InUse);
@@ -195,7 +204,7 @@ pub(super) fn delete_all(db: &Db, owner: &UserId) -> Result<()> {
 fn orphaned(db: &Db, age: Duration, after: Option<&UploadId>, limit: u32) -> Result<Vec<UploadId>> {
     let sql = format!(
         "SELECT up.id FROM uploads up WHERE up.id > ?1 AND up.created_at < ?2 AND up.status IN ('ready', 'failed')
-             AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} ORDER BY up.id LIMIT ?3"
+             AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS} ORDER BY up.id LIMIT ?3"
     );
     let before = db.now.0.saturating_sub(millis(age));
     db.all(&sql, params![after.map_or("", UploadId::as_str), before, limit], |row| {

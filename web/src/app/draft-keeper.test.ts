@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ApiError } from '../api/client';
+import { DraftKeeper, PAUSE, type DraftPlace, type KeptDraft } from './draft-keeper';
+
+interface Form {
+  name: string;
+  step: number;
+}
+
+const BLANK: Form = { name: '', step: 0 };
+
+/** A server with one draft, and everybody whom it tells. */
+class Server {
+  kept: KeptDraft | undefined;
+  away = false;
+  saves = 0;
+  #clock = 0;
+  readonly #pages: DraftKeeper<Form>[] = [];
+
+  page(name: string): DraftKeeper<Form> {
+    const check = () => {
+      if (this.away) throw new ApiError('offline', 'away');
+    };
+    const place: DraftPlace = {
+      read: async () => {
+        await Promise.resolve();
+        check();
+        return this.kept;
+      },
+      save: async (data) => {
+        await Promise.resolve();
+        check();
+        this.saves += 1;
+        this.#clock += 1;
+        this.kept = { data, savedAt: `t${this.#clock}` };
+        this.#tell();
+        return this.kept;
+      },
+      remove: async () => {
+        await Promise.resolve();
+        check();
+        this.kept = undefined;
+        this.#tell();
+      },
+    };
+    const keeper = new DraftKeeper<Form>(place, BLANK, name);
+    this.#pages.push(keeper);
+    return keeper;
+  }
+
+  #tell() {
+    // Before the one who saved has the answer, as over a socket.
+    for (const page of this.#pages) void page.heard(this.kept?.savedAt ?? null);
+  }
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+describe('a draft', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is saved after a pause, and goes on where it was left', async () => {
+    const server = new Server();
+    const page = server.page('desk');
+    await page.open();
+    expect(page.store.get()).toMatchObject({ start: BLANK, restored: false, elsewhere: undefined });
+    page.keep({ name: 'M', step: 0 });
+    await vi.advanceTimersByTimeAsync(PAUSE - 1);
+    page.keep({ name: 'Mara', step: 3 });
+    await vi.advanceTimersByTimeAsync(PAUSE);
+    expect(server.saves).toBe(1);
+    const reloaded = server.page('desk, later');
+    await reloaded.open();
+    expect(reloaded.store.get()).toMatchObject({ start: { name: 'Mara', step: 3 }, restored: true });
+    expect(page.store.get().elsewhere).toBeUndefined();
+  });
+
+  it('of two devices the last save wins, and the other is told what the server has', async () => {
+    const server = new Server();
+    const [desk, phone] = [server.page('desk'), server.page('phone')];
+    await Promise.all([desk.open(), phone.open()]);
+    desk.keep({ name: 'Desk', step: 1 });
+    await desk.flush();
+    await settle();
+    expect(phone.store.get().elsewhere).toEqual({ savedAt: 't1', value: { name: 'Desk', step: 1 } });
+    expect(desk.store.get().elsewhere).toBeUndefined();
+    phone.keep({ name: 'Phone', step: 2 });
+    await phone.flush();
+    await settle();
+    expect(phone.store.get().elsewhere).toBeUndefined();
+    expect(desk.store.get().elsewhere).toEqual({ savedAt: 't2', value: { name: 'Phone', step: 2 } });
+    const fresh = server.page('fresh');
+    await fresh.open();
+    expect(fresh.store.get().start).toEqual({ name: 'Phone', step: 2 });
+  });
+
+  it('tells by an event what a look tells, whatever was missed', async () => {
+    const server = new Server();
+    const phone = server.page('phone');
+    await phone.open();
+    // Somebody saves without telling: the phone was asleep.
+    server.kept = { data: { name: 'Desk', savedBy: 'desk' }, savedAt: 't9' };
+    await phone.look();
+    const looked = phone.store.get().elsewhere;
+    expect(looked).toEqual({ savedAt: 't9', value: { name: 'Desk', step: 0 } });
+    await phone.heard('t9');
+    expect(phone.store.get().elsewhere).toBe(looked);
+    phone.dismiss();
+    await phone.look();
+    expect(phone.store.get().elsewhere, 'it was told once').toBeUndefined();
+  });
+
+  it('that was finished elsewhere is told as gone', async () => {
+    const server = new Server();
+    const [desk, phone] = [server.page('desk'), server.page('phone')];
+    await desk.open();
+    desk.keep({ name: 'Desk', step: 5 });
+    await desk.flush();
+    await phone.open();
+    await desk.drop();
+    await settle();
+    expect(phone.store.get().elsewhere).toEqual({ savedAt: null });
+    expect(desk.store.get().elsewhere).toBeUndefined();
+  });
+
+  it('is no trouble while the server is away, and saved whole with the next change', async () => {
+    const server = new Server();
+    server.away = true;
+    const page = server.page('desk');
+    await page.open();
+    expect(page.store.get().start).toEqual(BLANK);
+    page.keep({ name: 'Lost', step: 1 });
+    await page.flush();
+    server.away = false;
+    page.keep({ name: 'Kept', step: 2 });
+    await page.flush();
+    expect(server.kept?.data).toMatchObject({ name: 'Kept', step: 2 });
+  });
+});

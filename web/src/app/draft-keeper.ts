@@ -1,0 +1,155 @@
+/**
+ * A form that is kept on the server while it is filled in, so that it goes on after a reload, or on another device, for a
+ * day from its last change. Of two devices the one that saved last wins, and the other is told: `elsewhere` is always what
+ * the server has, where another device saved it.
+ */
+import { ApiError } from '../api/client';
+import { createStore } from '../lib/store';
+
+/** After the last key: each save is a call, and calls are counted. */
+export const PAUSE = 2_500;
+
+/** As the server has it. */
+export interface KeptDraft {
+  data: Record<string, unknown>;
+  savedAt: string;
+}
+
+/** Where drafts lie. */
+export interface DraftPlace {
+  /** Undefined where there is none. Rejects where that cannot be told now. */
+  read: () => Promise<KeptDraft | undefined>;
+  save: (data: Record<string, unknown>) => Promise<KeptDraft>;
+  remove: () => Promise<void>;
+}
+
+export type Elsewhere<T> = { savedAt: string; value: T } | { savedAt: null };
+
+export interface DraftState<T> {
+  /** Undefined until it was looked for. */
+  start: T | undefined;
+  /** Whether `start` is what was kept. */
+  restored: boolean;
+  /** What another device made of it meanwhile: another version, or an end. */
+  elsewhere: Elsewhere<T> | undefined;
+  /** Why the last change is not kept, where a later one will not be either. */
+  trouble: string | undefined;
+}
+
+/** The name under which a draft says which page saved it. */
+const SAVED_BY = 'savedBy';
+
+export class DraftKeeper<T extends object> {
+  readonly store = createStore<DraftState<T>>({
+    start: undefined,
+    restored: false,
+    elsewhere: undefined,
+    trouble: undefined,
+  });
+  readonly #place: DraftPlace;
+  readonly #blank: T;
+  readonly #page: string;
+  #waiting: T | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Saves and the removal come one after the other. */
+  #saving: Promise<void> = Promise.resolve();
+  /** When the version was saved that this page knows; null where there is none. */
+  #known: string | null = null;
+
+  /** `page` is this page's own id; fields that a kept form lacks are taken from `blank`. */
+  constructor(place: DraftPlace, blank: T, page: string) {
+    this.#place = place;
+    this.#blank = blank;
+    this.#page = page;
+  }
+
+  async open(): Promise<void> {
+    try {
+      const kept = await this.#place.read();
+      this.#known = kept?.savedAt ?? null;
+      this.#patch({ start: kept ? this.#valueOf(kept) : this.#blank, restored: kept !== undefined });
+    } catch {
+      // The form is of more use than the draft.
+      this.#patch({ start: this.#blank });
+    }
+  }
+
+  /** Keeps this, a little later. */
+  keep(value: T): void {
+    this.#waiting = value;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.flush(), PAUSE);
+  }
+
+  /** Saves at once what waits. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    const value = this.#waiting;
+    this.#waiting = undefined;
+    if (value === undefined) return this.#saving;
+    return this.#next(async () => {
+      const saved = await this.#place.save({ ...value, [SAVED_BY]: this.#page });
+      this.#known = saved.savedAt;
+      // This one is the last now.
+      this.#patch({ elsewhere: undefined, trouble: undefined });
+    });
+  }
+
+  /** It is done, or given up. */
+  async drop(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#waiting = undefined;
+    this.#known = null;
+    this.#patch({ elsewhere: undefined });
+    return this.#next(() => this.#place.remove());
+  }
+
+  /** The server tells when the draft was saved, or that it is gone. What this page did itself is no news. */
+  async heard(savedAt: string | null): Promise<void> {
+    await this.#saving;
+    if (savedAt !== this.#known) await this.look();
+  }
+
+  /** Compares with what the server has: events may have been missed. */
+  async look(): Promise<void> {
+    await this.#saving;
+    const kept = await this.#place.read().catch(() => null);
+    // Not to be told now, or this page saved meanwhile.
+    if (kept === null) return;
+    if (kept === undefined) {
+      if (this.#known !== null) this.#patch({ elsewhere: { savedAt: null } });
+      this.#known = null;
+      return;
+    }
+    if (kept.savedAt === this.#known || kept.data[SAVED_BY] === this.#page) return;
+    this.#known = kept.savedAt;
+    this.#patch({ elsewhere: { savedAt: kept.savedAt, value: this.#valueOf(kept) } });
+  }
+
+  /** One goes on with what one has. */
+  dismiss(): void {
+    this.#patch({ elsewhere: undefined });
+  }
+
+  #valueOf(kept: KeptDraft): T {
+    const { [SAVED_BY]: _, ...data } = kept.data;
+    return { ...this.#blank, ...(data as Partial<T>) };
+  }
+
+  #next(act: () => Promise<unknown>): Promise<void> {
+    this.#saving = this.#saving.then(act).then(
+      () => undefined,
+      // Out of reach for now: the next change saves all of it.
+      (error: unknown) => {
+        if (!(error instanceof ApiError)) throw error;
+        if (error.code === 'payload_too_large' || error.code === 'conflict')
+          this.#patch({ trouble: error.message });
+      },
+    );
+    return this.#saving;
+  }
+
+  #patch(change: Partial<DraftState<T>>): void {
+    this.store.set({ ...this.store.get(), ...change });
+  }
+}
