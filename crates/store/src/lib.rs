@@ -16,6 +16,7 @@ pub mod conformance;
 pub mod conversation;
 mod cursor;
 pub mod error;
+pub mod gallery;
 pub mod mail;
 pub mod personal;
 pub mod postgres;
@@ -36,6 +37,7 @@ pub use conversation::{
     ConversationItem, ConversationPage, MessagePage, MessageQuery, OpenConversation, SendMessage, Sent,
 };
 pub use error::StoreError;
+pub use gallery::{AddPicture, Galleries, Gallery, NewPicture, PictureChange};
 pub use mail::{
     DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail, TokenOwner,
 };
@@ -59,7 +61,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
-pub trait Store: Mails + Personal + Reports + Revisions + Search + Uploads + Send + Sync + 'static {
+pub trait Store: Galleries + Mails + Personal + Reports + Revisions + Search + Uploads + Send + Sync + 'static {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
     /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.

@@ -12,6 +12,7 @@ mod dev;
 mod docs;
 mod door;
 mod extract;
+mod gallery;
 mod health;
 pub mod identity;
 mod incoming;
@@ -103,6 +104,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(users::routes())
         .merge(characters::routes())
         .merge(cards::routes())
+        .merge(gallery::routes())
         .merge(conversations::routes())
         .merge(messages::routes())
         .merge(revisions::routes())

@@ -21,18 +21,18 @@ fn new_upload(world: &World, owner: &User, kind: MediaKind) -> NewUpload {
     NewUpload { id: world.ambient.id(), owner: owner.id.clone(), kind, mime_type: mime_type.into(), size: 4_000 }
 }
 
-async fn upload(world: &World, owner: &User) -> Upload {
+pub(super) async fn upload(world: &World, owner: &User) -> Upload {
     world.store.create_upload(new_upload(world, owner, MediaKind::Image), None).await.unwrap()
 }
 
-async fn claim(world: &World, id: &UploadId, holder: &Incarnation) -> UploadClaim {
+pub(super) async fn claim(world: &World, id: &UploadId, holder: &Incarnation) -> UploadClaim {
     match world.store.claim_upload(id, holder).await.unwrap() {
         ClaimedUpload::Claimed(claim) => *claim,
         other => panic!("{other:?}"),
     }
 }
 
-fn found() -> UploadEnd {
+pub(super) fn found() -> UploadEnd {
     let variant = |name: &str, width| UploadVariant {
         name: name.into(),
         mime_type: "image/webp".into(),
@@ -46,7 +46,7 @@ fn found() -> UploadEnd {
 }
 
 /// An upload that is ready.
-async fn ready(world: &World, owner: &User) -> Upload {
+pub(super) async fn ready(world: &World, owner: &User) -> Upload {
     let (upload, server) = (upload(world, owner).await, world.server().await);
     let claim = claim(world, &upload.id, &server).await;
     world.store.end_upload(&claim, found()).await.unwrap().unwrap()

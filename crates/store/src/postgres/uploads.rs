@@ -4,7 +4,7 @@ use super::db::{Again, Db, Postgres, Tried, sql};
 use super::faults::Fault;
 use super::rows::{Columns, int, json};
 use super::sessions::millis;
-use super::{PostgresStore, again, ask};
+use super::{PostgresStore, again, ask, gallery};
 use crate::text::plain;
 use crate::{
     Change, ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Result, Resumable, UploadClaim, UploadEnd, Uploads,
@@ -53,6 +53,11 @@ const IS_PORTRAIT: &str = "(EXISTS (SELECT 1 FROM users u WHERE u.id = up.owner_
      OR EXISTS (SELECT 1 FROM characters ch WHERE ch.owner_id = up.owner_id
          AND starts_with(ch.avatar_url, '/media/' || up.id || '/')))";
 
+/// Whether a gallery shows upload `up`, and whether one that `$2` may see does.
+const IS_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g WHERE g.upload = up.id)";
+const IS_SEEN_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g JOIN characters ch ON ch.key = g.character
+     WHERE g.upload = up.id AND ch.deleted_at IS NULL AND (ch.owner_id = $2 OR (ch.visibility = 'public' AND $2 <> '')))";
+
 /// Whether a message shows upload `up`.
 const IS_SHOWN: &str =
     "EXISTS (SELECT 1 FROM messages m WHERE m.media IS NOT NULL AND (m.media::json ->> 'uploadId') = up.id)";
@@ -95,7 +100,7 @@ async fn visible(db: &mut Db, id: &UploadId, viewer: Option<&UserId>) -> Tried<O
              OR EXISTS (SELECT 1 FROM messages m
                  JOIN members mb ON mb.conversation = m.conversation AND mb.user_id = $2
                  WHERE m.media IS NOT NULL AND (m.media::json ->> 'uploadId') = $1)
-             OR {IS_PORTRAIT})"
+             OR {IS_PORTRAIT} OR {IS_SEEN_IN_A_GALLERY})"
     );
     db.one(sql(text).bind(id.as_str()).bind(viewer.map_or("", UserId::as_str)), upload).await
 }
@@ -149,6 +154,7 @@ async fn end(pg: &Postgres, claim: &UploadClaim, how: &UploadEnd) -> Tried<Optio
     let Some(upload) = db.one(end, upload).await? else { return Ok(None) };
     if *how != UploadEnd::Due {
         db.tell(&told(&upload.id, &upload.owner))?;
+        gallery::upload_ended(&mut db, &upload.id, matches!(how, UploadEnd::Ready { .. })).await?;
     }
     db.commit().await?;
     Ok(Some(upload))
@@ -171,7 +177,7 @@ async fn delete(pg: &Postgres, id: &UploadId, owner: Option<&UserId>) -> Tried<D
     let Some(upload) = found else { return Ok(DeleteUpload::NotFound) };
     let delete = sql(format!(
         "UPDATE uploads up SET status = 'deleted', holder = NULL, version = up.version + 1
-         WHERE up.id = $1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT}"
+         WHERE up.id = $1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_IN_A_GALLERY}"
     ));
     if db.run(delete.bind(id.as_str())).await? == 0 {
         return Ok(DeleteUpload::InUse);
@@ -195,7 +201,8 @@ pub(super) async fn delete_all(db: &mut Db, owner: &UserId) -> Tried<()> {
 async fn orphaned(db: &mut Db, age: Duration, after: Option<&UploadId>, limit: u32) -> Tried<Vec<UploadId>> {
     let list = sql(format!(
         "SELECT up.id FROM uploads up WHERE up.id > $1 AND up.created_at < (SELECT aim_now($2) - $3)
-             AND up.status IN ('ready', 'failed') AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} ORDER BY up.id LIMIT $4"
+             AND up.status IN ('ready', 'failed') AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_IN_A_GALLERY}
+         ORDER BY up.id LIMIT $4"
     ))
     .bind(after.map_or("", UploadId::as_str))
     .bind(db.now)
@@ -210,7 +217,10 @@ async fn deleted(db: &mut Db, limit: u32) -> Tried<Vec<UploadId>> {
 }
 
 async fn forget(db: &mut Db, id: &UploadId) -> Tried<()> {
-    db.run(sql("DELETE FROM uploads WHERE id = $1 AND status = 'deleted'").bind(id.as_str())).await.map(drop)
+    // One statement, and so one commit: rows of galleries that still name it go with it.
+    let forget = sql("WITH gone AS (DELETE FROM uploads WHERE id = $1 AND status = 'deleted' RETURNING id)
+         DELETE FROM gallery g USING gone WHERE g.upload = gone.id");
+    db.run(forget.bind(id.as_str())).await.map(drop)
 }
 
 async fn one_resumable(db: &mut Db, id: &UploadId) -> Tried<Option<Resumable>> {
