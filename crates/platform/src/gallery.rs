@@ -6,7 +6,7 @@ use aim_backbone::cache::{Cached, Reach, weight_of};
 use aim_backbone::keys;
 use aim_domain::error::Checks;
 use aim_domain::gallery::label;
-use aim_domain::{CharacterId, GalleryItem, Kind, MOST_PICTURES, Member, PictureWords, Refusal, UploadId};
+use aim_domain::{CharacterId, GalleryItem, Kind, MOST_PICTURES, Member, PictureWords, Refusal, UploadId, UserId};
 use aim_store::{AddPicture, Change, DeleteUpload, Gallery, NewPicture, PictureChange, StoreError};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
@@ -104,20 +104,19 @@ impl Platform {
         self.owned_character(who, id).await?;
         self.attachment(who, Kind::Image, &new.upload_id).await?;
         let upload = new.upload_id;
-        self.put_picture(who, id, &upload, words).await?;
+        self.put_picture(who.user_id(), id, &upload, words).await?;
         self.stored_picture(id, &upload).await
     }
 
     /// The upload may still be processed.
     pub(crate) async fn put_picture(
         &self,
-        who: &Member,
+        owner: &UserId,
         id: &CharacterId,
         upload: &UploadId,
         words: PictureWords,
     ) -> Result<(), Refusal> {
-        let (character, owner) = (id.clone(), who.user_id().clone());
-        let new = NewPicture { character, upload: upload.clone(), owner, words };
+        let new = NewPicture { character: id.clone(), upload: upload.clone(), owner: owner.clone(), words };
         match self.store.add_picture(new, MOST_PICTURES).await.or_refuse()? {
             AddPicture::Added => {
                 self.take_in(Change::Gallery { id: id.clone() }).await;

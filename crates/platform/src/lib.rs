@@ -4,6 +4,7 @@
 
 mod accounts;
 mod cancel;
+mod card_pictures;
 mod cards;
 mod characters;
 mod claims;
@@ -48,7 +49,7 @@ mod voice;
 mod window;
 
 pub use accounts::{ProfilePatch, Registration};
-pub use cards::{CardPreview, ExportedCard, ImportedCharacter};
+pub use cards::{CardFile, CardPreview, ExportedCard, ImportedCharacter};
 pub use demo::DemoCharacter;
 pub use gallery::{NewGalleryItem, PicturePatch};
 pub use gate::Via;
@@ -106,6 +107,8 @@ pub struct Inner {
     ending: CancellationToken,
     /// Cards that are read or written at a time: each may take some hundred MB.
     cards: Semaphore,
+    /// Archives of cards that are written at a time.
+    archives: Semaphore,
     /// What addresses of media are signed with, once it was asked for.
     media_key: OnceCell<String>,
     /// Places for exports that are being made.
@@ -142,6 +145,7 @@ impl Platform {
             works: AtomicBool::new(false),
             ending: CancellationToken::new(),
             cards: Semaphore::new(cards::AT_A_TIME),
+            archives: Semaphore::new(cards::AT_A_TIME),
             media_key: OnceCell::new(),
             exports: Arc::new(Semaphore::new(export::AT_A_TIME)),
             tasks: TaskTracker::new(),
