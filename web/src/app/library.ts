@@ -16,6 +16,7 @@ import type {
   UsageReport,
 } from '../api/types';
 import { createStore, useStore } from '../lib/store';
+import { clearGalleries } from './gallery';
 
 interface Listing {
   items: readonly Conversation[];
@@ -43,6 +44,7 @@ export function clearLibrary(): void {
   usageRead = undefined;
   charactersAsked.clear();
   whole.clear();
+  clearGalleries();
 }
 
 /** Characters as lists show them; one that is known whole stays so, unless it was changed since. */

@@ -14,6 +14,7 @@ import {
 import { useWho } from '../app/who';
 import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
+import { Face, useFace } from '../chat/face';
 import { Transcript } from '../chat/transcript';
 import { useLoad } from '../lib/load';
 import { recall, remember } from '../lib/storage';
@@ -75,8 +76,9 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
 
   const personality = state.messages.findLast((message) => message.role === 'character')?.personality;
   const mood = moodWord(personality);
+  const face = useFace(character.id, personality);
   return (
-    <main className="chat" id="content">
+    <main className={face === undefined ? 'chat' : 'chat chat--faced'} id="content">
       <header className="chat__head">
         <Link href="/" className="icon-button chat__back" aria-label="All chats">
           <Icon name="back" />
@@ -85,7 +87,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
           <Avatar
             id={character.id}
             name={character.name}
-            url={character.avatarUrl}
+            url={face?.thumbnailUrl ?? character.avatarUrl}
             personality={personality}
           />
           <span className="chat__names">
@@ -114,6 +116,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
       ) : (
         <Loading label="Loading messages" />
       )}
+      {face !== undefined && <Face picture={face} name={character.name} mood={mood} />}
       {!error && (
         <Composer
           chat={chat}
