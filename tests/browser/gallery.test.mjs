@@ -1,10 +1,14 @@
 // A character's pictures, in a real browser: added, labelled, looked at, and shown beside the conversation by its mood.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { requireProduct, startAim } from './aim.mjs';
 import { launchChromium, openPage, register, say } from './chromium.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 let browser;
 let aim;
@@ -71,6 +75,21 @@ async function sheet(page, name) {
   return character.id;
 }
 
+/** Where pictures go for people to look at, if anywhere. */
+async function pictured(page, name) {
+  const folder = process.env.AIM_SCREENSHOTS;
+  if (folder) await page.screenshot({ path: `${folder}/gallery-${name}.png` });
+}
+
+/** Nothing stands in the way of those who do not see the page, or do not use a pointer. */
+async function sound(page, name) {
+  await pictured(page, name);
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html.slice(0, 160))]), [], name);
+}
+
 const tiles = (page) => page.locator('.gallery__item');
 
 async function add(page, files) {
@@ -108,6 +127,7 @@ test('pictures are added, labelled, ordered, looked at and deleted', { timeout: 
     await tiles(page).nth(0).getByRole('button', { name: 'Look at: At the harbour' }).click();
     const box = page.getByRole('dialog', { name: 'Pictures of Ines Calder' });
     await box.getByText('Picture 1 of 3').waitFor();
+    await sound(page, 'lightbox');
     await page.keyboard.press('ArrowLeft');
     await box.getByText('Picture 3 of 3').waitFor();
     await page.keyboard.press('ArrowRight');
@@ -121,6 +141,7 @@ test('pictures are added, labelled, ordered, looked at and deleted', { timeout: 
     const first = await tiles(page).nth(0).getAttribute('data-picture');
     await tiles(page).nth(0).getByRole('button', { name: /^Change/ }).click();
     const dialog = page.getByRole('dialog', { name: 'Change the picture' });
+    await sound(page, 'edit');
     await dialog.getByRole('button', { name: 'Later' }).click();
     await dialog.getByText('It is picture 2 now.').waitFor();
     await dialog.getByRole('button', { name: 'Use as portrait' }).click();
@@ -134,6 +155,8 @@ test('pictures are added, labelled, ordered, looked at and deleted', { timeout: 
     await dialog.getByRole('button', { name: 'Delete' }).click();
     await page.getByRole('button', { name: 'Delete for good' }).click();
     await page.waitForFunction(() => document.querySelectorAll('.gallery__item').length === 2);
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), ' Add pictures', 'the focus is not lost');
+    await sound(page, 'sheet');
     const shown = await tiles(page).evaluateAll((rows) => rows.map((row) => row.dataset.picture));
     const stored = (await (await page.request.get(`/api/characters/${id}/gallery`)).json()).items;
     assert.deepEqual(stored.map((item) => item.id), shown);
@@ -152,6 +175,7 @@ for (const [device, viewport] of [['desk', { width: 1400, height: 850 }], ['phon
       await label(page, 0, { expression: 'neutral' });
       await label(page, 1, { expression: 'joy' });
       await label(page, 2, { expression: 'annoyance' });
+      await sound(page, `sheet-${device}`);
       const ids = await tiles(page).evaluateAll((rows) => rows.map((row) => row.dataset.picture));
       await page.getByRole('button', { name: 'Talk with Mara Quill' }).click();
       await page.waitForURL('**/c/*');
@@ -171,6 +195,7 @@ for (const [device, viewport] of [['desk', { width: 1400, height: 850 }], ['phon
       reply = 'I am furious! I hate this! *growls angrily*';
       await say(page, 'We lost.');
       await face(2);
+      await sound(page, `chat-${device}`);
       await page.reload();
       await face(2);
     } finally {

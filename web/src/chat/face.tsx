@@ -53,7 +53,7 @@ export function Face({
     };
   }, [url]);
   return (
-    <aside className="face" aria-label={`How ${name} looks`}>
+    <div className="face">
       <div
         className="face__frame"
         role="img"
@@ -70,6 +70,6 @@ export function Face({
           />
         ))}
       </div>
-    </aside>
+    </div>
   );
 }

@@ -25,10 +25,16 @@ export function Gallery({ character, isMine }: { character: Character; isMine: b
   const [open, setOpen] = useState<number>();
   const [edited, setEdited] = useState<string>();
   const edit = items?.find(({ id }) => id === edited);
+  const part = useRef<HTMLElement>(null);
+  const onRemoved = () => {
+    setEdited(undefined);
+    // What had the focus is gone with the picture.
+    requestAnimationFrame(() => part.current?.querySelector<HTMLElement>('[data-add]')?.focus());
+  };
   if (error) return <Failure error={error} onRetry={again} />;
   if (items === undefined || (items.length === 0 && !isMine)) return null;
   return (
-    <section className="sheet__part gallery" aria-label="Pictures">
+    <section className="sheet__part gallery" aria-label="Pictures" ref={part}>
       <h2>Pictures</h2>
       {items.length > 0 && (
         <ul className="gallery__grid">
@@ -60,6 +66,7 @@ export function Gallery({ character, isMine }: { character: Character; isMine: b
           item={edit}
           last={items.length - 1}
           onClose={() => setEdited(undefined)}
+          onRemoved={onRemoved}
         />
       )}
     </section>
@@ -198,7 +205,7 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
           reply has that mood.
         </p>
       )}
-      <button type="button" className="button" onClick={() => input.current?.click()}>
+      <button type="button" className="button" data-add onClick={() => input.current?.click()}>
         <Icon name="plus" /> Add pictures
       </button>
       <input
@@ -250,12 +257,14 @@ function Edit({
   item,
   last,
   onClose,
+  onRemoved,
 }: {
   character: Character;
   item: GalleryItem;
   /** The last place there is. */
   last: number;
   onClose: () => void;
+  onRemoved: () => void;
 }) {
   const [caption, setCaption] = useState(item.caption);
   const [expression, setExpression] = useState(item.expression ?? '');
@@ -281,7 +290,7 @@ function Edit({
       takeWholeCharacter(answer.character);
     }, `It is ${character.name}’s portrait now.`);
   const remove = async () => {
-    if (await action.run(() => removePicture(character.id, item.id))) onClose();
+    if (await action.run(() => removePicture(character.id, item.id))) onRemoved();
   };
 
   if (asking)

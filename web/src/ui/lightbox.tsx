@@ -1,5 +1,5 @@
 /** Pictures, one at a time over the whole window: arrow keys, a swipe, Escape. The browser keeps the focus inside. */
-import { useEffect, useEffectEvent, useRef } from 'react';
+import { useEffect, useEffectEvent, useLayoutEffect, useRef } from 'react';
 import type { GalleryItem } from '../api/types';
 import { Icon } from './icons';
 
@@ -22,7 +22,8 @@ export function Lightbox({
 }) {
   const ref = useRef<HTMLDialogElement>(null);
   const start = useRef<number | undefined>(undefined);
-  useEffect(() => {
+  // Before it is taken away: one that is gone gives no focus back.
+  useLayoutEffect(() => {
     const dialog = ref.current;
     dialog?.showModal();
     return () => dialog?.close();
@@ -68,9 +69,11 @@ export function Lightbox({
           alt={item.caption || place}
           draggable={false}
         />
-        <figcaption className="lightbox__caption" role="status">
-          <span>{item.caption}</span>
-          <span className="lightbox__place">{place}</span>
+        <figcaption>
+          <p className="lightbox__caption" role="status">
+            <span>{item.caption}</span>
+            <span className="lightbox__place">{place}</span>
+          </p>
         </figcaption>
       </figure>
       <button
