@@ -19,7 +19,7 @@ use tempfile::TempPath;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// Bytes of a card's pictures, unfolded, at the most.
+/// Bytes of a card's pictures, unfolded, at the most; what is no picture counts too.
 const MOST_BYTES: u64 = 100 << 20;
 /// Bytes of the pictures in an archive that we write, at the most: it is to be read again, with its card's text.
 const MOST_WRITTEN: u64 = 40 << 20;
@@ -27,8 +27,6 @@ const MOST_WRITTEN: u64 = 40 << 20;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Sentences about single pictures, at the most.
 const MOST_TOLD: usize = 10;
-
-const NO_PICTURE: &str = "It is no PNG, JPEG, WebP or GIF.";
 
 /// A picture of a card, stored as an upload.
 pub(crate) struct Taken {
@@ -93,22 +91,22 @@ struct Spilt {
     sniffed: Sniffed,
 }
 
-fn spill(card: &Path, asset: &Asset, most: u64) -> Result<Spilt, String> {
+/// A refusal comes with the bytes that were read for it.
+fn spill(card: &Path, asset: &Asset, most: u64) -> Result<Spilt, (String, u64)> {
     let read = File::open(card).map_err(Unfit::from).and_then(|file| asset.read(&mut BufReader::new(file), most));
-    let bytes = read.map_err(|why| why.to_string())?;
-    let sniffed = crate::sniff(&bytes[..bytes.len().min(aim_media::SNIFFED_BYTES)]);
-    let sniffed = sniffed.map_err(|_| NO_PICTURE.to_owned())?;
-    if sniffed.kind != FileKind::Picture {
-        return Err(NO_PICTURE.into());
-    }
+    let bytes = read.map_err(|why| (why.to_string(), if matches!(why, Unfit::Unfolds(_)) { most } else { 0 }))?;
+    let size = bytes.len() as u64;
+    let sniffed = crate::sniff(&bytes[..bytes.len().min(aim_media::SNIFFED_BYTES)]).ok();
+    let sniffed = sniffed.filter(|sniffed| sniffed.kind == FileKind::Picture);
+    let sniffed = sniffed.ok_or_else(|| ("It is no PNG, JPEG, WebP or GIF.".to_owned(), size))?;
     let folder = card.parent().map_or_else(std::env::temp_dir, Path::to_owned);
     let written = tempfile::NamedTempFile::new_in(folder).or_else(|_| tempfile::NamedTempFile::new());
-    let path =
-        written.and_then(|mut file| file.write_all(&bytes).map(|()| file.into_temp_path())).map_err(|error| {
-            tracing::error!(%error, "a card's picture could not be written");
-            "The server's disk failed.".to_owned()
-        })?;
-    Ok(Spilt { path, size: bytes.len() as u64, sniffed })
+    let written = written.and_then(|mut file| file.write_all(&bytes).map(|()| file.into_temp_path()));
+    let path = written.map_err(|error| {
+        tracing::error!(%error, "a card's picture could not be written");
+        ("The server's disk failed.".to_owned(), size)
+    })?;
+    Ok(Spilt { path, size, sniffed })
 }
 
 impl Platform {
@@ -134,7 +132,10 @@ impl Platform {
                     pictures.taken.push(Taken { upload, words: words_of(asset), called });
                     pictures.assets.push(asset.clone());
                 }
-                Err(why) => pictures.wrong.push(not_taken(&called, &why)),
+                Err((why, size)) => {
+                    left = left.saturating_sub(size);
+                    pictures.wrong.push(not_taken(&called, &why));
+                }
             }
         }
         Ok(pictures)
