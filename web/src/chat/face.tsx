@@ -59,6 +59,7 @@ export function Face({
         role="img"
         aria-label={picture.caption || `${name}, ${mood ?? 'calm'}`}
         data-face={picture.expression}
+        style={{ aspectRatio: `${picture.width ?? 3} / ${picture.height ?? 4}` }}
       >
         {layers.map((layer) => (
           <img
