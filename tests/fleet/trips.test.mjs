@@ -112,3 +112,15 @@ test('a cached profile takes the limiter’s trip and no other, and asks nothing
   assert.equal(await tripsInTime(server.network, profile), 1);
   assert.deepEqual(await fewest(server.proxies.postgres, profile), []);
 });
+
+test('a cached gallery takes the limiter’s trip and no other, and asks nothing of the database', async () => {
+  const gallery = async () => {
+    const { status, body } = await ada.api('GET', `/api/characters/${conversation.characterId}/gallery`);
+    assert.deepEqual([status, body], [200, { items: [] }], 'an empty one is kept too');
+  };
+  await gallery();
+  const exchanges = await fewest(server.network, gallery);
+  assert.equal(exchanges.length, 1, shown(exchanges));
+  assert.match(exchanges[0].text, /ratelimit:/);
+  assert.deepEqual(await fewest(server.proxies.postgres, gallery), []);
+});

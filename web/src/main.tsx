@@ -13,6 +13,7 @@ import './styles/personas.css';
 import './styles/chat.css';
 import './styles/rooms.css';
 import './styles/threads.css';
+import './styles/gallery.css';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');

@@ -20,6 +20,8 @@ keys! {
     user_profile(user: &UserId) -> UserProfile, "user:profile:{user}";
     username(username: &Username) -> Username, "user:username:{username}";
     character(id: &CharacterId) -> Character, "character:{id}";
+    /// Of the pictures that are shown with a character.
+    character_gallery(id: &CharacterId) -> CharacterGallery, "character:gallery:{id}";
     character_prompt(id: &CharacterId) -> CharacterPrompt, "character:prompt:{id}";
     conversation(user: &UserId, character: &CharacterId) -> Conversation, "conversation:{user}:{character}";
     context(conversation: &ConversationId) -> Context, "conversation:context:{conversation}";

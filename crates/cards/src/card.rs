@@ -1,5 +1,6 @@
 //! A card, read from any of its forms and brought into the newest of them, V3.
 
+use crate::assets::{self, Asset, Beside, embedded_path};
 use crate::charx::{self, Archive};
 use crate::{MAX_FILE, MAX_JSON, MAX_KEPT, MAX_PICTURE, Unfit, fields, payload, png};
 use aim_domain::CharacterDraft;
@@ -40,15 +41,38 @@ pub struct Card {
     /// What of the card makes a character here; not checked yet.
     pub draft: CharacterDraft,
     pub picture: Option<Picture>,
+    /// Its other pictures, to be read from the same file.
+    pub assets: Vec<Asset>,
     /// Sentences on what was not taken as it came.
     pub warnings: Vec<String>,
     json: Map<String, Value>,
 }
 
 impl Card {
-    /// All of the card as JSON, to be given to [`crate::export`] again.
+    /// All of the card as JSON, to be given to [`crate::export`] again. Files that it holds as text are left out where they
+    /// are too large.
     pub fn kept(&self) -> String {
-        Value::Object(self.json.clone()).to_string()
+        let mut json = self.json.clone();
+        if self.is_too_large() {
+            fields::drop_embedded_files(&mut json);
+        }
+        Value::Object(json).to_string()
+    }
+
+    /// Whether files that the card holds as text are too large to be kept.
+    pub fn is_too_large(&self) -> bool {
+        Value::Object(self.json.clone()).to_string().len() > MAX_KEPT
+    }
+
+    /// Takes these assets out of what is kept: they are kept as pictures, and written from there.
+    pub fn forget(&mut self, taken: &[Asset]) {
+        let mut at = 0;
+        if let Some(assets) = fields::assets_mut(&mut self.json) {
+            assets.retain(|_| {
+                at += 1;
+                !taken.iter().any(|asset| asset.entry() == Some(at - 1))
+            });
+        }
     }
 }
 
@@ -85,7 +109,7 @@ pub fn read(source: &mut (impl Read + Seek)) -> Result<Card, Unfit> {
     source.take(MAX_JSON).read_to_end(&mut text)?;
     let (mut card, icon) = card(payload::json(&text)?)?;
     card.picture = icon.and_then(|icon| card.embedded(&icon));
-    card.finish(0)
+    card.finish(&Beside::Nothing)
 }
 
 fn from_png(source: &mut (impl Read + Seek)) -> Result<Card, Unfit> {
@@ -113,23 +137,18 @@ fn from_png(source: &mut (impl Read + Seek)) -> Result<Card, Unfit> {
         card.warnings.push("The checksum of the card's text does not hold: some of it may be damaged.".into());
     }
     card.picture = icon.and_then(|icon| card.embedded(&icon)).or(Some(Picture::TheFile));
-    card.finish(0)
+    card.finish(&Beside::Chunks(&found.files))
 }
 
 fn from_archive(source: &mut (impl Read + Seek)) -> Result<Card, Unfit> {
     let archive = Archive::open(source)?;
     let (mut card, icon) = card(payload::json(&archive.card(source)?)?)?;
-    let mut others = archive.others();
+    let mut named = 0;
     if let Some(icon) = icon {
-        let lower = icon.to_ascii_lowercase();
-        // The specification writes it with one d.
-        let path = ["embeded://", "embedded://"]
-            .into_iter()
-            .find_map(|scheme| lower.starts_with(scheme).then(|| icon[scheme.len()..].to_owned()));
-        card.picture = match path {
-            Some(path) => match archive.read(source, &path, MAX_PICTURE, "its picture")? {
+        card.picture = match embedded_path(&icon) {
+            Some(path) => match archive.read(source, path, MAX_PICTURE, "its picture")? {
                 Some(bytes) => {
-                    others -= 1;
+                    named = 1;
                     fields::icon_is_the_avatar(&mut card.json);
                     Some(Picture::Bytes(bytes))
                 }
@@ -141,7 +160,12 @@ fn from_archive(source: &mut (impl Read + Seek)) -> Result<Card, Unfit> {
             None => card.embedded(&icon),
         };
     }
-    card.finish(others)
+    let mut card = card.finish(&Beside::Archive(&archive))?;
+    let others = archive.own_files().saturating_sub(named + card.assets.len());
+    if others > 0 {
+        card.warnings.push(format!("Files of the archive that the card does not name, left out: {others}."));
+    }
+    Ok(card)
 }
 
 /// The card that some JSON says, and where its picture is.
@@ -151,7 +175,7 @@ fn card(mut json: Map<String, Value>) -> Result<(Card, Option<String>), Unfit> {
     let (draft, more) = fields::draft(&json)?;
     warnings.extend(more);
     let icon = fields::icon(&json);
-    Ok((Card { version, draft, picture: None, warnings, json }, icon))
+    Ok((Card { version, draft, picture: None, assets: Vec::new(), warnings, json }, icon))
 }
 
 impl Card {
@@ -172,19 +196,16 @@ impl Card {
         bytes.map(Picture::Bytes)
     }
 
-    /// Tells what is not kept, and holds what is within its bound.
-    fn finish(mut self, files: usize) -> Result<Self, Unfit> {
-        let further = fields::further_assets(&self.json).max(files);
-        if further > 0 {
-            self.warnings.push(format!(
-                "{further} further pictures or files of the card (gallery, expressions) are not shown here yet. What the card \
-                 says of them is kept for export, files of an archive are not."
-            ));
+    /// Lists the other pictures, and refuses what is too large without them.
+    fn finish(mut self, beside: &Beside) -> Result<Self, Unfit> {
+        let (assets, warnings) = assets::list(&self.json, beside);
+        self.assets = assets;
+        self.warnings.extend(warnings);
+        let length = Value::Object(self.json.clone()).to_string().len();
+        if length - fields::embedded_files(&self.json).min(length) > MAX_KEPT {
+            return Err(Unfit::FieldsTooLarge);
         }
-        if self.kept().len() > MAX_KEPT && fields::drop_embedded_files(&mut self.json) {
-            self.warnings.push("Files that the card holds as text are too large to be kept for export.".into());
-        }
-        if self.kept().len() > MAX_KEPT { Err(Unfit::FieldsTooLarge) } else { Ok(self) }
+        Ok(self)
     }
 }
 

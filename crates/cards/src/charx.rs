@@ -19,12 +19,16 @@ const CARD: &str = "card.json";
 /// An archive's directory.
 pub(crate) struct Archive {
     entries: Vec<Entry>,
-    /// What stands before the archive, as the picture of one that is a picture as well.
-    before: u64,
 }
 
 struct Entry {
     name: String,
+    file: File,
+}
+
+/// Where a file of an archive lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct File {
     method: u16,
     crc: u32,
     packed: u64,
@@ -70,12 +74,17 @@ impl Archive {
         source.seek(SeekFrom::Start(before + offset))?;
         let mut directory = Vec::new();
         source.take(size).read_to_end(&mut directory)?;
-        Ok(Self { entries: entries(&directory, usize::from(count))?, before })
+        // What stands before the archive, as the picture of one that is a picture as well.
+        Ok(Self { entries: entries(&directory, usize::from(count), before)? })
     }
 
-    /// How many files there are beside the card.
-    pub fn others(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.name != CARD && !entry.name.ends_with('/')).count()
+    pub fn file(&self, name: &str) -> Option<File> {
+        self.entries.iter().find(|entry| entry.name == name).map(|entry| entry.file)
+    }
+
+    /// How many files there are in the folder of a card's own.
+    pub fn own_files(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.name.starts_with("assets/") && !entry.name.ends_with('/')).count()
     }
 
     pub fn card(&self, source: &mut (impl Read + Seek)) -> Result<Vec<u8>, Unfit> {
@@ -91,8 +100,14 @@ impl Archive {
         most: u64,
         what: &'static str,
     ) -> Result<Option<Vec<u8>>, Unfit> {
-        let Some(entry) = self.entries.iter().find(|entry| entry.name == name) else { return Ok(None) };
-        source.seek(SeekFrom::Start(self.before.saturating_add(entry.at)))?;
+        self.file(name).map(|file| file.read(source, most, what)).transpose()
+    }
+}
+
+impl File {
+    /// Its bytes, `most` at the most.
+    pub fn read(&self, source: &mut (impl Read + Seek), most: u64, what: &'static str) -> Result<Vec<u8>, Unfit> {
+        source.seek(SeekFrom::Start(self.at))?;
         let mut head = [0; 30];
         source.read_exact(&mut head).map_err(|_| Unfit::CutOff("files"))?;
         if !head.starts_with(&SIGNATURE) {
@@ -100,9 +115,9 @@ impl Archive {
         }
         let skipped = [26, 28].into_iter().filter_map(|at| u16_at(&head, at)).map(i64::from).sum();
         source.seek(SeekFrom::Current(skipped))?;
-        let packed = source.take(entry.packed);
+        let packed = source.take(self.packed);
         let mut bytes = Vec::new();
-        let read = match entry.method {
+        let read = match self.method {
             0 => packed.take(most + 1).read_to_end(&mut bytes),
             8 => DeflateDecoder::new(packed).take(most + 1).read_to_end(&mut bytes),
             _ => return Err(Unfit::Packed("its files are packed by another method than deflate")),
@@ -113,11 +128,11 @@ impl Archive {
         }
         let mut crc = Crc::new();
         crc.update(&bytes);
-        if crc.sum() == entry.crc { Ok(Some(bytes)) } else { Err(Unfit::Damaged("files")) }
+        if crc.sum() == self.crc { Ok(bytes) } else { Err(Unfit::Damaged("files")) }
     }
 }
 
-fn entries(mut directory: &[u8], count: usize) -> Result<Vec<Entry>, Unfit> {
+fn entries(mut directory: &[u8], count: usize, before: u64) -> Result<Vec<Entry>, Unfit> {
     let mut entries = Vec::with_capacity(count);
     for _ in 0..count {
         if !directory.starts_with(b"PK\x01\x02") {
@@ -136,7 +151,8 @@ fn entries(mut directory: &[u8], count: usize) -> Result<Vec<Entry>, Unfit> {
         if leads_outside(&name) {
             return Err(Unfit::PathOutside);
         }
-        entries.push(Entry { name, method, crc, packed: packed.into(), at: at.into() });
+        let at = before.saturating_add(at.into());
+        entries.push(Entry { name, file: File { method, crc, packed: packed.into(), at } });
         directory = directory.get(whole..).ok_or(DIRECTORY)?;
     }
     Ok(entries)

@@ -113,7 +113,7 @@ fn tags(said: Vec<String>, warnings: &mut Vec<String>) -> Vec<String> {
     tags
 }
 
-fn assets(json: &Map<String, Value>) -> &[Value] {
+pub(crate) fn assets(json: &Map<String, Value>) -> &[Value] {
     data(json).get("assets").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
@@ -122,7 +122,7 @@ fn is_icon(asset: &Value) -> bool {
 }
 
 /// Which of the assets is the main picture.
-fn main_icon(assets: &[Value]) -> Option<usize> {
+pub(crate) fn main_icon(assets: &[Value]) -> Option<usize> {
     let main = |asset: &Value| is_icon(asset) && asset.get("name").and_then(Value::as_str) == Some("main");
     assets.iter().position(main).or_else(|| assets.iter().position(is_icon))
 }
@@ -133,13 +133,7 @@ pub(crate) fn icon(json: &Map<String, Value>) -> Option<String> {
     assets[main_icon(assets)?].get("uri").and_then(Value::as_str).map(str::to_owned)
 }
 
-/// Pictures and files beside the main one.
-pub(crate) fn further_assets(json: &Map<String, Value>) -> usize {
-    let assets = assets(json);
-    assets.len() - usize::from(main_icon(assets).is_some())
-}
-
-fn assets_mut(json: &mut Map<String, Value>) -> Option<&mut Vec<Value>> {
+pub(crate) fn assets_mut(json: &mut Map<String, Value>) -> Option<&mut Vec<Value>> {
     json.get_mut("data")?.get_mut("assets")?.as_array_mut()
 }
 
@@ -157,10 +151,20 @@ pub(crate) fn drop_embedded_files(json: &mut Map<String, Value>) -> bool {
     let mut dropped = false;
     for asset in assets_mut(json).into_iter().flatten() {
         let Some(uri) = asset.get_mut("uri") else { continue };
-        if uri.as_str().is_some_and(|uri| uri.len() > 1_024 && uri.starts_with("data:")) {
+        if uri.as_str().is_some_and(is_embedded_file) {
             *uri = "data:,".into();
             dropped = true;
         }
     }
     dropped
+}
+
+/// Bytes of the files that stand in the card as text.
+pub(crate) fn embedded_files(json: &Map<String, Value>) -> usize {
+    let uris = assets(json).iter().filter_map(|asset| asset.get("uri")?.as_str());
+    uris.filter(|uri| is_embedded_file(uri)).map(str::len).sum()
+}
+
+fn is_embedded_file(uri: &str) -> bool {
+    uri.len() > 1_024 && uri.starts_with("data:")
 }

@@ -7,6 +7,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod assets;
 mod bounds;
 mod card;
 mod charx;
@@ -17,9 +18,10 @@ mod png;
 mod unfit;
 mod write;
 
+pub use assets::{Asset, AssetKind, MOST_ASSETS};
 pub use card::{Card, Picture, Version, parse, read};
 pub use unfit::Unfit;
-pub use write::{Export, export, into_png};
+pub use write::{Export, ExportedAsset, export, into_png};
 
 /// Most bytes of a card's file.
 pub const MAX_FILE: u64 = 50 << 20;

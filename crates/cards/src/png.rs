@@ -1,8 +1,9 @@
 //! A PNG as a row of chunks: finding the card among them, and writing a PNG with a card. What is not a card's text is
 //! skipped unread; pixels are somebody else's.
 
-use crate::{MAX_JSON, Unfit};
+use crate::{MAX_JSON, MAX_PICTURE, Unfit};
 use flate2::Crc;
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 pub(crate) const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
@@ -18,16 +19,32 @@ const KEYWORD: usize = 80;
 pub(crate) struct Texts {
     pub v3: Option<Found>,
     pub v2: Option<Found>,
+    pub files: Chunks,
 }
 
+/// Files beside the card, in chunks of their own, by the names that the card calls them.
+pub(crate) type Chunks = HashMap<String, Found>;
+
+/// Files in a PNG that are looked at, at the most; one that the card takes its picture from is among them.
+const MAX_FILES: usize = 1_000;
+/// Most bytes of a file's text.
+const MAX_FILE_TEXT: u64 = MAX_PICTURE / 3 * 4 + MAX_PICTURE / 24;
+
 /// Where a text stands, and whether it is as it was written.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
     at: u64,
     length: u64,
     crc: u32,
     /// Bytes of the chunk before the text.
     keyword: usize,
+}
+
+impl Found {
+    /// Bytes of the text.
+    pub fn length(&self) -> u64 {
+        self.length - self.keyword as u64
+    }
 }
 
 /// Looks through all chunks, to IEND.
@@ -54,16 +71,16 @@ pub(crate) fn texts(source: &mut (impl Read + Seek)) -> Result<Texts, Unfit> {
             let mut word = vec![0; usize::try_from(length).map_or(KEYWORD, |length| length.min(KEYWORD))];
             source.read_exact(&mut word)?;
             read = word.len();
-            if let Some((place, keyword)) = place(&mut found, &word)
-                && place.is_none()
+            if let Some((name, keyword)) = name(&word)
+                && found.wants(&name)
             {
-                if length > MAX_TEXT {
+                if length > MAX_TEXT && !matches!(name, Name::File(_)) {
                     return Err(Unfit::TextTooLarge);
                 }
                 source.seek_relative(offset(length - read as u64))?;
                 let mut crc = [0; 4];
                 source.read_exact(&mut crc)?;
-                *place = Some(Found { at: at + 8, length, crc: u32::from_be_bytes(crc), keyword });
+                found.put(name, Found { at: at + 8, length, crc: u32::from_be_bytes(crc), keyword });
                 at = next;
                 continue;
             }
@@ -78,15 +95,47 @@ fn offset(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// The place of a text with this keyword, and how long the keyword is with its NUL.
-fn place<'t>(texts: &'t mut Texts, start: &[u8]) -> Option<(&'t mut Option<Found>, usize)> {
+/// What a text is.
+enum Name {
+    V3,
+    V2,
+    /// A file that the card calls so.
+    File(String),
+}
+
+/// What a text with this keyword is, and how long the keyword is with its NUL.
+fn name(start: &[u8]) -> Option<(Name, usize)> {
     let end = start.iter().position(|byte| *byte == 0)?;
-    let place = match &start[..end] {
-        word if word.eq_ignore_ascii_case(b"ccv3") => &mut texts.v3,
-        word if word.eq_ignore_ascii_case(b"chara") => &mut texts.v2,
-        _ => return None,
+    let name = match &start[..end] {
+        word if word.eq_ignore_ascii_case(b"ccv3") => Name::V3,
+        word if word.eq_ignore_ascii_case(b"chara") => Name::V2,
+        // Older writers have no colon.
+        word => {
+            let name = word.strip_prefix(b"chara-ext-asset_")?;
+            Name::File(String::from_utf8(name.strip_prefix(b":").unwrap_or(name).to_vec()).ok()?)
+        }
     };
-    Some((place, end + 1))
+    Some((name, end + 1))
+}
+
+impl Texts {
+    /// Whether there is none of this name yet, and room for it.
+    fn wants(&self, name: &Name) -> bool {
+        match name {
+            Name::V3 => self.v3.is_none(),
+            Name::V2 => self.v2.is_none(),
+            Name::File(name) => self.files.len() < MAX_FILES && !self.files.contains_key(name),
+        }
+    }
+
+    fn put(&mut self, name: Name, found: Found) {
+        match name {
+            Name::V3 => self.v3 = Some(found),
+            Name::V2 => self.v2 = Some(found),
+            Name::File(name) if found.length <= MAX_FILE_TEXT => drop(self.files.insert(name, found)),
+            Name::File(_) => {}
+        }
+    }
 }
 
 /// A text, and whether its checksum holds.
@@ -127,7 +176,7 @@ pub(crate) fn with_texts(picture: &[u8], texts: &[(&str, String)]) -> Result<Vec
             out.extend_from_slice(chunk);
             return Ok(out);
         }
-        if kind != b"tEXt" || place(&mut Texts::default(), content).is_none() {
+        if kind != b"tEXt" || name(content).is_none() {
             out.extend_from_slice(chunk);
         }
     }

@@ -1,6 +1,7 @@
 //! Writing a card: what a character says now, over what its card said when it came. A field that nobody changed since is
 //! written as it came, in its own form.
 
+use crate::assets::is_beside;
 use crate::{Unfit, fields, lore, png};
 use aim_domain::{Character, CharacterDraft};
 use base64::Engine;
@@ -22,6 +23,63 @@ impl Export {
         json.insert("spec".into(), spec.into());
         json.insert("spec_version".into(), version.into());
         Value::Object(json)
+    }
+}
+
+/// A picture that stands in the archive with the card.
+#[derive(Clone, Debug)]
+pub struct ExportedAsset {
+    /// In the archive.
+    pub path: String,
+    /// The label of a face; none: whatever else is shown.
+    pub expression: Option<String>,
+    pub caption: String,
+}
+
+impl ExportedAsset {
+    fn json(&self, n: usize) -> Value {
+        let name = match &self.expression {
+            Some(label) => label.clone(),
+            None if self.caption.is_empty() => format!("picture {}", n + 1),
+            None => self.caption.clone(),
+        };
+        let kind = if self.expression.is_some() { "emotion" } else { "other" };
+        json!({ "type": kind, "uri": uri(&self.path), "name": name, "ext": extension(&self.path), "caption": self.caption })
+    }
+}
+
+fn uri(path: &str) -> String {
+    format!("embeded://{path}")
+}
+
+fn extension(path: &str) -> &str {
+    path.rsplit_once('.').map_or("unknown", |(_, extension)| extension)
+}
+
+impl Export {
+    /// Names the pictures that stand in the archive with it, the main one by its path, in place of those that its own card
+    /// had in a file.
+    pub fn with_assets(mut self, icon: Option<&str>, pictures: &[ExportedAsset]) -> Self {
+        let Some(data) = self.0.get_mut("data").and_then(Value::as_object_mut) else { return self };
+        let mut assets = match data.remove("assets") {
+            Some(Value::Array(assets)) => assets,
+            _ => Vec::new(),
+        };
+        let main = fields::main_icon(&assets);
+        let mut at = 0;
+        assets.retain(|asset| {
+            at += 1;
+            let uri = asset.get("uri").and_then(Value::as_str).unwrap_or_default();
+            // What stood in the card's own file, and was not taken from there, is gone.
+            if Some(at - 1) == main { icon.is_none() } else { !is_beside(uri) }
+        });
+        if let Some(path) = icon {
+            let icon = json!({ "type": "icon", "uri": uri(path), "name": "main", "ext": extension(path) });
+            assets.insert(0, icon);
+        }
+        assets.extend(pictures.iter().enumerate().map(|(n, picture)| picture.json(n)));
+        data.insert("assets".into(), Value::Array(assets));
+        self
     }
 }
 

@@ -10,6 +10,7 @@ pub mod conversation;
 pub mod error;
 pub mod event;
 pub mod figures;
+pub mod gallery;
 pub mod id;
 pub mod limits;
 pub mod lorebook;
@@ -28,6 +29,7 @@ pub use conversation::{BranchPoint, Conversation, ConversationState, Phase};
 pub use error::{Code, FieldError, Refusal};
 pub use event::{Partial, RoomEvent, UserEvent};
 pub use figures::{Figures, Times};
+pub use gallery::{GalleryItem, MOST_PICTURES, PictureWords};
 pub use id::{
     CharacterId, ConversationId, DraftKey, IdError, Incarnation, InviteId, MailId, MessageId, PersonaId, SessionId,
     TokenHash, UploadId, UserId,

@@ -3,6 +3,7 @@
 //! A card is read from a file of this machine, off the threads that serve and few at a time. Its picture goes the way of every
 //! upload, so what is shown of it was encoded anew; the card itself is kept beside the character, for its export.
 
+use crate::card_pictures::{Pictures, archive};
 use crate::faults::OrRefuse;
 use crate::media::key_of;
 use crate::uploads::Received;
@@ -35,6 +36,8 @@ pub struct CardPreview {
     pub character: CharacterDraft,
     /// Its picture, small, as a `data:` URL.
     pub picture: Option<String>,
+    /// Pictures beside it, for the gallery: how many the card has.
+    pub pictures: u32,
     /// Sentences on what would not be taken as it is.
     pub warnings: Vec<String>,
 }
@@ -44,8 +47,31 @@ pub struct CardPreview {
 #[serde(rename_all = "camelCase")]
 pub struct ImportedCharacter {
     pub character: Character,
+    /// How many pictures its gallery has, or will have when they are processed.
+    pub pictures: u32,
     /// Sentences on what was not taken as it was.
     pub warnings: Vec<String>,
+}
+
+/// The file that a card is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardFile {
+    /// The avatar, with the card in it.
+    Png,
+    /// The card alone.
+    Json,
+    /// An archive (CHARX) of the card, its avatar and its gallery.
+    Charx,
+}
+
+impl CardFile {
+    fn type_and_ending(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Png => ("image/png", "png"),
+            Self::Json => ("application/json", "json"),
+            Self::Charx => ("application/zip", "charx"),
+        }
+    }
 }
 
 /// A file for whoever asked for it.
@@ -76,7 +102,8 @@ impl Platform {
             Some(file) => self.small(&file.path, &mut card.warnings).await?,
             None => None,
         };
-        Ok(CardPreview { version: card.version.as_str(), character, picture, warnings: card.warnings })
+        let (version, pictures) = (card.version.as_str(), count(card.assets.len()));
+        Ok(CardPreview { version, character, picture, pictures, warnings: card.warnings })
     }
 
     /// Makes a private character of a card.
@@ -93,7 +120,14 @@ impl Platform {
                 Err(refusal) => card.warnings.push(format!("The card's picture was not taken: {}", refusal.detail)),
             }
         }
-        self.save_card(Some(who.user_id().clone()), card).await
+        let pictures = self.take_card_pictures((who.user_id(), who.tier), &card, path).await?;
+        pictures.settle(&mut card);
+        let mut imported = self.save_card(Some(who.user_id().clone()), card).await?;
+        let ImportedCharacter { character, warnings, .. } = &mut imported;
+        let lost = self.put_card_pictures(who.user_id(), &character.id, &pictures.taken, warnings).await
+            + self.await_card_pictures(&pictures.taken, warnings).await;
+        imported.pictures = count(pictures.taken.len().saturating_sub(lost));
+        Ok(imported)
     }
 
     /// For the command line: whose it is and who may see it is said there, and a server looks at the picture later.
@@ -106,6 +140,7 @@ impl Platform {
         let mut card = self.read_card(path).await?;
         card.draft.visibility = visibility;
         card.draft.clone().checked()?;
+        let mut pictures = Pictures::default();
         match &owner {
             Some(owner) => {
                 if let Some(file) = self.picture_of(&mut card, path).await? {
@@ -113,17 +148,25 @@ impl Platform {
                     let taken = self.take_picture((owner, Tier::Free), &file.path, &mut card.warnings).await?;
                     card.draft.avatar_url = taken.as_ref().map(shown);
                 }
+                pictures = self.take_card_pictures((owner, Tier::Free), &card, path).await?;
             }
-            None => card.warnings.push("A picture needs an owner (--owner); the card's was left out.".into()),
+            None => card.warnings.push("Pictures need an owner (--owner); the card's were left out.".into()),
         }
-        self.save_card(owner, card).await
+        pictures.settle(&mut card);
+        let mut imported = self.save_card(owner.clone(), card).await?;
+        if let Some(owner) = &owner {
+            let ImportedCharacter { character, warnings, .. } = &mut imported;
+            let lost = self.put_card_pictures(owner, &character.id, &pictures.taken, warnings).await;
+            imported.pictures = count(pictures.taken.len().saturating_sub(lost));
+        }
+        Ok(imported)
     }
 
     async fn save_card(&self, owner: Option<UserId>, card: Card) -> Result<ImportedCharacter, Refusal> {
         let kept = card.kept();
         let character = self.save_character(owner, card.draft, Some(kept)).await?;
         metrics::counter!("aim_cards_imported_total", "version" => card.version.as_str()).increment(1);
-        Ok(ImportedCharacter { character, warnings: card.warnings })
+        Ok(ImportedCharacter { character, pictures: 0, warnings: card.warnings })
     }
 
     async fn read_card(&self, path: &Path) -> Result<Card, Refusal> {
@@ -145,7 +188,10 @@ impl Platform {
     }
 
     /// Runs what may take memory and time, few at a time.
-    async fn blocking<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
         let _permit = self.cards.acquire().await.map_err(|_| Refusal::internal())?;
         tokio::task::spawn_blocking(run).await.map_err(|error| {
             tracing::error!(%error, "reading or writing a card ended badly");
@@ -224,28 +270,38 @@ impl Platform {
         Ok(None)
     }
 
-    /// The card of a character that `who` may see, as PNG with its avatar, or as JSON.
-    pub async fn export_card(&self, who: &Member, id: &CharacterId, as_png: bool) -> Result<ExportedCard, Refusal> {
+    /// The card of a character that `who` may see.
+    pub async fn export_card(&self, who: &Member, id: &CharacterId, file: CardFile) -> Result<ExportedCard, Refusal> {
         self.character(who, id).await?;
         // From the store itself: a card and its character as they are now.
         let character = self.store.character(id).await.or_refuse()?.ok_or_else(|| Refusal::not_found("character"))?;
         let kept = self.store.character_card(id).await.or_refuse()?;
-        let avatar = if as_png { self.avatar_of(who, &character).await } else { None };
+        let avatar = if file == CardFile::Json { None } else { self.avatar_of(who, &character).await };
+        // As many archives at a time as there are places for cards: a gallery is in memory until it is written.
+        let _place = match file {
+            CardFile::Charx => Some(self.archives.acquire().await.map_err(|_| Refusal::internal())?),
+            CardFile::Png | CardFile::Json => None,
+        };
+        let pictures = if file == CardFile::Charx { self.gallery_files(id).await? } else { Vec::new() };
         let caps = self.media().map(|media| media.caps.clone()).unwrap_or_default();
         let name = character.name.clone();
         let made = self.blocking(move || {
             let card = aim_cards::export(kept.as_deref(), &character);
-            if !as_png {
-                return Ok(card.json().into_bytes());
+            match file {
+                CardFile::Json => Ok(card.json().into_bytes()),
+                CardFile::Charx => archive(card, avatar, pictures).map_err(|error| error.to_string()),
+                CardFile::Png => {
+                    let picture = avatar.and_then(|bytes| aim_media::png(&bytes, &caps).ok());
+                    let picture = picture.unwrap_or_else(|| aim_media::plain_png(character.id.as_str()));
+                    aim_cards::into_png(&picture, &card).map_err(|error| error.to_string())
+                }
             }
-            let picture = avatar.and_then(|bytes| aim_media::png(&bytes, &caps).ok());
-            aim_cards::into_png(&picture.unwrap_or_else(|| aim_media::plain_png(character.id.as_str())), &card)
         });
         let bytes = made.await?.map_err(|error| {
             tracing::error!(%error, "a card could not be written");
             Refusal::internal()
         })?;
-        let (mime_type, ending) = if as_png { ("image/png", "png") } else { ("application/json", "json") };
+        let (mime_type, ending) = file.type_and_ending();
         Ok(ExportedCard { bytes, mime_type, file_name: format!("{}.{ending}", file_name(&name)) })
     }
 
@@ -262,6 +318,10 @@ impl Platform {
 /// Where the picture of an upload is shown, once it is ready.
 fn shown(id: &UploadId) -> String {
     aim_domain::upload::media_url(id, aim_domain::MediaKind::Image.shown())
+}
+
+fn count(many: usize) -> u32 {
+    u32::try_from(many).unwrap_or(u32::MAX)
 }
 
 /// A name that every system takes for a file's.

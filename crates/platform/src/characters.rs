@@ -120,7 +120,7 @@ impl Platform {
     }
 
     /// From the store itself, so that a change is made to what is there now. What is another person's is not found.
-    async fn owned_character(&self, who: &Member, id: &CharacterId) -> Result<Character, Refusal> {
+    pub(crate) async fn owned_character(&self, who: &Member, id: &CharacterId) -> Result<Character, Refusal> {
         match self.store.character(id).await.or_refuse()? {
             Some(character) if character.is_owned_by(who.user_id()) => Ok(character),
             Some(character) if who.is_admin() && character.owner_id.is_none() => Ok(character),

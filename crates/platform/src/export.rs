@@ -3,9 +3,9 @@
 //! It is made while it is sent, a page of messages and a piece of a file at a time. A thread writes the archive and waits for
 //! whoever reads it: between them lie some pieces of 64 KiB and no more, however much there is.
 
-use crate::Platform;
 use crate::faults::OrRefuse;
 use crate::media::key_of;
+use crate::{CardFile, Platform};
 use aim_domain::{Character, CharacterId, Code, Member, Refusal, UploadId};
 use aim_store::{MessageQuery, StoreError};
 use bytes::Bytes;
@@ -146,13 +146,23 @@ impl Export {
 
     /// One character as a card, which other programs take as well. One that was deleted meanwhile is left out.
     fn character(&mut self, character: &Character) -> io::Result<()> {
-        let card = match self.runtime.block_on(self.platform.export_card(&self.who, &character.id, false)) {
+        let card = match self.runtime.block_on(self.platform.export_card(&self.who, &character.id, CardFile::Json)) {
             Ok(card) => card,
             Err(refusal) if refusal.code == Code::NotFound => return Ok(()),
             Err(refusal) => return Err(failed(refusal.detail)),
         };
         self.begin(&format!("characters/{}.json", character.id), packed())?;
-        self.archive.write_all(&card.bytes)
+        self.archive.write_all(&card.bytes)?;
+        // The pictures themselves are among the uploads, under the same ids.
+        let store = self.platform.store.clone();
+        let gallery = self.wait(store.gallery(&character.id))?;
+        match gallery.map(|gallery| gallery.items).filter(|items| !items.is_empty()) {
+            Some(items) => {
+                self.begin(&format!("characters/{}.gallery.json", character.id), packed())?;
+                self.json(&items)
+            }
+            None => Ok(()),
+        }
     }
 
     fn conversations(&mut self) -> io::Result<()> {

@@ -110,6 +110,7 @@ impl Platform {
                 let character = keys::character::<CachedCharacter>(id);
                 tokio::join!(cache.invalidate(&character, reach), self.forget_prompt(id, reach));
             }
+            Change::Gallery { id } => self.forget_gallery(id, reach).await,
             Change::Conversation { id } => {
                 self.audience.forget(id);
                 self.forget_window(id, reach).await;
@@ -130,7 +131,7 @@ impl Platform {
                 hint("drop a session", self.backbone.sessions.drop_session(token).await);
             }
             Change::Character { .. } | Change::Conversation { .. } | Change::Upload { .. } => {}
-            Change::Preferences { .. } | Change::Draft { .. } | Change::Member { .. } => {}
+            Change::Preferences { .. } | Change::Draft { .. } | Change::Member { .. } | Change::Gallery { .. } => {}
             Change::Cancel { conversation, fence } => self.running.stop(conversation, *fence),
         }
         // Nobody may be listening: a worker has no sockets.

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod cancel;
+mod card_pictures;
 mod cards;
 mod characters;
 mod claims;
@@ -15,6 +16,7 @@ mod export;
 mod faults;
 mod feed;
 pub mod foreign;
+mod gallery;
 mod gate;
 mod health;
 pub mod jobs;
@@ -51,8 +53,9 @@ mod voice;
 mod window;
 
 pub use accounts::{ProfilePatch, Registration};
-pub use cards::{CardPreview, ExportedCard, ImportedCharacter};
+pub use cards::{CardFile, CardPreview, ExportedCard, ImportedCharacter};
 pub use demo::DemoCharacter;
+pub use gallery::{NewGalleryItem, PicturePatch};
 pub use gate::Via;
 pub use health::{Check, HealthReport, Level};
 pub use mail::Post;
@@ -111,6 +114,8 @@ pub struct Inner {
     ending: CancellationToken,
     /// Cards that are read or written at a time: each may take some hundred MB.
     cards: Semaphore,
+    /// Archives of cards that are written at a time.
+    archives: Semaphore,
     /// What addresses of media are signed with, once it was asked for.
     media_key: OnceCell<String>,
     /// Places for exports that are being made.
@@ -148,6 +153,7 @@ impl Platform {
             works: AtomicBool::new(false),
             ending: CancellationToken::new(),
             cards: Semaphore::new(cards::AT_A_TIME),
+            archives: Semaphore::new(cards::AT_A_TIME),
             media_key: OnceCell::new(),
             exports: Arc::new(Semaphore::new(export::AT_A_TIME)),
             tasks: TaskTracker::new(),

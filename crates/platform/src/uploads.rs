@@ -168,7 +168,7 @@ impl Platform {
                 self.remove_deleted(id).await;
                 Ok(())
             }
-            DeleteUpload::InUse => Err(Refusal::conflict("A message or a profile shows this upload.")),
+            DeleteUpload::InUse => Err(Refusal::conflict("A message, a profile or a gallery shows this upload.")),
             DeleteUpload::NotFound => Err(no_upload()),
         }
     }

@@ -20,6 +20,10 @@ pub enum Change {
     Character {
         id: CharacterId,
     },
+    /// The pictures of a character.
+    Gallery {
+        id: CharacterId,
+    },
     /// Members or title changed, or it is gone.
     Conversation {
         id: ConversationId,

@@ -16,6 +16,7 @@ pub mod conformance;
 pub mod conversation;
 mod cursor;
 pub mod error;
+pub mod gallery;
 pub mod mail;
 pub mod persona;
 pub mod personal;
@@ -40,6 +41,7 @@ pub use conversation::{
     OpenConversation, SendMessage, Sent,
 };
 pub use error::StoreError;
+pub use gallery::{AddPicture, Galleries, Gallery, NewPicture, PictureChange};
 pub use mail::{
     DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail, TokenOwner,
 };
@@ -69,7 +71,19 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
 pub trait Store:
-    Mails + Personal + Personas + Reports + Revisions + Rooms + Search + Threads + Uploads + Send + Sync + 'static
+    Galleries
+    + Mails
+    + Personal
+    + Personas
+    + Reports
+    + Revisions
+    + Rooms
+    + Search
+    + Threads
+    + Uploads
+    + Send
+    + Sync
+    + 'static
 {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;

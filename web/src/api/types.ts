@@ -41,6 +41,8 @@ export interface CardPreview {
   character: Omit<CharacterDraft, keyof CharacterDetails> & CharacterDetails;
   /** A `data:` URL. */
   picture: string | null;
+  /** How many more it has, for the gallery. */
+  pictures: number;
   warnings: string[];
 }
 export type CharacterDraft = Schemas['CharacterDraft'];
@@ -75,6 +77,21 @@ export interface Upload {
   url: string;
   /** Why it failed. */
   error?: string | null;
+}
+/** A picture of a character. */
+export interface GalleryItem {
+  id: string;
+  url: string;
+  thumbnailUrl: string;
+  blurHash?: string | null;
+  /** Pixels. */
+  width?: number | null;
+  height?: number | null;
+  caption: string;
+  /** Which face it is: a mood, or another label. */
+  expression?: string | null;
+  position: number;
+  createdAt: string;
 }
 export type MessageList = Schemas['MessageList'];
 /** A conversation as it is for everyone in it. */

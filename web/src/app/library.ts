@@ -17,6 +17,7 @@ import type {
   UsageReport,
 } from '../api/types';
 import { createStore, useStore } from '../lib/store';
+import { clearGalleries } from './gallery';
 import { placed, saidIn, type Listing } from './listing';
 
 export const characters = createStore<Readonly<Record<string, Character>>>({});
@@ -39,6 +40,7 @@ export function clearLibrary(): void {
   usageRead = undefined;
   charactersAsked.clear();
   whole.clear();
+  clearGalleries();
 }
 
 /** Characters as lists show them; one that is known whole stays so, unless it was changed since. */

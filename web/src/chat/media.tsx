@@ -1,22 +1,6 @@
 /** A picture or a voice message within a message. Its room is kept from the start, so that nothing moves when it loads. */
-import { useEffect, useRef } from 'react';
 import type { Media } from '../api/types';
-import { blurPixels } from '../ui/blur-hash';
-
-const BLUR = 24;
-
-function Blur({ hash }: { hash: string }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
-    const pixels = blurPixels(hash, BLUR, BLUR);
-    const context = canvas.current?.getContext('2d');
-    if (pixels === undefined || !context) return;
-    const image = context.createImageData(BLUR, BLUR);
-    image.data.set(pixels);
-    context.putImageData(image, 0, 0);
-  }, [hash]);
-  return <canvas className="picture__blur" ref={canvas} width={BLUR} height={BLUR} aria-hidden="true" />;
-}
+import { Blur } from '../ui/blur';
 
 export function ShownMedia({ media, type, from }: { media: Media; type: string; from: string }) {
   return type === 'audio' ? <Voice media={media} from={from} /> : <Picture media={media} from={from} />;

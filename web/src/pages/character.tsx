@@ -20,6 +20,7 @@ import { Icon } from '../ui/icons';
 import { Markdown } from '../ui/markdown';
 import { Failure, FormError, Loading } from '../ui/notice';
 import { useHeadingFocus, useTitle } from '../ui/page';
+import { Gallery } from './gallery';
 
 export function CharacterPage({ id }: { id: string }) {
   const character = useWholeCharacter(id);
@@ -101,6 +102,7 @@ function Sheet({ character }: { character: Character }) {
         </div>
       </header>
       <FormError error={talk.error} />
+      <Gallery character={character} isMine={isMine} />
       {character.description !== '' && (
         <section className="sheet__part" aria-label="Description">
           <Markdown text={told(character.description)} />
@@ -161,6 +163,14 @@ function ExportLinks({ character }: { character: Character }) {
       </a>
       <a className="button" href={address('json')} download aria-label="Save as a JSON card">
         <Icon name="down" /> JSON card
+      </a>
+      <a
+        className="button"
+        href={address('charx')}
+        download
+        aria-label="Save as a CHARX archive, with all pictures"
+      >
+        <Icon name="down" /> CHARX
       </a>
     </>
   );

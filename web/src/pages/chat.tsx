@@ -16,6 +16,7 @@ import { gone, takeRemoved } from '../app/rooms';
 import { useWho } from '../app/who';
 import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
+import { Face, useFace } from '../chat/face';
 import { ConversationMenu, Renaming } from '../chat/menu';
 import { SpeakersOf, SpeakingAs } from '../chat/speaking';
 import { Transcript } from '../chat/transcript';
@@ -97,12 +98,13 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
 
   const personality = state.messages.findLast((message) => message.role === 'character')?.personality;
   const mood = moodWord(personality);
+  const face = useFace(character.id, personality);
   const isOwner = conversation.ownerId === user.id;
   const about = isOwner ? 'About this character' : 'You are a guest here';
   const named = title === character.name ? '' : `${character.name} · `;
   return (
     <RoomContext value={room}>
-      <main className="chat" id="content">
+      <main className={face === undefined ? 'chat' : 'chat chat--faced'} id="content">
         <header className="chat__head">
           <Link href="/" className="icon-button chat__back" aria-label="All chats">
             <Icon name="back" />
@@ -117,7 +119,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
               <Avatar
                 id={character.id}
                 name={character.name}
-                url={character.avatarUrl}
+                url={face?.thumbnailUrl ?? character.avatarUrl}
                 personality={personality}
               />
               <span className="chat__names">
@@ -151,6 +153,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
         ) : (
           <Loading label="Loading messages" />
         )}
+        {face !== undefined && <Face picture={face} name={character.name} mood={mood} />}
         {!error && (
           <Composer
             chat={chat}

@@ -90,6 +90,7 @@ function Preview({ file, onClose }: { file: File; onClose: () => void }) {
   const [error, setError] = useState<ApiError>();
   const [, go] = useLocation();
   const saving = useAction();
+  const [saved, setSaved] = useState<{ id: string; told: readonly string[] }>();
 
   useEffect(() => {
     const control = new AbortController();
@@ -104,11 +105,30 @@ function Preview({ file, onClose }: { file: File; onClose: () => void }) {
 
   const save = () =>
     saving.run(async () => {
-      const { character } = await http.post<{ character: Character }>(IMPORT, form(file));
-      takeWholeCharacter(character);
-      go(`/characters/${character.id}`);
+      const made = await http.post<{ character: Character; warnings: string[] }>(IMPORT, form(file));
+      takeWholeCharacter(made.character);
+      // What only saving could tell, of its pictures, is to be read before the way goes on.
+      const told = made.warnings.filter((warning) => !preview?.warnings.includes(warning));
+      if (told.length > 0) setSaved({ id: made.character.id, told });
+      else go(`/characters/${made.character.id}`);
     });
 
+  if (saved !== undefined) {
+    const { id, told } = saved;
+    return (
+      <Dialog
+        title={`${preview?.character.name ?? 'The card'} was imported`}
+        onClose={() => go(`/characters/${id}`)}
+      >
+        <Warnings warnings={told} />
+        <div className="dialog__actions">
+          <button type="button" className="button button--primary" onClick={() => go(`/characters/${id}`)}>
+            Go on
+          </button>
+        </div>
+      </Dialog>
+    );
+  }
   return (
     <Dialog
       title={error ? 'This cannot be imported' : (preview?.character.name ?? 'Reading the card…')}
@@ -157,6 +177,18 @@ function Refused({ error }: { error: ApiError }) {
 
 const count = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`;
 
+function Warnings({ warnings }: { warnings: readonly string[] }) {
+  return (
+    <ul className="import__warnings" aria-label="Warnings">
+      {warnings.map((warning) => (
+        <li key={warning}>
+          <Icon name="warning" /> {warning}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
 /** What would be saved. */
 function Look({ preview }: { preview: CardPreview }) {
   const { character, picture, warnings, version } = preview;
@@ -167,6 +199,7 @@ function Look({ preview }: { preview: CardPreview }) {
     character.creator && `by ${character.creator}`,
     greetings > 0 && count(greetings, 'other greeting', 'other greetings'),
     entries > 0 && count(entries, 'lore entry', 'lore entries'),
+    preview.pictures > 0 && count(preview.pictures, 'more picture', 'more pictures'),
   ].filter(Boolean);
   const texts = [
     ['Description', character.description],
@@ -190,15 +223,7 @@ function Look({ preview }: { preview: CardPreview }) {
           </ul>
         </div>
       </div>
-      {warnings.length > 0 && (
-        <ul className="import__warnings" aria-label="Warnings">
-          {warnings.map((warning) => (
-            <li key={warning}>
-              <Icon name="warning" /> {warning}
-            </li>
-          ))}
-        </ul>
-      )}
+      {warnings.length > 0 && <Warnings warnings={warnings} />}
       <dl className="import__texts">
         {texts.map(
           ([title, text]) =>

@@ -79,18 +79,23 @@ fn v3_is_preferred_wherever_it_stands_and_v2_takes_its_place_where_it_is_broken(
 }
 
 #[test]
-fn an_archive_brings_its_picture_and_says_what_is_not_kept() {
+fn an_archive_brings_its_picture_and_lists_the_others() {
     let mut card = v3("Mara");
     card["data"]["assets"] = json!([
         {"type": "icon", "uri": "embeded://assets/icon/main.png", "name": "main", "ext": "png"},
         {"type": "emotion", "uri": "embeded://assets/emotion/happy.png", "name": "happy", "ext": "png"},
     ]);
     let text = card.to_string();
-    let files: [(&str, &[u8]); 3] =
-        [("card.json", text.as_bytes()), ("assets/icon/main.png", b"PICTURE"), ("assets/emotion/happy.png", b"SMILE")];
+    let files: [(&str, &[u8]); 4] = [
+        ("card.json", text.as_bytes()),
+        ("assets/icon/main.png", b"PICTURE"),
+        ("assets/emotion/happy.png", b"SMILE"),
+        ("assets/other/unnamed.png", b"WHAT"),
+    ];
     let read = parse(&archive(&files)).unwrap();
     assert_eq!(read.picture, Some(Picture::Bytes(b"PICTURE".to_vec())));
-    assert!(read.warnings[0].starts_with("1 further"), "{:?}", read.warnings);
+    assert_eq!((read.assets.len(), read.assets[0].name.as_str()), (1, "happy"));
+    assert!(read.warnings.len() == 1 && read.warnings[0].ends_with("left out: 1."), "{:?}", read.warnings);
     let out: Value = serde_json::from_str(&export(Some(&read.kept()), &character(&read)).json()).unwrap();
     assert_eq!(out["data"]["assets"][0]["uri"], "ccdefault:", "it is the avatar now");
     assert_eq!(out["data"]["assets"][1], card["data"]["assets"][1], "what the card says of the others stays");

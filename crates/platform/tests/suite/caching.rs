@@ -2,8 +2,13 @@
 //! or not Redis is there.
 
 use crate::world::{Person, Server, World, code, within_a_second};
-use aim_domain::{Code, Role, Tier, TokenHash, Username, Visibility};
-use aim_store::{AccountChange, CreateUser, NewUser, SaveCharacter};
+use aim_domain::{
+    CharacterDraft, Code, Incarnation, MediaKind, PictureWords, Role, Tier, TokenHash, UploadDetails, Username,
+    Visibility,
+};
+use aim_store::{
+    AccountChange, AddPicture, ClaimedUpload, CreateUser, NewPicture, NewUpload, NewUser, SaveCharacter, UploadEnd,
+};
 use aim_testkit::{ChaosProxy, RedisServer};
 use futures::future::join_all;
 
@@ -234,4 +239,40 @@ async fn a_pair_finds_its_conversation_and_begins_another_when_that_is_gone() {
     assert!(is_new && second != first);
     assert_eq!(open(&pair.servers[0]).await, (second, false));
     within_a_second("what was said is kept nowhere", async || !pair.is_in_redis(&window).await).await;
+}
+
+#[tokio::test]
+async fn a_gallery_is_read_once_for_all_an_empty_one_too_and_its_change_is_known_to_all() {
+    let pair = Pair::new().await;
+    let ann = pair.servers[0].person("ann").await;
+    let draft = CharacterDraft { name: "Mara".into(), visibility: Visibility::Public, ..Default::default() };
+    let mara = pair.servers[0].platform.create_character(&ann.who, draft).await.unwrap();
+    let key = format!("aim:character:gallery:{}", mara.id);
+    let sizes = async || {
+        let galleries = pair.servers.iter().map(async |server| server.platform.gallery(&ann.who, &mara.id).await);
+        join_all(galleries).await.into_iter().map(|gallery| gallery.unwrap().len()).collect::<Vec<_>>()
+    };
+    within_a_second("it is shared", async || sizes().await == [0, 0] && pair.is_in_redis(&key).await).await;
+    // A commit whose writer died before it told anyone: of an upload that is ready.
+    let store = pair.world.store();
+    let new = NewUpload {
+        id: pair.world.ambient.id(),
+        owner: ann.who.user_id().clone(),
+        kind: MediaKind::Image,
+        mime_type: "image/png".into(),
+        size: 10,
+    };
+    let upload = store.create_upload(new, None).await.unwrap();
+    let server = pair.world.ambient.id::<Incarnation>();
+    store.renew_lease(&server, std::time::Duration::from_secs(60), false).await.unwrap();
+    let ClaimedUpload::Claimed(claim) = store.claim_upload(&upload.id, &server).await.unwrap() else { panic!() };
+    let end = UploadEnd::Ready { variants: Vec::new(), details: UploadDetails::default() };
+    store.end_upload(&claim, end).await.unwrap().unwrap();
+    let (character, owner) = (mara.id.clone(), ann.who.user_id().clone());
+    let new = NewPicture { character, upload: upload.id.clone(), owner, words: PictureWords::default() };
+    assert_eq!(store.add_picture(new, 10).await.unwrap(), AddPicture::Added);
+    within_a_second("the picture", async || sizes().await == [1, 1]).await;
+    pair.servers[1].platform.remove_picture(&ann.who, &mara.id, &upload.id).await.unwrap();
+    assert_eq!(sizes().await[1], 0, "whoever makes a change sees it at once");
+    within_a_second("that it is gone", async || sizes().await == [0, 0]).await;
 }

@@ -81,6 +81,14 @@ flaky! {
 }
 
 flaky! {
+    Galleries:
+    gallery(character: &CharacterId) -> Option<Gallery>;
+    add_picture(new: NewPicture, most: u32) -> AddPicture;
+    change_picture(character: &CharacterId, id: &UploadId, change: PictureChange) -> bool;
+    remove_picture(character: &CharacterId, id: &UploadId) -> bool;
+}
+
+flaky! {
     Personal:
     preferences(user: &UserId) -> Option<Preferences>;
     save_preferences(user: &UserId, body: &Map<String, Value>) -> Option<Preferences>;

@@ -8,7 +8,7 @@ use super::problem::{Problem, Result};
 use super::rates;
 use super::uploads::drain_field;
 use aim_domain::{CharacterId, Code, Refusal};
-use aim_platform::{CardPreview, ImportedCharacter};
+use aim_platform::{CardFile, CardPreview, ImportedCharacter};
 use axum::extract::multipart::Field;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -51,7 +51,8 @@ struct ImportQuery {
 
 /// Makes a character of a card
 ///
-/// It is private. Counts `upload`, a preview does not. Fields that this server has no use for are kept, and exported again.
+/// It is private. Counts `upload`, a preview does not. Its pictures beside the main one fill the gallery, faces with their
+/// labels; what is wrong with one of them is told in `warnings`. Fields that this server has no use for are kept, and exported again.
 /// A card that cannot be taken is refused with what is wrong with it, in `errors` under `file` or under the character's field.
 #[utoipa::path(
     post, path = "/api/characters/import", tag = "characters", params(ImportQuery),
@@ -139,6 +140,18 @@ enum Form {
     Png,
     /// V3, whose fields V2 reads as well.
     Json,
+    /// An archive (CHARX) of the card with its avatar and its gallery.
+    Charx,
+}
+
+impl From<Form> for CardFile {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Png => Self::Png,
+            Form::Json => Self::Json,
+            Form::Charx => Self::Charx,
+        }
+    }
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -151,10 +164,11 @@ struct ExportQuery {
 
 /// A character as a card
 ///
-/// For whoever may see it: everyone a public one, its owner a private one.
+/// For whoever may see it: everyone a public one, its owner a private one. The pictures of the gallery, its faces among them,
+/// are in the archive alone.
 #[utoipa::path(
     get, path = "/api/characters/{id}/export", tag = "characters", params(("id" = CharacterId, Path), ExportQuery),
-    responses((status = 200, description = "The file", content((Vec<u8> = "image/png"), (String = "application/json")))),
+    responses((status = 200, description = "The file", content((Vec<u8> = "image/png"), (String = "application/json"), (Vec<u8> = "application/zip")))),
 )]
 async fn export_card(
     State(site): State<Site>,
@@ -162,7 +176,7 @@ async fn export_card(
     Named(id): Named<CharacterId>,
     Asked(query): Asked<ExportQuery>,
 ) -> Result<Response> {
-    let card = site.platform.export_card(&caller, &id, matches!(query.format, Form::Png)).await?;
+    let card = site.platform.export_card(&caller, &id, query.format.into()).await?;
     let named = format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(&card.file_name, NON_ALPHANUMERIC));
     let mut response = card.bytes.into_response();
     let headers = response.headers_mut();

@@ -12,6 +12,7 @@ mod dev;
 mod docs;
 mod door;
 mod extract;
+mod gallery;
 mod health;
 pub mod identity;
 mod incoming;
@@ -106,6 +107,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(users::routes())
         .merge(characters::routes())
         .merge(cards::routes())
+        .merge(gallery::routes())
         .merge(conversations::routes())
         .merge(rooms::routes())
         .merge(messages::routes())

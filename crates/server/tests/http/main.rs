@@ -12,6 +12,7 @@ mod commands;
 mod conversations;
 mod documents;
 mod doors;
+mod gallery;
 mod leaving;
 mod limits;
 mod media;

@@ -9,6 +9,7 @@ pub mod characters;
 pub mod claims;
 pub mod conversations;
 pub mod feed;
+pub mod gallery;
 pub mod leases;
 pub mod mails;
 pub mod personal;
@@ -158,6 +159,15 @@ macro_rules! store_conformance {
                 what_is_cached_elsewhere_is_told,
                 another_store_sees_the_change,
                 a_sweep_takes_what_is_old_and_keeps_the_cursor
+            ];
+            gallery: [
+                a_picture_is_added_once_and_told,
+                a_picture_is_ones_own_and_there_are_so_many,
+                pictures_are_changed_moved_and_removed,
+                a_picture_is_seen_by_those_who_see_its_character,
+                what_a_gallery_shows_is_no_orphan_until_its_character_is_gone,
+                a_picture_is_shown_when_it_is_ready_and_gone_when_it_failed,
+                an_erased_accounts_pictures_are_gone_from_galleries
             ];
             reports: [
                 what_people_did_is_counted_in_its_stretch_of_time,

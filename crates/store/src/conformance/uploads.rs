@@ -25,14 +25,14 @@ pub(super) async fn upload(world: &World, owner: &User) -> Upload {
     world.store.create_upload(new_upload(world, owner, MediaKind::Image), None).await.unwrap()
 }
 
-async fn claim(world: &World, id: &UploadId, holder: &Incarnation) -> UploadClaim {
+pub(super) async fn claim(world: &World, id: &UploadId, holder: &Incarnation) -> UploadClaim {
     match world.store.claim_upload(id, holder).await.unwrap() {
         ClaimedUpload::Claimed(claim) => *claim,
         other => panic!("{other:?}"),
     }
 }
 
-fn found() -> UploadEnd {
+pub(super) fn found() -> UploadEnd {
     let variant = |name: &str, width| UploadVariant {
         name: name.into(),
         mime_type: "image/webp".into(),

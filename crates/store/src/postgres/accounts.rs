@@ -2,7 +2,7 @@
 
 use super::db::{Db, Postgres, Tried, sql};
 use super::rows::{self, USER};
-use super::{conversations, personal, uploads};
+use super::{conversations, gallery, personal, uploads};
 use crate::personal::{ERASED, ERASED_TEXT};
 use crate::text::plain;
 use crate::{AccountChange, Change, CreateUser, Credentials, NewUser};
@@ -157,6 +157,7 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
     for character in db.all(theirs, |c| c.text().map(CharacterId::trusted)).await? {
         db.tell(&Change::Character { id: character })?;
     }
+    gallery::clear_of(&mut db, id).await?;
     remove_characters(&mut db, id, now).await?;
     uploads::delete_all(&mut db, id).await?;
     db.run(sql("DELETE FROM usage WHERE user_id = $1").bind(me)).await?;

@@ -1,6 +1,7 @@
 //! Characters, and lists of those that someone may see.
 
 use super::db::{Db, Postgres, Tried, sql};
+use super::gallery;
 use super::pool::Query;
 use super::rows::{self, CHARACTER, WHOLE_CHARACTER, json, maybe_json};
 use crate::character::{Order, searched};
@@ -109,6 +110,7 @@ pub(super) async fn delete(pg: &Postgres, id: &CharacterId) -> Tried<bool> {
         return Ok(false);
     }
     forget_tags(&mut db, id).await?;
+    gallery::clear(&mut db, id).await?;
     db.tell(&Change::Character { id: id.clone() })?;
     db.commit().await?;
     Ok(true)

@@ -27,8 +27,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0008_lists_fill.sql"),
     include_str!("../../migrations/postgres/0009_replies.sql"),
     include_str!("../../migrations/postgres/0010_rooms.sql"),
-    include_str!("../../migrations/postgres/0013_threads.sql"),
     include_str!("../../migrations/postgres/0011_personas.sql"),
+    include_str!("../../migrations/postgres/0012_gallery.sql"),
+    include_str!("../../migrations/postgres/0013_threads.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

@@ -19,6 +19,7 @@ mod counts;
 mod db;
 mod faults;
 mod feed;
+mod gallery;
 mod lanes;
 mod leases;
 mod listen;

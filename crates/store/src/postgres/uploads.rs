@@ -4,7 +4,7 @@ use super::db::{Again, Db, Postgres, Tried, sql};
 use super::faults::Fault;
 use super::rows::{Columns, int, json};
 use super::sessions::millis;
-use super::{PostgresStore, again, ask};
+use super::{PostgresStore, again, ask, gallery};
 use crate::text::plain;
 use crate::{
     Change, ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Result, Resumable, UploadClaim, UploadEnd, Uploads,
@@ -63,6 +63,11 @@ const IS_PLAYED: &str = "EXISTS (SELECT 1 FROM personas p
      WHERE p.user_id = up.owner_id AND p.picture = up.id
          AND CASE WHEN pc.persona IS NULL THEN p.is_default ELSE p.id = pc.persona END)";
 
+/// Whether a gallery shows upload `up`, and whether one that `$2` may see does.
+const IS_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g WHERE g.upload = up.id)";
+const IS_SEEN_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g JOIN characters ch ON ch.key = g.character
+     WHERE g.upload = up.id AND ch.deleted_at IS NULL AND (ch.owner_id = $2 OR (ch.visibility = 'public' AND $2 <> '')))";
+
 /// Whether a message shows upload `up`.
 const IS_SHOWN: &str =
     "EXISTS (SELECT 1 FROM messages m WHERE m.media IS NOT NULL AND (m.media::json ->> 'uploadId') = up.id)";
@@ -106,7 +111,8 @@ async fn visible(db: &mut Db, id: &UploadId, viewer: Option<&UserId>) -> Tried<O
                  JOIN conversations c ON c.key = m.conversation
                  JOIN members mb ON mb.conversation = m.conversation AND mb.user_id = $2
                  WHERE m.media IS NOT NULL AND (m.media::json ->> 'uploadId') = $1)
-             OR {IS_PORTRAIT} OR {IS_PLAYED})"
+             OR {IS_PORTRAIT} OR {IS_PLAYED}
+             OR {IS_SEEN_IN_A_GALLERY})"
     );
     db.one(sql(text).bind(id.as_str()).bind(viewer.map_or("", UserId::as_str)), upload).await
 }
@@ -160,6 +166,7 @@ async fn end(pg: &Postgres, claim: &UploadClaim, how: &UploadEnd) -> Tried<Optio
     let Some(upload) = db.one(end, upload).await? else { return Ok(None) };
     if *how != UploadEnd::Due {
         db.tell(&told(&upload.id, &upload.owner))?;
+        gallery::upload_ended(&mut db, &upload.id, matches!(how, UploadEnd::Ready { .. })).await?;
     }
     db.commit().await?;
     Ok(Some(upload))
@@ -182,7 +189,8 @@ async fn delete(pg: &Postgres, id: &UploadId, owner: Option<&UserId>) -> Tried<D
     let Some(upload) = found else { return Ok(DeleteUpload::NotFound) };
     let delete = sql(format!(
         "UPDATE uploads up SET status = 'deleted', holder = NULL, version = up.version + 1
-         WHERE up.id = $1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}"
+         WHERE up.id = $1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}
+             AND NOT {IS_IN_A_GALLERY}"
     ));
     if db.run(delete.bind(id.as_str())).await? == 0 {
         return Ok(DeleteUpload::InUse);
@@ -207,6 +215,7 @@ async fn orphaned(db: &mut Db, age: Duration, after: Option<&UploadId>, limit: u
     let list = sql(format!(
         "SELECT up.id FROM uploads up WHERE up.id > $1 AND up.created_at < (SELECT aim_now($2) - $3)
              AND up.status IN ('ready', 'failed') AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}
+             AND NOT {IS_IN_A_GALLERY}
          ORDER BY up.id LIMIT $4"
     ))
     .bind(after.map_or("", UploadId::as_str))
@@ -222,7 +231,10 @@ async fn deleted(db: &mut Db, limit: u32) -> Tried<Vec<UploadId>> {
 }
 
 async fn forget(db: &mut Db, id: &UploadId) -> Tried<()> {
-    db.run(sql("DELETE FROM uploads WHERE id = $1 AND status = 'deleted'").bind(id.as_str())).await.map(drop)
+    // One statement, and so one commit: rows of galleries that still name it go with it.
+    let forget = sql("WITH gone AS (DELETE FROM uploads WHERE id = $1 AND status = 'deleted' RETURNING id)
+         DELETE FROM gallery g USING gone WHERE g.upload = gone.id");
+    db.run(forget.bind(id.as_str())).await.map(drop)
 }
 
 async fn one_resumable(db: &mut Db, id: &UploadId) -> Tried<Option<Resumable>> {

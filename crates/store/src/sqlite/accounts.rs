@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::rows::{self, Columns, USER};
-use super::{conversations, feed, personal, uploads};
+use super::{conversations, feed, gallery, personal, uploads};
 use crate::personal::{ERASED, ERASED_TEXT};
 use crate::{AccountChange, Change, CreateUser, Credentials, NewUser, Result};
 use aim_domain::{CharacterId, ConversationId, SessionId, TokenHash, User, UserId, Username};
@@ -147,6 +147,7 @@ pub(super) fn delete(db: &Db, id: &UserId) -> Result<bool> {
     })? {
         feed::write(db, &Change::Character { id: character })?;
     }
+    gallery::clear_of(db, id)?;
     remove_characters(db, id)?;
     uploads::delete_all(db, id)?;
     db.run("DELETE FROM token_uses WHERE user = ?1", me)?;

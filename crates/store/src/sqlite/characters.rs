@@ -1,8 +1,8 @@
 //! Characters, and lists of those that someone may see.
 
 use super::db::Db;
-use super::feed;
 use super::rows::{self, CHARACTER, Columns, WHOLE_CHARACTER, json, maybe_json};
+use super::{feed, gallery};
 use crate::character::{Order, searched};
 use crate::{Change, CharacterPage, CharacterQuery, Result, SaveCharacter, Sort, cursor};
 use aim_domain::{Character, CharacterId};
@@ -121,6 +121,7 @@ pub(super) fn delete(db: &Db, id: &CharacterId) -> Result<bool> {
         return Ok(false);
     }
     db.run("DELETE FROM character_tags WHERE character = (SELECT key FROM characters WHERE id = ?1)", [id.as_str()])?;
+    gallery::clear(db, id)?;
     feed::write(db, &Change::Character { id: id.clone() })?;
     Ok(true)
 }

@@ -22,8 +22,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0008_lists.sql"),
     include_str!("../../migrations/sqlite/0009_replies.sql"),
     include_str!("../../migrations/sqlite/0010_rooms.sql"),
-    include_str!("../../migrations/sqlite/0013_threads.sql"),
     include_str!("../../migrations/sqlite/0011_personas.sql"),
+    include_str!("../../migrations/sqlite/0012_gallery.sql"),
+    include_str!("../../migrations/sqlite/0013_threads.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.

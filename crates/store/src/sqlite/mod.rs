@@ -12,6 +12,7 @@ mod conversations;
 mod counts;
 mod db;
 mod feed;
+mod gallery;
 mod leases;
 mod mails;
 mod messages;

@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::rows::{Columns, int, json};
-use super::{SqliteStore, feed, leases};
+use super::{SqliteStore, feed, gallery, leases};
 use crate::text::plain;
 use crate::{
     Change, ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Result, Resumable, StoreError, UploadClaim,
@@ -62,6 +62,11 @@ const IS_PLAYED: &str = "EXISTS (SELECT 1 FROM personas p
      LEFT JOIN persona_choices pc ON pc.conversation = o.conversation AND pc.user = o.user
      WHERE p.user = up.owner AND p.picture = up.id AND iif(pc.persona IS NULL, p.is_default, p.id = pc.persona))";
 
+/// Whether a gallery shows upload `up`, and whether one that `?2` may see does.
+const IS_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g WHERE g.upload = up.id)";
+const IS_SEEN_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g JOIN characters ch ON ch.key = g.character
+     WHERE g.upload = up.id AND ch.deleted_at IS NULL AND (ch.owner = ?2 OR (ch.visibility = 'public' AND ?2 <> '')))";
+
 /// Whether a message shows upload `up`.
 const IS_SHOWN: &str = "EXISTS (SELECT 1 FROM messages m INDEXED BY messages_by_upload
      WHERE m.media IS NOT NULL AND json_extract(m.media, '$.uploadId') = up.id)";
@@ -102,7 +107,8 @@ fn visible(db: &Db, id: &UploadId, viewer: Option<&UserId>) -> Result<Option<Upl
                  JOIN conversations c ON c.key = m.conversation
                  JOIN members mb ON mb.conversation = m.conversation AND mb.user = ?2
                  WHERE m.media IS NOT NULL AND json_extract(m.media, '$.uploadId') = ?1)
-             OR {IS_PORTRAIT} OR {IS_PLAYED})"
+             OR {IS_PORTRAIT} OR {IS_PLAYED}
+             OR {IS_SEEN_IN_A_GALLERY})"
     );
     let viewer = viewer.map_or("", UserId::as_str);
     db.one(&sql, [id.as_str(), viewer], |row| upload(&mut Columns::of(row)))
@@ -158,6 +164,7 @@ fn end(db: &Db, claim: &UploadClaim, end: &UploadEnd) -> Result<Option<Upload>> 
     }
     if *end != UploadEnd::Due {
         tell(db, &claim.upload.id, &claim.upload.owner)?;
+        gallery::upload_ended(db, &claim.upload.id, matches!(end, UploadEnd::Ready { .. }))?;
     }
     by_id(db, &claim.upload.id)
 }
@@ -180,7 +187,8 @@ fn delete(db: &Db, id: &UploadId, owner: Option<&UserId>) -> Result<DeleteUpload
     };
     let sql = format!(
         "UPDATE uploads AS up SET status = 'deleted', holder = NULL, version = up.version + 1
-         WHERE up.id = ?1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}"
+         WHERE up.id = ?1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}
+             AND NOT {IS_IN_A_GALLERY}"
     );
     if db.run(&sql, [id.as_str()])? == 0 {
         return Ok(DeleteUpload::InUse);
@@ -204,7 +212,8 @@ pub(super) fn delete_all(db: &Db, owner: &UserId) -> Result<()> {
 fn orphaned(db: &Db, age: Duration, after: Option<&UploadId>, limit: u32) -> Result<Vec<UploadId>> {
     let sql = format!(
         "SELECT up.id FROM uploads up WHERE up.id > ?1 AND up.created_at < ?2 AND up.status IN ('ready', 'failed')
-             AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS} ORDER BY up.id LIMIT ?3"
+             AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}
+             AND NOT {IS_IN_A_GALLERY} ORDER BY up.id LIMIT ?3"
     );
     let before = db.now.0.saturating_sub(millis(age));
     db.all(&sql, params![after.map_or("", UploadId::as_str), before, limit], |row| {
@@ -317,7 +326,8 @@ impl Uploads for SqliteStore {
     async fn forget_upload(&self, id: &UploadId) -> Result<()> {
         let id = id.clone();
         let sql = "DELETE FROM uploads WHERE id = ?1 AND status = 'deleted'";
-        self.write(move |db| db.run(sql, [id.as_str()]).map(drop)).await
+        self.write(move |db| if db.run(sql, [id.as_str()])? == 1 { gallery::forget_upload(db, &id) } else { Ok(()) })
+            .await
     }
 
     async fn create_resumable(

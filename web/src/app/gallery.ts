@@ -1,0 +1,74 @@
+/** The pictures of characters, read once each; what their owner changes is applied here as the server does it. */
+import { http } from '../api/client';
+import type { GalleryItem } from '../api/types';
+import { createStore } from '../lib/store';
+
+type Items = readonly GalleryItem[];
+
+/** By character; undefined until they were read. */
+export const galleries = createStore<Readonly<Record<string, Items>>>({});
+
+const asked = new Map<string, Promise<void>>();
+
+export function clearGalleries(): void {
+  galleries.set({});
+  asked.clear();
+}
+
+const address = (character: string) => `/api/characters/${encodeURIComponent(character)}/gallery`;
+
+function put(character: string, change: (items: Items) => Items): void {
+  const known = galleries.get();
+  galleries.set({ ...known, [character]: change(known[character] ?? []) });
+}
+
+export async function loadGallery(character: string): Promise<void> {
+  if (galleries.get()[character] !== undefined) return;
+  let reading = asked.get(character);
+  if (reading === undefined) {
+    reading = http
+      .get<{ items: GalleryItem[] }>(address(character))
+      .then(({ items }) => put(character, () => items))
+      .finally(() => asked.delete(character));
+    asked.set(character, reading);
+  }
+  await reading;
+}
+
+const numbered = (items: Items): Items =>
+  items.map((item, position) => (item.position === position ? item : { ...item, position }));
+
+/** The items with this one last, if it is new. */
+export function withAdded(items: Items, item: GalleryItem): Items {
+  return items.some(({ id }) => id === item.id) ? items : numbered([...items, item]);
+}
+
+/** The items with this one as it is now, at its place. */
+export function withChanged(items: Items, item: GalleryItem): Items {
+  const others = items.filter(({ id }) => id !== item.id);
+  return numbered([...others.slice(0, item.position), item, ...others.slice(item.position)]);
+}
+
+export function withoutPicture(items: Items, id: string): Items {
+  return numbered(items.filter((item) => item.id !== id));
+}
+
+export async function addPicture(character: string, uploadId: string): Promise<GalleryItem> {
+  const { item } = await http.post<{ item: GalleryItem }>(address(character), { uploadId });
+  put(character, (items) => withAdded(items, item));
+  return item;
+}
+
+export async function changePicture(
+  character: string,
+  id: string,
+  change: { caption?: string; expression?: string | null; position?: number },
+): Promise<void> {
+  const { item } = await http.patch<{ item: GalleryItem }>(`${address(character)}/${id}`, change);
+  put(character, (items) => withChanged(items, item));
+}
+
+export async function removePicture(character: string, id: string): Promise<void> {
+  await http.delete(`${address(character)}/${id}`);
+  put(character, (items) => withoutPicture(items, id));
+}
