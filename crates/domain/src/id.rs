@@ -115,6 +115,10 @@ ids! {
     SessionId,
     UploadId,
     MailId,
+    /// A report that somebody made of something.
+    CaseId,
+    /// Something that an operator did.
+    DeedId,
     /// Which form of a user's a draft is of; the client names it.
     DraftKey,
     /// One run of one server process; a new one at every start.

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod lorebook;
 pub mod mail;
 pub mod message;
+pub mod safety;
 pub mod time;
 pub mod upload;
 pub mod usage;
@@ -27,13 +28,14 @@ pub use error::{Code, FieldError, Refusal};
 pub use event::{Partial, RoomEvent, UserEvent};
 pub use figures::{Figures, Times};
 pub use id::{
-    CharacterId, ConversationId, DraftKey, IdError, Incarnation, MailId, MessageId, SessionId, TokenHash, UploadId,
-    UserId,
+    CaseId, CharacterId, ConversationId, DeedId, DraftKey, IdError, Incarnation, MailId, MessageId, SessionId,
+    TokenHash, UploadId, UserId,
 };
 pub use limits::{Rule, RuleSet};
 pub use lorebook::{LoreEntry, LorePosition, Lorebook};
 pub use mail::{MailKind, MailState, Notice, Purpose};
 pub use message::{Author, Kind, Media, Message, Personality, ReplyState, Variants};
+pub use safety::{Action, CaseState, Listing, Reported, Suspension, Wrong};
 pub use time::{Millis, Timestamp};
 pub use upload::{MediaKind, Upload, UploadDetails, UploadStatus, UploadVariant, UploadView, VariantView};
 pub use usage::{Allowance, Usage, UsageCount};

@@ -3,6 +3,7 @@
 //! `Refusal` (of `domain`) is the one error type. Whoever asks is a `&Member`; whatever belongs to someone else is not found.
 
 mod accounts;
+mod blocks;
 mod cancel;
 mod cards;
 mod characters;
@@ -22,6 +23,7 @@ mod lease;
 mod letters;
 mod mail;
 mod media;
+mod moderation;
 mod notices;
 mod passwords;
 mod personal;
@@ -29,6 +31,7 @@ mod presence;
 mod reconciler;
 mod recovery;
 mod reply;
+mod reporting;
 pub mod reports;
 mod resumable;
 mod retry;
@@ -56,6 +59,7 @@ pub use media::{Ear, Media, Recording, Unheard, unfit};
 pub use passwords::hash_password;
 pub use personal::{LARGEST_DRAFT, LARGEST_PREFERENCES};
 pub use recovery::NoticeChoices;
+pub use reporting::ReportForm;
 pub use resumable::Standing;
 pub use revisions::RevisionReport;
 pub use search::{MessageHit, Part, SearchAnswer};

@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod reply;
 pub mod report;
 pub mod revision;
+pub mod safety;
 pub mod search;
 pub mod sqlite;
 mod text;
@@ -45,6 +46,10 @@ pub use reply::{
 };
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
 pub use revision::{DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, Revised, Revisions, Unfit};
+pub use safety::{
+    AuditPage, AuditTarget, Audited, Block, Blocked, Case, CasePage, Deed, Filed, NewCase, Party, Safety, Suspended,
+    Withdrawn,
+};
 pub use search::{FoundMessage, Search, SearchQuery, TagCount};
 pub use upload::{ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Resumable, UploadClaim, UploadEnd, Uploads};
 
@@ -59,7 +64,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// What every store does. One conformance suite (`conformance`) runs over all of them.
 #[async_trait]
-pub trait Store: Mails + Personal + Reports + Revisions + Search + Uploads + Send + Sync + 'static {
+pub trait Store: Mails + Personal + Reports + Revisions + Safety + Search + Uploads + Send + Sync + 'static {
     /// One small read, for `/health`.
     async fn ping(&self) -> Result<()>;
     /// Finishes what it was given and lets its resources go; whatever comes later is `Unavailable`.
@@ -85,7 +90,7 @@ pub trait Store: Mails + Personal + Reports + Revisions + Search + Uploads + Sen
 
     /// The same one again changes nothing.
     async fn create_session(&self, session: NewSession) -> Result<()>;
-    /// The session with its user as it is now; none when it is over, revoked or unknown.
+    /// The session with its user as it is now; none when it is over, revoked or unknown, or its user is shut out.
     async fn member(&self, token: &TokenHash) -> Result<Option<Member>>;
     /// Notes a use: `last_used_at` is now and it lives `ttl` from here.
     async fn touch_session(&self, token: &TokenHash, ttl: Duration) -> Result<()>;
@@ -129,7 +134,7 @@ pub trait Store: Mails + Personal + Reports + Revisions + Search + Uploads + Sen
     async fn rename_conversation(&self, id: &ConversationId, owner: &UserId, title: &str) -> Result<bool>;
     /// Only by its owner. Removes the messages as well. Writes `Change::Conversation`.
     async fn delete_conversation(&self, id: &ConversationId, owner: &UserId) -> Result<bool>;
-    /// False unless `owner` owns it and `user` exists. Adding twice is fine. Writes `Change::Conversation`.
+    /// False unless `owner` owns it, and `user` exists and did not block `owner`. Adding twice is fine. Writes `Change::Conversation`.
     async fn add_member(&self, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<bool>;
     /// By the owner, or by a member of himself; the owner cannot be removed. Writes `Change::Conversation`.
     async fn remove_member(&self, id: &ConversationId, by: &UserId, user: &UserId) -> Result<bool>;

@@ -130,10 +130,12 @@ pub enum Stale {
     HourReports,
     /// Of forms.
     Drafts,
+    /// Reports of what people wrote that operators closed.
+    Cases,
 }
 
 impl Stale {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Changes,
         Self::Sessions,
         Self::SignIns,
@@ -143,6 +145,7 @@ impl Stale {
         Self::Samples,
         Self::HourReports,
         Self::Drafts,
+        Self::Cases,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -156,6 +159,7 @@ impl Stale {
             Self::Samples => "samples",
             Self::HourReports => "hour-reports",
             Self::Drafts => "drafts",
+            Self::Cases => "cases",
         }
     }
 }

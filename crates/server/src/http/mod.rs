@@ -5,6 +5,7 @@
 
 pub mod address;
 mod auth;
+mod blocks;
 mod cards;
 mod characters;
 mod conversations;
@@ -39,7 +40,7 @@ pub use openapi::document;
 pub use origin::cors_layer;
 pub use serve::serve;
 
-pub(crate) use extract::{Admin, Asked, Json, Visit};
+pub(crate) use extract::{Admin, Asked, Json, Named, Visit, page_size};
 pub(crate) use site::Site;
 
 use crate::config::Config;
@@ -101,6 +102,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(recovery::routes())
         .merge(personal::routes())
         .merge(users::routes())
+        .merge(blocks::routes())
         .merge(characters::routes())
         .merge(cards::routes())
         .merge(conversations::routes())

@@ -26,6 +26,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0007_lists.sql"),
     include_str!("../../migrations/postgres/0008_lists_fill.sql"),
     include_str!("../../migrations/postgres/0009_replies.sql"),
+    include_str!("../../migrations/postgres/0014_safety.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

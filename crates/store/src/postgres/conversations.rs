@@ -151,11 +151,10 @@ pub(super) async fn remove(db: &mut Db, key: i64, id: &ConversationId) -> Tried<
 pub(super) async fn add_member(pg: &Postgres, id: &ConversationId, owner: &UserId, user: &UserId) -> Tried<bool> {
     let mut db = pg.begin().await?;
     let Some((key, now)) = owned(&mut db, id, owner).await? else { return Ok(false) };
-    if db
-        .one(sql("SELECT 1::bigint FROM users WHERE id = $1 FOR KEY SHARE").bind(user.as_str()), |c| c.int())
-        .await?
-        .is_none()
-    {
+    // Whom he blocked, he does not exist for.
+    let there = sql("SELECT 1::bigint FROM users u WHERE u.id = $1
+         AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker = $1 AND b.blocked = $2) FOR KEY SHARE OF u");
+    if db.one(there.bind(user.as_str()).bind(owner.as_str()), |c| c.int()).await?.is_none() {
         return Ok(false);
     }
     join(&mut db, key, user, now).await?;

@@ -115,6 +115,7 @@ fn over(what: Stale) -> &'static [(&'static str, &'static str, &'static str, &'s
         Stale::Samples => &[("samples", "at, server", "at", "true")],
         Stale::HourReports => &[("reports", "period, start", "start", "period = 'hour'")],
         Stale::Drafts => &[("drafts", "user_id, key", "expires_at", "true")],
+        Stale::Cases => &[("cases", "id", "closed_at", "closed_at IS NOT NULL")],
     }
 }
 

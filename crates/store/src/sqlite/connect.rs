@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0007_cards.sql"),
     include_str!("../../migrations/sqlite/0008_lists.sql"),
     include_str!("../../migrations/sqlite/0009_replies.sql"),
+    include_str!("../../migrations/sqlite/0014_safety.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.

@@ -146,7 +146,10 @@ pub(super) fn remove(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
 
 pub(super) fn add_member(db: &Db, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<bool> {
     let Some(key) = owned(db, id, owner)? else { return Ok(false) };
-    if db.one("SELECT 1 FROM users WHERE id = ?1", [user.as_str()], |_| Ok(()))?.is_none() {
+    // Whom he blocked, he does not exist for.
+    let there = "SELECT 1 FROM users WHERE id = ?1
+         AND NOT EXISTS (SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2)";
+    if db.one(there, [user.as_str(), owner.as_str()], |_| Ok(()))?.is_none() {
         return Ok(false);
     }
     join(db, key, user)?;

@@ -21,6 +21,7 @@ mod replies;
 mod reports;
 mod revisions;
 mod rows;
+mod safety;
 mod search;
 mod sessions;
 #[cfg(test)]

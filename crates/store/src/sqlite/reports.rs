@@ -122,6 +122,7 @@ fn over(what: Stale) -> &'static [(&'static str, &'static str, &'static str)] {
         Stale::Samples => &[("samples", "at, server", "at < ?1")],
         Stale::HourReports => &[("reports", "period, start", "period = 'hour' AND start < ?1")],
         Stale::Drafts => &[("drafts", "user, key", "expires_at < ?1")],
+        Stale::Cases => &[("cases", "id", "closed_at < ?1")],
     }
 }
 
