@@ -9,6 +9,7 @@ import './styles/shell.css';
 import './styles/pages.css';
 import './styles/cards.css';
 import './styles/chat.css';
+import './styles/safety.css';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');

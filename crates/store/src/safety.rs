@@ -17,6 +17,8 @@ use utoipa::ToSchema;
 
 /// The `suspended_until` of a suspension without an end.
 pub(crate) const FOREVER: i64 = i64::MAX;
+/// Reports of one person that are read.
+pub(crate) const OWN_CASES: u32 = 1_000;
 
 pub(crate) fn suspension(until: i64, reason: String) -> Suspension {
     Suspension { until: Some(Timestamp(until)).filter(|_| until != FOREVER), reason }
@@ -220,6 +222,8 @@ pub trait Safety: Send + Sync + 'static {
     /// Files a report: `most` of one reporter's in `within`.
     async fn file_case(&self, case: NewCase, most: u32, within: Duration) -> Result<Filed>;
     async fn case(&self, id: &CaseId) -> Result<Option<Case>>;
+    /// What somebody reported, the last first, 1,000 at most.
+    async fn own_cases(&self, reporter: &UserId) -> Result<Vec<Case>>;
     /// The last made first. `cursor` is `next_cursor` of the page before.
     async fn cases(&self, state: CaseState, cursor: Option<&str>, limit: u32) -> Result<CasePage>;
     /// Closes a report, or opens it again, with the deed's reason as its resolution; none when there is no such report, or

@@ -6,6 +6,7 @@ import { EditCharacterPage, NewCharacterPage } from '../pages/character-form';
 import { CharactersPage } from '../pages/characters';
 import { ChatPage } from '../pages/chat';
 import { ChatsPage } from '../pages/chats';
+import { AdminPage, AuditPage, ComplaintsPage } from '../pages/complaints';
 import { LoginPage, RegisterPage } from '../pages/door';
 import { ConfirmPage, ForgotPage, ResetPage, UnsubscribePage } from '../pages/mail';
 import { NotFoundPage } from '../pages/not-found';
@@ -14,7 +15,7 @@ import { SettingsPage } from '../pages/settings';
 import { Failure, Loading } from '../ui/notice';
 import { openSession, session } from './session';
 import { Shell } from './shell';
-import { WhoContext } from './who';
+import { useWho, WhoContext } from './who';
 
 export function App() {
   const now = useStore(session);
@@ -55,6 +56,7 @@ function SignedOut({ notice }: { notice: string | undefined }) {
 }
 
 function SignedIn() {
+  const isAdmin = useWho().user.role === 'admin';
   return (
     <Switch>
       <Route path="/login" component={GoOn} />
@@ -74,6 +76,9 @@ function SignedIn() {
             <Route path="/c/:id">{({ id }) => <ChatPage id={id} key={id} />}</Route>
             <Route path="/search" component={SearchPage} />
             <Route path="/settings" component={SettingsPage} />
+            {isAdmin && <Route path="/admin" component={AdminPage} />}
+            {isAdmin && <Route path="/admin/complaints" component={ComplaintsPage} />}
+            {isAdmin && <Route path="/admin/audit" component={AuditPage} />}
             <Route component={NotFoundPage} />
           </Switch>
         </Shell>

@@ -6,6 +6,7 @@ import { forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
 import { clearLibrary, takeUsage } from './library';
 import { forgetPreferences, loadPreferences } from './preferences';
+import { forgetBlocks } from '../safety/safety';
 
 export type Session =
   | { status: 'loading' }
@@ -74,6 +75,7 @@ function enter(user: User): void {
   closeConnection();
   clearLibrary();
   forgetPreferences();
+  forgetBlocks();
   // The page works without them; hearts wait until they are there.
   void loadPreferences().catch(() => undefined);
   const connection = new LiveConnection(() => void recheck());
@@ -87,6 +89,7 @@ function leave(notice?: string): void {
   closeConnection();
   clearLibrary();
   forgetPreferences();
+  forgetBlocks();
   session.set(notice === undefined ? { status: 'out' } : { status: 'out', notice });
 }
 

@@ -16,6 +16,8 @@ import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
 import { Transcript } from '../chat/transcript';
 import { useLoad } from '../lib/load';
+import { useUnblocked } from '../safety/blocked';
+import { loadBlocks } from '../safety/safety';
 import { recall, remember } from '../lib/storage';
 import { useStore } from '../lib/store';
 import { Avatar, moodWord } from '../ui/avatar';
@@ -55,6 +57,8 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const [search] = useSearchParams();
   const at = Number.parseInt(search.get('at') ?? '', 10);
   useLoad('usage', loadUsage);
+  // Whose messages are folded; alone with a character there are none.
+  useLoad(conversation.memberIds.length > 1 ? 'blocks' : undefined, loadBlocks);
   useTitle(character.name);
 
   useEffect(() => {
@@ -63,6 +67,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   }, [chat]);
 
   const { state, error } = open;
+  const heard = useUnblocked(state);
   const last = state.messages.at(-1);
   useEffect(() => {
     if (last !== undefined) takeLastMessage(last);
@@ -117,7 +122,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
       {!error && (
         <Composer
           chat={chat}
-          state={state}
+          state={heard}
           connection={connectionState}
           name={character.name}
           usage={state.usage ?? known ?? (limits && unused(limits))}

@@ -108,6 +108,7 @@ flaky! {
     suspension(id: &UserId) -> Option<Suspension>;
     file_case(new: NewCase, most: u32, within: Duration) -> Filed;
     case(id: &CaseId) -> Option<Case>;
+    own_cases(reporter: &UserId) -> Vec<Case>;
     cases(state: CaseState, cursor: Option<&str>, limit: u32) -> CasePage;
     decide_case(id: &CaseId, state: CaseState, deed: &Deed) -> Option<Case>;
     open_cases() -> u64;

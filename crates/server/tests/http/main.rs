@@ -19,4 +19,5 @@ mod personal;
 mod problems;
 mod reports;
 mod resumable;
+mod safety;
 mod search;

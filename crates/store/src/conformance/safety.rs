@@ -387,6 +387,8 @@ pub async fn reports_come_in_pages_the_last_first(world: World) {
             break;
         }
     }
+    let own = world.store.own_cases(&tess.id).await.unwrap();
+    assert_eq!(own.iter().map(|case| &case.id).collect::<Vec<_>>(), made.iter().rev().collect::<Vec<_>>());
     assert_eq!(found, [&made[4], &made[3], &made[1], &made[0]].map(Clone::clone));
     let closed = world.store.cases(CaseState::Closed, Some("strange"), 3).await.unwrap();
     assert_eq!(closed.items.iter().map(|case| &case.id).collect::<Vec<_>>(), [&made[2]]);

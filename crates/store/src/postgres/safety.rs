@@ -6,7 +6,7 @@ use super::rows::{self, Columns, MESSAGE, json};
 use super::sessions::{self, millis};
 use super::{PostgresStore, again, ask, characters};
 use crate::personal::ERASED;
-use crate::safety::{FOREVER, kind_of, page, suspension};
+use crate::safety::{FOREVER, OWN_CASES, kind_of, page, suspension};
 use crate::text::plain;
 use crate::{
     AuditPage, AuditTarget, Audited, Block, Blocked, Case, CasePage, Change, Deed, Filed, NewCase, Party, Result,
@@ -317,6 +317,13 @@ async fn cases(db: &mut Db, state: CaseState, after: Option<&str>, limit: u32) -
     Ok(CasePage { items, next_cursor })
 }
 
+async fn own_cases(db: &mut Db, reporter: &UserId) -> Tried<Vec<Case>> {
+    let text =
+        format!("SELECT {CASE} FROM {CASE_TABLES} WHERE k.reporter = $1 ORDER BY k.created_at DESC LIMIT {OWN_CASES}");
+    let now = db.now;
+    db.all(sql(text).bind(reporter.as_str()).bind(now), read_case).await
+}
+
 async fn decide_case(pg: &Postgres, id: &CaseId, state: CaseState, deed: &Deed) -> Tried<Option<Case>> {
     let mut db = pg.begin().await?;
     // Another open one of the same thing stays the one.
@@ -429,6 +436,10 @@ impl Safety for PostgresStore {
 
     async fn case(&self, id: &CaseId) -> Result<Option<Case>> {
         ask!(self, one_case, id)
+    }
+
+    async fn own_cases(&self, reporter: &UserId) -> Result<Vec<Case>> {
+        ask!(self, own_cases, reporter)
     }
 
     async fn cases(&self, state: CaseState, cursor: Option<&str>, limit: u32) -> Result<CasePage> {

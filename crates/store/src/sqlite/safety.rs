@@ -5,7 +5,7 @@ use super::messages::HOLDER_LIVES;
 use super::rows::{self, Columns, MESSAGE, json};
 use super::{SqliteStore, characters, feed, sessions};
 use crate::personal::ERASED;
-use crate::safety::{FOREVER, kind_of, page, suspension};
+use crate::safety::{FOREVER, OWN_CASES, kind_of, page, suspension};
 use crate::text::plain;
 use crate::{
     AuditPage, AuditTarget, Audited, Block, Blocked, Case, CasePage, Change, Deed, Filed, NewCase, Party, Result,
@@ -302,6 +302,12 @@ fn cases(db: &Db, state: CaseState, after: Option<&str>, limit: u32) -> Result<C
     Ok(CasePage { items, next_cursor })
 }
 
+fn own_cases(db: &Db, reporter: &UserId) -> Result<Vec<Case>> {
+    let sql =
+        format!("SELECT {CASE} FROM {CASE_TABLES} WHERE k.reporter = ?1 ORDER BY k.created_at DESC LIMIT {OWN_CASES}");
+    db.all(&sql, params![reporter.as_str(), db.now.0], |row| read_case(&mut Columns::of(row)))
+}
+
 fn decide_case(db: &Db, id: &CaseId, state: CaseState, deed: &Deed) -> Result<Option<Case>> {
     let closed = (state == CaseState::Closed).then_some(db.now.0);
     // OR IGNORE: another open one of the same thing stays the one.
@@ -417,6 +423,11 @@ impl Safety for SqliteStore {
     async fn case(&self, id: &CaseId) -> Result<Option<Case>> {
         let id = id.clone();
         self.read(move |db| case(db, id.as_str())).await
+    }
+
+    async fn own_cases(&self, reporter: &UserId) -> Result<Vec<Case>> {
+        let reporter = reporter.clone();
+        self.read(move |db| own_cases(db, &reporter)).await
     }
 
     async fn cases(&self, state: CaseState, cursor: Option<&str>, limit: u32) -> Result<CasePage> {
