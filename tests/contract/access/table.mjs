@@ -25,7 +25,7 @@ const row = (route, columns, thing = things.nothing, ask = {}) => {
 };
 
 const {
-  account, board, call, character, complaint, conversation, device, each, hidden, image, loose, nothing, part, person, said, stray,
+  account, board, call, character, complaint, conversation, device, each, hidden, image, loose, nothing, part, person, said, shared, stray,
 } = things;
 const text = (more) => ({ type: 'text', text: 'Let me in', clientId: crypto.randomUUID(), ...more });
 const reason = 'As the test wants.';
@@ -79,6 +79,8 @@ export const ROUTES = [
   row('GET    /api/characters/tags', OWN),
   row('GET    /api/characters/{id}', OWN, character),
   row('GET    /api/characters/{id}', '200 404 404 401 404', hidden),
+  // Who talks with it sees its name and picture, in the conversation.
+  row('GET    /api/characters/{id}', '200 404 404 401 404', shared),
   row('PATCH  /api/characters/{id}', '200 404 404 401 404', character, { json: { name: 'Mine' } }),
   row('PATCH  /api/characters/{id}', '200 404 404 401 404', hidden, { json: { name: 'Mine' } }),
   row('DELETE /api/characters/{id}', '204 404 404 401 404', character),

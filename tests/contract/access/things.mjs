@@ -55,9 +55,17 @@ export async function character(world) {
   return { id, characterId: id };
 }
 
-/** A private character, with which the owner talks in the guest's presence. */
+/** A private character. */
 export async function hidden(world) {
   const { id } = await world.owner.character({ name: 'Hidden canary', visibility: 'private' });
+  return { id };
+}
+
+/** A private character with which the owner talks in the guest's presence. */
+export async function shared(world) {
+  const { id } = await hidden(world);
+  const talk = await world.owner.conversation({ id });
+  await world.owner.must('POST', `/api/conversations/${talk.id}/members`, { userId: world.guest.id });
   return { id };
 }
 
