@@ -77,7 +77,7 @@ test('what somebody reports an operator sees and takes out of lists', { timeout:
     await reader.page.keyboard.press('Escape');
     await reader.page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'More about Nora Copy');
     await reader.page.keyboard.press('Enter');
-    await reader.page.getByRole('button', { name: 'Report' }).click();
+    await reader.page.getByRole('button', { name: 'Report', exact: true }).click();
     const dialog = reader.page.getByRole('dialog', { name: 'Report this character' });
     assert.equal(await dialog.getByRole('button', { name: 'Send report' }).isDisabled(), true, 'a reason is needed');
     await dialog.getByText('It pretends to be somebody').click();

@@ -15,7 +15,7 @@ export function SafetyActions(props: {
   authorName?: string;
 }) {
   const [open, setOpen] = useState(false);
-  const [reports, setReports] = useState(false);
+  const [reported, setReported] = useState<Reportable>();
   const list = useId();
   const box = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -41,6 +41,10 @@ export function SafetyActions(props: {
   const shut = () => {
     setOpen(false);
     button.current?.focus();
+  };
+  const report = (what: Reportable) => {
+    setOpen(false);
+    setReported(what);
   };
   const toggleBlock = async () => {
     if (author === undefined) return;
@@ -73,16 +77,17 @@ export function SafetyActions(props: {
       {open && (
         <ul className="actions__list" id={list}>
           <li>
-            <button
-              type="button"
-              onClick={() => {
-                setOpen(false);
-                setReports(true);
-              }}
-            >
+            <button type="button" onClick={() => report(props.what)}>
               <Icon name="warning" /> Report
             </button>
           </li>
+          {author !== undefined && props.what.kind !== 'user' && (
+            <li>
+              <button type="button" onClick={() => report({ kind: 'user', id: author })}>
+                <Icon name="warning" /> Report {props.authorName ?? 'this person'}
+              </button>
+            </li>
+          )}
           {author !== undefined && (
             <li>
               <button type="button" disabled={blocking.busy} onClick={() => void toggleBlock()}>
@@ -97,11 +102,11 @@ export function SafetyActions(props: {
           )}
         </ul>
       )}
-      {reports && (
+      {reported && (
         <ReportDialog
-          what={props.what}
+          what={reported}
           onClose={() => {
-            setReports(false);
+            setReported(undefined);
             button.current?.focus();
           }}
         />

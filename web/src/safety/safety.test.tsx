@@ -1,4 +1,5 @@
-import { renderToStaticMarkup } from 'react-dom/server';
+import { act } from 'react';
+import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Folded } from './blocked';
 import { block, blocks, forgetBlocks, isBlocked, loadBlocks, report, unblock } from './safety';
@@ -18,6 +19,7 @@ beforeEach(() => {
   calls = [];
   waiting = Promise.resolve();
   forgetBlocks();
+  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
     const method = init.method ?? 'GET';
     calls.push({ method, path, body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined });
@@ -59,7 +61,7 @@ describe('blocked people', () => {
 
   it('of somebody who signed out meanwhile are not shown to the next', async () => {
     blocked = [person('ines')];
-    let go = () => {};
+    let go: () => void = () => undefined;
     waiting = new Promise((done) => (go = done));
     const late = loadBlocks();
     forgetBlocks();
@@ -69,7 +71,14 @@ describe('blocked people', () => {
   });
 
   it('are folded, and others are not', () => {
-    const shown = (sender: string) => renderToStaticMarkup(<Folded sender={sender}>Rude words</Folded>);
+    const shown = (sender: string) => {
+      const box = document.createElement('div');
+      const root = createRoot(box);
+      act(() => root.render(<Folded sender={sender}>Rude words</Folded>));
+      const text = box.textContent;
+      act(() => root.unmount());
+      return text;
+    };
     expect(shown('ines')).toBe('Rude words');
     blocks.set([person('ines')]);
     expect(shown('ines')).toContain('Message of a blocked person.');

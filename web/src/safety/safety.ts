@@ -14,7 +14,7 @@ let reading: Promise<void> | undefined;
 
 /** Reads them once. */
 export async function loadBlocks(): Promise<void> {
-  const asked = (reading ??= http
+  const asked: Promise<void> = (reading ??= http
     .get<{ items: BlockedPerson[] }>('/api/users/me/blocks')
     .then(({ items }) => {
       if (reading === asked) blocks.set(items);
