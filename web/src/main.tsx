@@ -14,6 +14,7 @@ import './styles/chat.css';
 import './styles/rooms.css';
 import './styles/threads.css';
 import './styles/gallery.css';
+import './styles/safety.css';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');

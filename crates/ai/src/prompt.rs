@@ -317,6 +317,7 @@ mod tests {
             revision: 7,
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
+            listing: aim_domain::Listing::default(),
             details: CharacterDetails::default(),
         }
     }

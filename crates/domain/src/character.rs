@@ -4,6 +4,7 @@ use crate::account::words;
 use crate::error::{Checks, Refusal};
 use crate::id::{CharacterId, UserId};
 use crate::lorebook::Lorebook;
+use crate::safety::Listing;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -39,6 +40,8 @@ pub struct Character {
     pub revision: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    #[serde(flatten)]
+    pub listing: Listing,
     /// Empty where characters are listed: they are long.
     #[serde(flatten)]
     pub details: CharacterDetails,
@@ -284,6 +287,7 @@ impl CharacterDraft {
             revision: 1,
             created_at: at,
             updated_at: at,
+            listing: Listing::default(),
             details,
         }
     }

@@ -33,7 +33,7 @@ pub struct FieldError {
 #[error("{code:?}: {detail}")]
 pub struct Refusal {
     pub code: Code,
-    /// A sentence for a person; never holds what someone else wrote.
+    /// A sentence for a person; never holds what someone else wrote, but for an operator's reason, which is meant for its reader.
     pub detail: String,
     pub errors: Vec<FieldError>,
     pub retry_after: Option<Duration>,

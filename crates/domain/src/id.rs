@@ -118,6 +118,10 @@ ids! {
     /// Of a link into a conversation; the link itself carries a token.
     InviteId,
     PersonaId,
+    /// A report that somebody made of something.
+    CaseId,
+    /// Something that an operator did.
+    DeedId,
     /// Which form of a user's a draft is of; the client names it.
     DraftKey,
     /// One run of one server process; a new one at every start.

@@ -18,6 +18,7 @@ pub mod mail;
 pub mod message;
 pub mod persona;
 pub mod room;
+pub mod safety;
 pub mod time;
 pub mod upload;
 pub mod usage;
@@ -31,8 +32,8 @@ pub use event::{Partial, RoomEvent, UserEvent};
 pub use figures::{Figures, Times};
 pub use gallery::{GalleryItem, MOST_PICTURES, PictureWords};
 pub use id::{
-    CharacterId, ConversationId, DraftKey, IdError, Incarnation, InviteId, MailId, MessageId, PersonaId, SessionId,
-    TokenHash, UploadId, UserId,
+    CaseId, CharacterId, ConversationId, DeedId, DraftKey, IdError, Incarnation, InviteId, MailId, MessageId,
+    PersonaId, SessionId, TokenHash, UploadId, UserId,
 };
 pub use limits::{Rule, RuleSet};
 pub use lorebook::{LoreEntry, LorePosition, Lorebook};
@@ -40,6 +41,7 @@ pub use mail::{MailKind, MailState, Notice, Purpose};
 pub use message::{Author, Kind, Media, Message, Personality, ReplyState, Variants};
 pub use persona::{Persona, Speaker};
 pub use room::{Invite, Participant, PersonSummary, RoomRole};
+pub use safety::{Action, CaseState, Listing, Reported, Suspension, Wrong};
 pub use time::{Millis, Timestamp};
 pub use upload::{MediaKind, Upload, UploadDetails, UploadStatus, UploadVariant, UploadView, VariantView};
 pub use usage::{Allowance, Usage, UsageCount};

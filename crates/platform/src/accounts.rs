@@ -5,7 +5,9 @@ use crate::faults::{OrRefuse, hint};
 use aim_backbone::cache::Cached;
 use aim_backbone::keys;
 use aim_domain::error::Checks;
-use aim_domain::{Code, Member, Profile, Refusal, Role, Session, SessionId, Tier, TokenHash, User, UserId, Username};
+use aim_domain::{
+    Code, Member, Profile, Refusal, Role, Session, SessionId, Tier, Timestamp, TokenHash, User, UserId, Username,
+};
 use aim_store::{AccountChange, Change, CreateUser, NewUser, StoreError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -34,10 +36,12 @@ pub struct ProfilePatch {
 pub(crate) struct CachedProfile {
     pub profile: Arc<Profile>,
     pub version: i64,
+    /// Its characters are out of lists until then.
+    pub suspended_until: Option<Timestamp>,
 }
 
 impl Cached for CachedProfile {
-    const SCHEMA: u16 = 1;
+    const SCHEMA: u16 = 2;
     fn version(&self) -> i64 {
         self.version
     }
@@ -190,16 +194,27 @@ impl Platform {
     }
 
     pub async fn profile(&self, id: &UserId) -> Result<Arc<Profile>, Refusal> {
+        let found = self.cached_profile(id).await?;
+        found.map(|found| found.profile.clone()).ok_or_else(|| Refusal::not_found("user"))
+    }
+
+    async fn cached_profile(&self, id: &UserId) -> Result<Option<Arc<CachedProfile>>, Refusal> {
         let load = async {
             // One that is about to be erased is closed to others.
-            let user = self.store.user(id).await?.filter(|user| user.erase_at.is_none());
-            Ok::<_, StoreError>(
-                user.map(|user| CachedProfile { version: user.version, profile: Arc::new(user.profile()) }),
-            )
+            let Some(user) = self.store.user(id).await?.filter(|user| user.erase_at.is_none()) else { return Ok(None) };
+            let suspension = self.store.suspension(id).await?;
+            let suspended_until = suspension.map(|held| held.until.unwrap_or(Timestamp(i64::MAX)));
+            let (version, profile) = (user.version, Arc::new(user.profile()));
+            Ok::<_, StoreError>(Some(CachedProfile { profile, version, suspended_until }))
         };
-        let found =
-            self.backbone.cache.get_or_load(&keys::user_profile::<CachedProfile>(id), load).await.or_refuse()?;
-        found.map(|found| found.profile.clone()).ok_or_else(|| Refusal::not_found("user"))
+        self.backbone.cache.get_or_load(&keys::user_profile::<CachedProfile>(id), load).await.or_refuse()
+    }
+
+    /// Whether somebody is shut out right now.
+    pub(crate) async fn is_suspended(&self, id: &UserId) -> Result<bool, Refusal> {
+        let found = self.cached_profile(id).await?;
+        let until = found.and_then(|found| found.suspended_until);
+        Ok(until.is_some_and(|until| self.ambient.now() < until))
     }
 
     pub async fn profile_by_username(&self, username: &str) -> Result<Arc<Profile>, Refusal> {

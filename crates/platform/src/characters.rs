@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(crate) struct CachedCharacter(pub Arc<Character>);
 
 impl Cached for CachedCharacter {
-    const SCHEMA: u16 = 2;
+    const SCHEMA: u16 = 3;
     fn version(&self) -> i64 {
         self.0.revision
     }
@@ -65,11 +65,37 @@ impl Platform {
 
     /// A character that `who` may see.
     pub async fn character(&self, who: &Member, id: &CharacterId) -> Result<Arc<Character>, Refusal> {
-        let character = self.any_character(id).await?;
-        match character {
-            Some(character) if character.is_visible_to(who.user_id()) => Ok(character),
-            _ => Err(Refusal::not_found("character")),
+        let missing = || Refusal::not_found("character");
+        let character = self.any_character(id).await?.ok_or_else(missing)?;
+        if character.is_owned_by(who.user_id()) {
+            return Ok(character);
         }
+        if !character.is_visible_to(who.user_id()) {
+            return Err(missing());
+        }
+        // Whoever talks with it already goes on, and operators look at what they took out of the lists.
+        if !self.is_listed(&character).await?
+            && !who.is_admin()
+            && !self.store.talks_with(who.user_id(), id, true).await.or_refuse()?
+        {
+            return Err(missing());
+        }
+        Ok(match (character.listing.unlisted, who.is_admin()) {
+            (true, false) => {
+                let listing = character.listing.without_reason();
+                Arc::new(Character { listing, ..(*character).clone() })
+            }
+            _ => character,
+        })
+    }
+
+    /// Whether operators leave a public character to everyone.
+    pub(crate) async fn is_listed(&self, character: &Character) -> Result<bool, Refusal> {
+        Ok(match &character.owner_id {
+            _ if character.listing.unlisted => false,
+            Some(owner) => !self.is_suspended(owner).await?,
+            None => true,
+        })
     }
 
     /// Whoever asks: for replies, whose conversation was entered through its own gate.

@@ -50,6 +50,12 @@ impl Platform {
         greeting: usize,
     ) -> Result<(ConversationItem, bool), Refusal> {
         let character = self.character(who, character).await?;
+        if !character.is_owned_by(who.user_id())
+            && !self.is_listed(&character).await?
+            && !self.store.talks_with(who.user_id(), &character.id, false).await.or_refuse()?
+        {
+            return Err(Refusal::forbidden("This character takes no new conversations."));
+        }
         let Some(greeting) = character.greeting_at(greeting) else {
             return Err(Refusal::invalid("greeting", "is no greeting of this character"));
         };

@@ -117,6 +117,23 @@ impl Export {
         });
         self.json(&profile)?;
         let preferences = self.wait(store.preferences(&id))?.map(|saved| saved.body).unwrap_or_default();
+        let blocked: Vec<_> = self
+            .wait(store.blocks(&id))?
+            .iter()
+            .map(|one| json!({ "username": one.user.username, "since": one.created_at }))
+            .collect();
+        let reported: Vec<_> = self
+            .wait(store.own_cases(&id))?
+            .iter()
+            .map(|case| {
+                json!({
+                    "kind": case.kind, "id": case.target_id, "reason": case.reason, "note": case.note,
+                    "createdAt": case.created_at, "state": case.state,
+                })
+            })
+            .collect();
+        self.begin("safety.json", packed())?;
+        self.json(&json!({ "blocked": blocked, "reported": reported }))?;
         self.begin("preferences.json", packed())?;
         self.json(&preferences)?;
         self.begin("personas.json", packed())?;

@@ -3,6 +3,7 @@
 //! `Refusal` (of `domain`) is the one error type. Whoever asks is a `&Member`; whatever belongs to someone else is not found.
 
 mod accounts;
+mod blocks;
 mod cancel;
 mod card_pictures;
 mod cards;
@@ -24,6 +25,7 @@ mod lease;
 mod letters;
 mod mail;
 mod media;
+mod moderation;
 mod notices;
 mod passwords;
 mod people;
@@ -33,6 +35,7 @@ mod presence;
 mod reconciler;
 mod recovery;
 mod reply;
+mod reporting;
 pub mod reports;
 mod resumable;
 mod retry;
@@ -64,6 +67,7 @@ pub use passwords::hash_password;
 pub use personal::{LARGEST_DRAFT, LARGEST_PREFERENCES};
 pub use personas::{PersonaForm, Played};
 pub use recovery::NoticeChoices;
+pub use reporting::ReportForm;
 pub use resumable::Standing;
 pub use revisions::RevisionReport;
 pub use rooms::{InviteForm, InvitePreview, MadeInvite, PreviewedConversation};

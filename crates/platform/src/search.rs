@@ -89,8 +89,8 @@ impl Platform {
         Ok(SearchAnswer { characters: characters.or_refuse()?, messages })
     }
 
-    pub async fn character_tags(&self, limit: u32) -> Result<Vec<TagCount>, Refusal> {
-        self.store.character_tags(limit).await.or_refuse()
+    pub async fn character_tags(&self, who: &Member, limit: u32) -> Result<Vec<TagCount>, Refusal> {
+        self.store.character_tags(who.user_id(), limit).await.or_refuse()
     }
 }
 

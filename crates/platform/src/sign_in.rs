@@ -78,6 +78,9 @@ impl Platform {
             match found {
                 Some(found) if fits => {
                     self.forget_attempts(login).await;
+                    if let Some(suspension) = self.store.suspension(&found.user.id).await.or_refuse()? {
+                        return Err(Refusal::forbidden(suspension.told()));
+                    }
                     let user = self.opened(found.user, restore).await?;
                     self.begin_session(user, device).await
                 }

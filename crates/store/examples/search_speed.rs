@@ -305,7 +305,7 @@ async fn run() {
     measure("messages, of one with fifty thousand", &store, false, |_| PEOPLE).await;
     measure("characters", &store, true, |n| n % PEOPLE).await;
     let begun = Instant::now();
-    store.character_tags(50).await.unwrap();
+    store.character_tags(&UserId::trusted("p1"), 50).await.unwrap();
     println!("tags with their counts: {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
     store.close().await;
 }

@@ -138,6 +138,7 @@ fn character_of(id: &CharacterId, ambient: &Ambient) -> Character {
         revision: 1,
         created_at: ambient.now(),
         updated_at: ambient.now(),
+        listing: aim_domain::Listing::default(),
         details: CharacterDetails::default(),
     }
 }

@@ -25,6 +25,7 @@ pub mod reply;
 pub mod report;
 pub mod revision;
 pub mod room;
+pub mod safety;
 pub mod search;
 pub mod sqlite;
 mod text;
@@ -53,6 +54,10 @@ pub use reply::{
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
 pub use revision::{DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, Revised, Revisions, Unfit};
 pub use room::{AddMember, Admitted, MadeInvite, NewInvite, OpenInvite, Rooms};
+pub use safety::{
+    AuditPage, AuditTarget, Audited, Block, Blocked, Case, CasePage, Deed, Filed, NewCase, Party, Safety, Suspended,
+    Withdrawn,
+};
 pub use search::{FoundMessage, Search, SearchQuery, TagCount};
 pub use thread::{
     BranchConversation, Branched, MAX_BRANCH, MAX_UNREAD, ReadMark, RemoveExchange, Removed, RoomStanding, Threads,
@@ -78,6 +83,7 @@ pub trait Store:
     + Reports
     + Revisions
     + Rooms
+    + Safety
     + Search
     + Threads
     + Uploads
@@ -110,7 +116,7 @@ pub trait Store:
 
     /// The same one again changes nothing.
     async fn create_session(&self, session: NewSession) -> Result<()>;
-    /// The session with its user as it is now; none when it is over, revoked or unknown.
+    /// The session with its user as it is now; none when it is over, revoked or unknown, or its user is shut out.
     async fn member(&self, token: &TokenHash) -> Result<Option<Member>>;
     /// Notes a use: `last_used_at` is now and it lives `ttl` from here.
     async fn touch_session(&self, token: &TokenHash, ttl: Duration) -> Result<()>;

@@ -132,10 +132,12 @@ pub enum Stale {
     Drafts,
     /// Links into conversations.
     Invites,
+    /// Reports of what people wrote that operators closed.
+    Cases,
 }
 
 impl Stale {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Changes,
         Self::Sessions,
         Self::SignIns,
@@ -146,6 +148,7 @@ impl Stale {
         Self::HourReports,
         Self::Drafts,
         Self::Invites,
+        Self::Cases,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -160,6 +163,7 @@ impl Stale {
             Self::HourReports => "hour-reports",
             Self::Drafts => "drafts",
             Self::Invites => "invites",
+            Self::Cases => "cases",
         }
     }
 }

@@ -62,7 +62,7 @@ pub enum AddMember {
 
 #[async_trait]
 pub trait Rooms: Send + Sync {
-    /// Adding twice is fine. Writes `Change::Conversation` and `Change::Member`.
+    /// `user` is not found by an owner whom they blocked. Adding twice is fine. Writes `Change::Conversation` and `Change::Member`.
     async fn add_member(&self, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<AddMember>;
     /// By the owner, or by a member of himself; the owner cannot be removed. Writes `Change::Conversation` and `Change::Member`.
     async fn remove_member(&self, id: &ConversationId, by: &UserId, user: &UserId) -> Result<bool>;

@@ -49,8 +49,8 @@ pub trait Search: Send + Sync + 'static {
     async fn search_messages(&self, query: &SearchQuery) -> Result<Vec<FoundMessage>>;
     /// Those whose names fit first, then those with the most conversations.
     async fn search_characters(&self, query: &SearchQuery) -> Result<Vec<Character>>;
-    /// The most used tags of public characters.
-    async fn character_tags(&self, limit: u32) -> Result<Vec<TagCount>>;
+    /// The most used tags of public characters that `viewer` finds in lists.
+    async fn character_tags(&self, viewer: &UserId, limit: u32) -> Result<Vec<TagCount>>;
     /// Takes the words of what was deleted out of the index, a portion at a time; true while there is more to do.
     async fn tidy_search(&self) -> Result<bool>;
 }

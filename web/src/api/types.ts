@@ -10,7 +10,14 @@ export type Allowance = Schemas['Allowance'];
 export type Answer<Name extends 'Character' | 'Conversation' | 'Message' | 'SignedIn' | 'User'> =
   Schemas[`${Name}Answer`];
 // The document has defaults for them, of which its reader makes fields that are always there.
-export type Character = Omit<Schemas['Character'], keyof CharacterDetails> & CharacterDetails;
+export type Character = Omit<Schemas['Character'], keyof CharacterDetails | keyof Listing> &
+  CharacterDetails &
+  Listing;
+/** Whether operators took it out of lists; the reason is told to its owner. */
+export interface Listing {
+  unlisted?: boolean;
+  unlistedReason?: string | null;
+}
 /** What else a character's card says: absent where it is empty, and in lists. */
 export interface CharacterDetails {
   nickname?: string;

@@ -7,6 +7,7 @@ import { CharactersPage } from '../pages/characters';
 import { ChatPage } from '../pages/chat';
 import { ChatsPage } from '../pages/chats';
 import { DeletedPage } from '../pages/deleted';
+import { AdminPage, AuditPage, ComplaintsPage } from '../pages/complaints';
 import { LoginPage, RegisterPage } from '../pages/door';
 import { InvitePage } from '../pages/invite';
 import { ConfirmPage, ForgotPage, ResetPage, UnsubscribePage } from '../pages/mail';
@@ -16,7 +17,7 @@ import { SettingsPage } from '../pages/settings';
 import { Failure, Loading } from '../ui/notice';
 import { openSession, session } from './session';
 import { Shell } from './shell';
-import { WhoContext } from './who';
+import { useWho, WhoContext } from './who';
 
 export function App() {
   const now = useStore(session);
@@ -57,6 +58,7 @@ function SignedOut({ notice }: { notice: string | undefined }) {
 }
 
 function SignedIn() {
+  const isAdmin = useWho().user.role === 'admin';
   return (
     <Switch>
       <Route path="/login" component={GoOn} />
@@ -78,6 +80,9 @@ function SignedIn() {
             <Route path="/deleted" component={DeletedPage} />
             <Route path="/search" component={SearchPage} />
             <Route path="/settings" component={SettingsPage} />
+            {isAdmin && <Route path="/admin" component={AdminPage} />}
+            {isAdmin && <Route path="/admin/complaints" component={ComplaintsPage} />}
+            {isAdmin && <Route path="/admin/audit" component={AuditPage} />}
             <Route component={NotFoundPage} />
           </Switch>
         </Shell>

@@ -8,6 +8,7 @@ import { clearLibrary, takeUsage } from './library';
 import { forgetPersonas } from './personas';
 import { forgetPreferences, loadPreferences } from './preferences';
 import { clearRooms, followRooms } from './rooms';
+import { forgetBlocks } from '../safety/safety';
 
 export type Session =
   | { status: 'loading' }
@@ -78,6 +79,7 @@ function enter(user: User): void {
   clearRooms();
   forgetPreferences();
   forgetPersonas();
+  forgetBlocks();
   // The page works without them; hearts wait until they are there.
   void loadPreferences().catch(() => undefined);
   const connection = new LiveConnection(() => void recheck());
@@ -94,6 +96,7 @@ function leave(notice?: string): void {
   clearRooms();
   forgetPreferences();
   forgetPersonas();
+  forgetBlocks();
   session.set(notice === undefined ? { status: 'out' } : { status: 'out', notice });
 }
 

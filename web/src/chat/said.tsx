@@ -3,6 +3,10 @@ import { memo, useState, type ReactNode } from 'react';
 import type { CharacterSummary, Message, Personality, Played } from '../api/types';
 import { useWho } from '../app/who';
 import { useAction } from '../lib/load';
+import { SafetyActions } from '../safety/actions';
+import { Folded } from '../safety/blocked';
+import { blocks, isBlocked } from '../safety/safety';
+import { useStore } from '../lib/store';
 import { clockTime, fullTime, lengthOfTime, useNow } from '../lib/time';
 import type { EventError, ReplyUnderWay } from '../live/events';
 import { useRoom } from '../rooms/room';
@@ -72,15 +76,20 @@ function Said(props: {
           <span className="sr-only">{props.from}:</span>
         )}
         {props.speaker !== undefined && !props.follows && <SpeakerLine speaker={props.speaker} />}
-        {props.answers !== undefined && (
-          <p className="said__quote">
-            <span className="sr-only">In reply to: </span>
-            {plainText(props.answers.text)}
-          </p>
-        )}
+        {props.answers !== undefined && <Quote answers={props.answers} />}
         {props.children}
       </div>
     </div>
+  );
+}
+
+function Quote({ answers }: { answers: Message }) {
+  const blocked = isBlocked(useStore(blocks), answers.senderId);
+  return (
+    <p className="said__quote">
+      <span className="sr-only">In reply to: </span>
+      {blocked ? 'Message of a blocked person.' : plainText(answers.text)}
+    </p>
   );
 }
 
@@ -130,17 +139,19 @@ export const SaidMessage = memo(function SaidMessage(props: {
       speaker={isMine ? speaker : undefined}
       answers={props.answers}
     >
-      {message.media && <ShownMedia media={message.media} type={message.type} from={from} />}
-      {edits && isEditable ? (
-        <Editing message={message} chat={props.chat} onDone={() => setEdits(false)} />
-      ) : isCharacter && props.isOpen ? (
-        <Variants reply={message} failure={props.failure} chat={props.chat}>
-          {bubble}
-        </Variants>
-      ) : (
-        bubble
-      )}
-      <p className="said__meta">
+      <Folded sender={message.senderId}>
+        {message.media && <ShownMedia media={message.media} type={message.type} from={from} />}
+        {edits && isEditable ? (
+          <Editing message={message} chat={props.chat} onDone={() => setEdits(false)} />
+        ) : isCharacter && props.isOpen ? (
+          <Variants reply={message} failure={props.failure} chat={props.chat}>
+            {bubble}
+          </Variants>
+        ) : (
+          bubble
+        )}
+      </Folded>
+      <div className="said__meta">
         {isEditable && !edits && (
           <button type="button" className="link-button" onClick={() => setEdits(true)}>
             Edit
@@ -160,7 +171,18 @@ export const SaidMessage = memo(function SaidMessage(props: {
             {clockTime(message.createdAt)}
           </time>
         )}
-      </p>
+        {!isMine && (
+          <SafetyActions
+            what={{
+              kind: isCharacter ? 'reply' : 'message',
+              id: message.id,
+              conversationId: message.conversationId,
+            }}
+            label={isCharacter ? 'More about this reply' : 'More about this message'}
+            author={isCharacter ? undefined : message.senderId}
+          />
+        )}
+      </div>
       {(message.replyState === 'failed' || message.replyState === 'cancelled') && (
         <Unanswered
           message={message}

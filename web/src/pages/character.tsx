@@ -12,13 +12,14 @@ import { useWho } from '../app/who';
 import type { Character } from '../api/types';
 import { withNames } from '../chat/words';
 import { useAction, useLoad } from '../lib/load';
+import { SafetyActions } from '../safety/actions';
 import { useStore } from '../lib/store';
 import { Avatar } from '../ui/avatar';
 import { Confirm } from '../ui/dialog';
 import { Heart } from '../ui/heart';
 import { Icon } from '../ui/icons';
 import { Markdown } from '../ui/markdown';
-import { Failure, FormError, Loading } from '../ui/notice';
+import { Failure, FormError, Loading, Notice } from '../ui/notice';
 import { useHeadingFocus, useTitle } from '../ui/page';
 import { Gallery } from './gallery';
 
@@ -98,10 +99,25 @@ function Sheet({ character }: { character: Character }) {
             <Heart id={character.id} name={character.name} />
             {isMine && <OwnerActions character={character} />}
             <ExportLinks character={character} />
+            {!isMine && (
+              <SafetyActions
+                what={{ kind: 'character', id: character.id }}
+                label={`More about ${character.name}`}
+                author={character.ownerId ?? undefined}
+                authorName="its author"
+              />
+            )}
           </div>
         </div>
       </header>
       <FormError error={talk.error} />
+      {character.unlisted === true && (
+        <Notice tone="warning">
+          {isMine
+            ? `An administrator took this character out of lists and search. Reason: ${character.unlistedReason ?? ''}`
+            : 'An administrator took this character out of lists. Your conversation with it goes on.'}
+        </Notice>
+      )}
       <Gallery character={character} isMine={isMine} />
       {character.description !== '' && (
         <section className="sheet__part" aria-label="Description">

@@ -21,6 +21,8 @@ import { ConversationMenu, Renaming } from '../chat/menu';
 import { SpeakersOf, SpeakingAs } from '../chat/speaking';
 import { Transcript } from '../chat/transcript';
 import { useLoad } from '../lib/load';
+import { useUnblocked } from '../safety/blocked';
+import { loadBlocks } from '../safety/safety';
 import { recall, remember } from '../lib/storage';
 import { useStore } from '../lib/store';
 import { PeopleButton } from '../rooms/people';
@@ -72,6 +74,8 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const [search] = useSearchParams();
   const at = Number.parseInt(search.get('at') ?? '', 10);
   useLoad('usage', loadUsage);
+  // Whose messages are folded; alone with a character there are none.
+  useLoad(conversation.memberIds.length > 1 ? 'blocks' : undefined, loadBlocks);
   useTitle(title);
 
   useEffect(() => {
@@ -80,6 +84,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   }, [chat]);
 
   const { state, error } = open;
+  const heard = useUnblocked(state);
   const room = useRoomOf(conversation, state);
   useEffect(() => {
     // It was read, so this person was in it; word of that may have been lost.
@@ -157,7 +162,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
         {!error && (
           <Composer
             chat={chat}
-            state={state}
+            state={heard}
             connection={connectionState}
             name={character.name}
             usage={state.usage ?? known ?? (limits && unused(limits))}

@@ -1,11 +1,13 @@
 /** One's own things: name, theme, devices, what is used today, and the way out. */
 import { useState, type SyntheticEvent } from 'react';
+import { Link } from 'wouter';
 import { http } from '../api/client';
 import type { Answer, Device, DeviceList, Usage } from '../api/types';
 import { conversations, loadConversations, loadUsage, usages } from '../app/library';
 import { logOut, updateUser } from '../app/session';
 import { useWho } from '../app/who';
 import { deviceName } from '../chat/words';
+import { BlockedPeople } from '../safety/blocked';
 import { useAction, useLoad } from '../lib/load';
 import { useStore } from '../lib/store';
 import { dayName, upcoming } from '../lib/time';
@@ -33,7 +35,9 @@ export function SettingsPage() {
       <PasswordForm />
       <UsageToday />
       <Devices />
+      <BlockedPeople />
       <YourData />
+      <Administration />
       <SignOut />
     </Page>
   );
@@ -262,6 +266,18 @@ function Devices() {
         </ul>
       )}
       <FormError error={revoke.error} />
+    </section>
+  );
+}
+
+function Administration() {
+  if (useWho().user.role !== 'admin') return null;
+  return (
+    <section className="group">
+      <h2>Administration</h2>
+      <p>
+        <Link href="/admin">Reports of people, the audit, and the queues</Link>
+      </p>
     </section>
   );
 }

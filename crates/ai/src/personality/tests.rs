@@ -22,6 +22,7 @@ fn character(example_dialogue: &str) -> Character {
         revision: 1,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
+        listing: aim_domain::Listing::default(),
         details: CharacterDetails::default(),
     }
 }

@@ -23,6 +23,8 @@ const KEEP: Duration = Duration::from_secs(3_600);
 
 /// Nobody is told the same again within this time.
 const KEEP_MAILS: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// Reports of what people wrote, after they were closed.
+const KEEP_CASES: Duration = Duration::from_secs(180 * 24 * 3_600);
 /// Whoever attached a file and went away finds it for a day.
 const KEEP_ORPHANS: Duration = Duration::from_secs(24 * 3_600);
 /// Nobody waits for a queue to be cleaned.
@@ -52,7 +54,7 @@ enum Thing {
 }
 
 /// The jobs, how often they run, and what they remove.
-const CHORES: [(&str, Duration, &[Thing]); 10] = [
+const CHORES: [(&str, Duration, &[Thing]); 11] = [
     (
         "sign-ins",
         Duration::from_secs(600),
@@ -65,6 +67,7 @@ const CHORES: [(&str, Duration, &[Thing]); 10] = [
     ("search", Duration::from_secs(24 * 3_600), &[DeletedWords]),
     ("drafts", Duration::from_secs(3_600), &[Rows(Stale::Drafts)]),
     ("invites", Duration::from_secs(3_600), &[Rows(Stale::Invites)]),
+    ("cases", Duration::from_secs(24 * 3_600), &[Rows(Stale::Cases)]),
     ("mails", Duration::from_secs(3_600), &[Rows(Stale::Mails)]),
     ("analytics-detail", Duration::from_secs(3_600), &[Rows(Stale::Samples), Rows(Stale::HourReports)]),
     ("jobs", Duration::from_secs(3_600), &[FinishedJobs]),
@@ -106,6 +109,7 @@ impl Platform {
             Stale::Changes | Stale::Sessions | Stale::SignIns | Stale::Servers | Stale::Tokens => KEEP,
             Stale::Drafts | Stale::Invites => Duration::ZERO,
             Stale::Mails => KEEP_MAILS,
+            Stale::Cases => KEEP_CASES,
             Stale::Samples => self.settings.keep_samples,
             Stale::HourReports => self.settings.keep_hour_reports,
         }

@@ -119,10 +119,29 @@ flaky! {
 }
 
 flaky! {
+    Safety:
+    block(blocker: &UserId, blocked: &UserId, most: u32) -> Blocked;
+    unblock(blocker: &UserId, blocked: &UserId) -> ();
+    blocks(blocker: &UserId) -> Vec<Block>;
+    talks_with(user: &UserId, character: &CharacterId, or_guest: bool) -> bool;
+    set_unlisted(id: &CharacterId, unlist: bool, deed: &Deed) -> Option<Character>;
+    suspend(id: &UserId, until: Option<Timestamp>, deed: &Deed) -> Suspended;
+    end_suspension(id: &UserId, deed: &Deed) -> bool;
+    suspension(id: &UserId) -> Option<Suspension>;
+    file_case(new: NewCase, most: u32, within: Duration) -> Filed;
+    case(id: &CaseId) -> Option<Case>;
+    own_cases(reporter: &UserId) -> Vec<Case>;
+    cases(state: CaseState, cursor: Option<&str>, limit: u32) -> CasePage;
+    decide_case(id: &CaseId, state: CaseState, deed: &Deed) -> Option<Case>;
+    open_cases() -> u64;
+    deeds(cursor: Option<&str>, limit: u32) -> AuditPage;
+}
+
+flaky! {
     Search:
     search_messages(query: &SearchQuery) -> Vec<FoundMessage>;
     search_characters(query: &SearchQuery) -> Vec<Character>;
-    character_tags(limit: u32) -> Vec<TagCount>;
+    character_tags(viewer: &UserId, limit: u32) -> Vec<TagCount>;
     tidy_search() -> bool;
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod board;
 
+mod complaints;
+mod moderation;
 mod reports;
 
 use crate::http::problem::Result;
@@ -16,7 +18,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) fn routes() -> OpenApiRouter<Site> {
-    OpenApiRouter::new().routes(routes!(ai_usage)).routes(routes!(reports::reports))
+    OpenApiRouter::new()
+        .routes(routes!(ai_usage))
+        .routes(routes!(reports::reports))
+        .routes(routes!(complaints::complaints))
+        .routes(routes!(complaints::decide))
+        .routes(routes!(complaints::audit))
+        .routes(routes!(moderation::set_listing))
+        .routes(routes!(moderation::set_suspension))
 }
 
 #[derive(Deserialize, IntoParams)]

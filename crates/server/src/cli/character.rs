@@ -1,10 +1,10 @@
-//! `aim character …`: bringing characters in from files.
+//! `aim character …`: bringing characters in from files, and taking them out of lists.
 
 use super::offline::{explain, platform};
 use super::{complain, say};
 use crate::app;
 use crate::config::Config;
-use aim_domain::{CharacterDraft, UserId, Visibility};
+use aim_domain::{CharacterDraft, CharacterId, UserId, Visibility};
 use aim_platform::Platform;
 use anyhow::{Context, ensure};
 use clap::Subcommand;
@@ -26,6 +26,19 @@ pub(super) enum Command {
         #[arg(long)]
         public: bool,
     },
+    /// Take a character out of lists and search, and close it to new conversations; its owner reads why
+    Unlist {
+        id: CharacterId,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Put a character back that was unlisted
+    Relist {
+        id: CharacterId,
+        /// For the audit
+        #[arg(long, default_value = "Put back at a terminal.")]
+        reason: String,
+    },
 }
 
 /// What a file may hold.
@@ -37,8 +50,18 @@ enum Drafts {
 }
 
 pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<()> {
-    let Command::Import { files, owner, public } = command;
     let platform = platform(config).await?;
+    let (files, owner, public) = match command {
+        Command::Import { files, owner, public } => (files, owner, public),
+        Command::Unlist { id, reason } => {
+            let character = platform.set_unlisted(None, &id, true, &reason).await.map_err(explain)?;
+            return say(&format!("{} is out of lists.", character.name));
+        }
+        Command::Relist { id, reason } => {
+            let character = platform.set_unlisted(None, &id, false, &reason).await.map_err(explain)?;
+            return say(&format!("{} is back in lists.", character.name));
+        }
+    };
     platform.take_media(app::media(config)?);
     let owner = match owner {
         None => None,

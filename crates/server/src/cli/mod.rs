@@ -41,7 +41,7 @@ enum Command {
     /// Make and change accounts
     #[command(subcommand)]
     User(user::Command),
-    /// Bring characters in
+    /// Bring characters in, and take them out of lists
     #[command(subcommand)]
     Character(character::Command),
     /// See and steer the queues of jobs, where they are in Redis

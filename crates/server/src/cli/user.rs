@@ -3,7 +3,7 @@
 use super::offline::{explain, platform};
 use super::say;
 use crate::config::Config;
-use aim_domain::{Role, Tier, User};
+use aim_domain::{Role, Tier, Timestamp, User};
 use aim_platform::Registration;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
@@ -30,6 +30,25 @@ pub(super) enum Command {
         login: String,
         #[command(flatten)]
         password: Password,
+    },
+    /// Shut somebody out: signed out everywhere within a second, refused at the door, out of lists with their characters
+    Suspend {
+        /// The email or the username
+        login: String,
+        /// A day (2026-11-23, in UTC) or a time in RFC 3339; until it is undone unless given
+        #[arg(long, value_parser = moment)]
+        until: Option<Timestamp>,
+        /// They read it when they try to sign in
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let somebody in again who was suspended
+    Restore {
+        /// The email or the username
+        login: String,
+        /// For the audit
+        #[arg(long, default_value = "Restored at a terminal.")]
+        reason: String,
     },
     /// Show an account
     Show {
@@ -102,12 +121,31 @@ pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<()>
             let user = platform.reset_password(&login, password.read()?).await.map_err(explain)?;
             say(&format!("{} has a new password and is signed out everywhere.", user.username))
         }
+        Command::Suspend { login, until, reason } => {
+            let user = platform.account(&login).await.map_err(explain)?;
+            let suspended = platform.suspend(None, &user.id, until, &reason).await.map_err(explain)?;
+            let told = suspended.1.map(|suspension| suspension.told()).unwrap_or_default();
+            say(&format!("{} is signed out everywhere. What is said at the door: {told}", user.username))
+        }
+        Command::Restore { login, reason } => {
+            let user = platform.account(&login).await.map_err(explain)?;
+            platform.end_suspension(None, &user.id, &reason).await.map_err(explain)?;
+            say(&format!("{} may sign in again.", user.username))
+        }
         Command::Show { login } => {
-            let found = platform.store.credentials(login.trim()).await?;
-            let user = found.with_context(|| format!("There is no account {login:?}."))?.user;
-            say(&line(&user))
+            let user = platform.account(&login).await.map_err(explain)?;
+            say(&line(&user))?;
+            match platform.store.suspension(&user.id).await? {
+                Some(suspension) => say(&suspension.told()),
+                None => Ok(()),
+            }
         }
     }
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let parsed = Timestamp::parse_day(text).or_else(|| Timestamp::parse(text));
+    parsed.ok_or_else(|| "a day such as 2026-11-23, or a time such as 2026-11-23T04:00:00Z".to_owned())
 }
 
 fn line(user: &User) -> String {

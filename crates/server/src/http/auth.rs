@@ -174,6 +174,7 @@ async fn register(
 #[utoipa::path(
     post, path = "/api/auth/login", tag = "auth", security(()), request_body = LoginForm,
     responses((status = 200, description = "Signed in", body = SignedInAnswer), (status = 401, description = "Login and password do not fit together"),
+        (status = 403, description = "The account is suspended; `detail` says until when, and why"),
         (status = 409, description = "The account was deleted: `restore` has it back")),
 )]
 async fn login(State(site): State<Site>, visit: Visit, headers: HeaderMap, Json(form): Json<LoginForm>) -> Response {

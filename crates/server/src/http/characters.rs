@@ -119,8 +119,8 @@ async fn list_characters(
     get, path = "/api/characters/tags", tag = "characters", params(TagQuery),
     responses((status = 200, description = "The most used first", body = TagList)),
 )]
-async fn tags(State(site): State<Site>, _: Caller, Asked(query): Asked<TagQuery>) -> Result<axum::Json<TagList>> {
-    Ok(axum::Json(TagList { items: site.platform.character_tags(page_size(query.limit)).await? }))
+async fn tags(State(site): State<Site>, caller: Caller, Asked(query): Asked<TagQuery>) -> Result<axum::Json<TagList>> {
+    Ok(axum::Json(TagList { items: site.platform.character_tags(&caller, page_size(query.limit)).await? }))
 }
 
 /// Makes a character

@@ -69,14 +69,18 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
 /// Someone with the role `admin`; `forbidden` for others.
 #[derive(Clone, Debug)]
-pub struct Admin;
+pub struct Admin(pub Arc<Member>);
 
 impl<S: Sync> FromRequestParts<S> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        if caller.is_admin() { Ok(Self) } else { Err(Problem(Refusal::forbidden("This is for administrators."))) }
+        if caller.is_admin() {
+            Ok(Self(caller.0))
+        } else {
+            Err(Problem(Refusal::forbidden("This is for administrators.")))
+        }
     }
 }
 
@@ -117,7 +121,7 @@ fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
 const PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 100;
 
-pub(super) fn page_size(asked: Option<u32>) -> u32 {
+pub(crate) fn page_size(asked: Option<u32>) -> u32 {
     asked.unwrap_or(PAGE).clamp(1, LARGEST_PAGE)
 }
 

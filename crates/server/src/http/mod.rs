@@ -5,6 +5,7 @@
 
 pub mod address;
 mod auth;
+mod blocks;
 mod cards;
 mod characters;
 mod conversations;
@@ -42,7 +43,7 @@ pub use openapi::document;
 pub use origin::cors_layer;
 pub use serve::serve;
 
-pub(crate) use extract::{Admin, Asked, Json, Visit};
+pub(crate) use extract::{Admin, Asked, Json, Named, Visit, page_size};
 pub(crate) use site::Site;
 
 use crate::config::Config;
@@ -105,6 +106,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(personal::routes())
         .merge(personas::routes())
         .merge(users::routes())
+        .merge(blocks::routes())
         .merge(characters::routes())
         .merge(cards::routes())
         .merge(gallery::routes())
@@ -118,4 +120,59 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(media::routes())
         .merge(admin::routes())
         .merge(health::routes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app;
+    use aim_domain::Ambient;
+
+    const TABLE: &str = include_str!("../../../../tests/contract/access/table.mjs");
+
+    /// Routes that the OpenAPI document does not have are not seen from outside: their paths are read from how the router
+    /// shows itself. `tests/contract/access.test.mjs` compares the table with the document, and asks each row for real.
+    #[tokio::test]
+    async fn every_path_of_the_router_has_a_row_in_the_table_of_access() {
+        let data = tempfile::tempdir().unwrap();
+        let dir = data.path().to_str().unwrap();
+        let config = [
+            ("AIM_DATA__DIR", dir),
+            ("AIM_AI__PROVIDER", "ollama"),
+            ("AIM_AI__MODEL", "m"),
+            ("AIM_PROFILE", "development"),
+        ];
+        let (config, ambient) = (Config::with(config).unwrap(), Ambient::system());
+        let store = app::open_store(&config, &ambient).await.unwrap();
+        let model = app::model(&config, &ambient).unwrap();
+        let backbone = app::backbone(&config, &ambient, true, &[]).unwrap();
+        let platform = Platform::new(store, backbone, model, ambient, app::settings(&config));
+        let shown = format!("{:?}", router(platform, Arc::new(config), CancellationToken::new()));
+        let paths: std::collections::BTreeSet<&str> =
+            shown.split('"').filter(|text| text.starts_with('/') && !text.contains("__private")).collect();
+        for known in
+            ["/api/auth/login", "/docs/{file}", "/admin/queues/api/queues", "/dev/mails", "/media/{uploadId}/{variant}"]
+        {
+            assert!(
+                paths.contains(known),
+                "the router shows itself otherwise than this test knows: {known} in {shown}"
+            );
+        }
+        let has_row = |path: &&str| {
+            let rows = TABLE.match_indices(*path).map(|(at, _)| TABLE.as_bytes().get(at + path.len()).copied());
+            rows.flatten().any(|next| next == b'\'')
+        };
+        let missing: Vec<_> = paths.iter().filter(|path| !has_row(path)).collect();
+        assert!(missing.is_empty(), "add rows to tests/contract/access/table.mjs for {missing:?}");
+    }
+
+    #[test]
+    fn every_socket_event_has_a_row_in_the_table_of_access() {
+        let source = include_str!("../gateway/events.rs");
+        let arms = source.split("match name.as_str() {").nth(1).unwrap().split("_ =>").next().unwrap();
+        let events: Vec<&str> = arms.split('"').skip(1).step_by(2).collect();
+        assert!(events.len() >= 5 && events.contains(&"message:send"), "{events:?}");
+        let missing: Vec<_> = events.iter().filter(|event| !TABLE.contains(&format!("EVENT {event}'"))).collect();
+        assert!(missing.is_empty(), "add rows to tests/contract/access/table.mjs for {missing:?}");
+    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-fn aim(data: &Path, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
+pub fn aim(data: &Path, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_aim"))
         .args(arguments)
         .current_dir(data)
@@ -29,7 +29,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[track_caller]
-fn done(output: &Output) -> String {
+pub fn done(output: &Output) -> String {
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }

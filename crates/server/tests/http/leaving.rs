@@ -2,7 +2,7 @@
 
 use crate::app::{Person, TestApp};
 use crate::media::png;
-use aim_domain::{ManualClock, Timestamp};
+use aim_domain::{ManualClock, Timestamp, UserId};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::io::{Cursor, Read};
@@ -71,6 +71,16 @@ async fn everywhere(app: &TestApp) -> (Person, Person, String) {
     app.delete(&members(&other)).by(&finn).body(json!({ "userId": mara.id })).send().await.expect(204);
     says(app, &mara, &theirs, json!({ "type": "text", "text": format!("mine {CANARY}"), "clientId": "2" })).await;
     says(app, &finn, &theirs, json!({ "type": "text", "text": "I stay here", "clientId": "3" })).await;
+    app.put(&format!("/api/users/me/blocks/{}", finn.id)).by(&mara).send().await.expect(204);
+    let note = json!({ "kind": "user", "id": finn.id, "reason": "other", "note": CANARY });
+    app.post("/api/reports").by(&mara).body(note).send().await.expect(201);
+    let page = app.get(&format!("/api/conversations/{theirs}/messages")).by(&finn).send().await.json();
+    let hers = page["items"].as_array().unwrap().iter().find(|one| one["senderId"] == json!(mara.id)).unwrap();
+    let of_hers = json!({ "kind": "message", "id": hers["id"], "conversationId": theirs, "reason": "other" });
+    app.post("/api/reports").by(&finn).body(of_hers).send().await.expect(201);
+    let platform = &app.running.platform;
+    let (id, reason) = (UserId::trusted(mara.id.as_str()), format!("About {CANARY}"));
+    platform.end_suspension(None, &id, &reason).await.unwrap();
     for (who, conversation) in [(&mara, &own), (&finn, &theirs)] {
         answered(app, who, conversation).await;
     }
@@ -102,6 +112,9 @@ async fn an_export_holds_all_that_is_ones_own() {
     let profile = object("profile.json");
     assert_eq!(profile["user"]["id"], json!(mara.id));
     assert!(!profile.to_string().contains("argon2"), "no secrets");
+    let safety = object("safety.json");
+    assert_eq!(safety["blocked"][0]["username"], "finn");
+    assert_eq!(safety["reported"][0]["note"], CANARY);
     assert_eq!(object("preferences.json")["note"], CANARY);
     assert_eq!(object("drafts/form.json")["data"]["name"], CANARY);
     assert_eq!(object("personas.json")[0]["description"], CANARY);

@@ -22,5 +22,6 @@ mod problems;
 mod reports;
 mod resumable;
 mod rooms;
+mod safety;
 mod search;
 mod threads;

@@ -17,6 +17,7 @@ pub mod personas;
 pub mod reports;
 pub mod revisions;
 pub mod rooms;
+pub mod safety;
 pub mod search;
 pub mod sending;
 pub mod threads;
@@ -208,6 +209,25 @@ macro_rules! store_conformance {
                 a_deletion_is_taken_back_by_its_owner,
                 what_was_deleted_long_ago_is_purged,
                 a_mark_of_what_was_read_only_moves_forward
+            ];
+            safety: [
+                people_are_blocked_and_heard_of_again,
+                somebody_blocks_so_many,
+                a_blocked_person_brings_nobody_in,
+                characters_of_the_blocked_and_the_suspended_are_in_no_list,
+                an_unlisted_character_is_its_owners_alone_in_lists,
+                whom_somebody_talks_with_is_known,
+                the_suspended_are_signed_out_until_their_time_is_over,
+                what_the_suspended_wait_for_is_cancelled,
+                the_last_admin_is_not_suspended,
+                two_admins_do_not_shut_each_other_out,
+                a_report_keeps_what_it_was_of,
+                the_same_report_is_filed_once_while_it_is_open,
+                somebody_reports_so_much_in_a_day,
+                reports_come_in_pages_the_last_first,
+                old_closed_reports_are_swept,
+                the_audit_says_who_did_what,
+                an_erased_account_is_forgotten_in_reports_and_the_audit
             ];
             uploads: [
                 an_upload_is_made_once_and_due,

@@ -178,9 +178,10 @@ pub async fn tags_are_counted_of_public_characters(world: World) {
     let mut hidden = world.new_character("Hidden", Some(&tess));
     hidden.visibility = Visibility::Private;
     world.save(hidden).await;
+    let viewer = world.user("viewer").await.id;
     let tag = |tag: &str, count: u64| TagCount { tag: tag.into(), count };
-    assert_eq!(store.character_tags(10).await.unwrap(), [tag("sea", 2), tag("brass", 1), tag("storms", 1)]);
-    assert_eq!(store.character_tags(1).await.unwrap(), [tag("sea", 2)]);
+    assert_eq!(store.character_tags(&viewer, 10).await.unwrap(), [tag("sea", 2), tag("brass", 1), tag("storms", 1)]);
+    assert_eq!(store.character_tags(&viewer, 1).await.unwrap(), [tag("sea", 2)]);
     store.delete_character(&first.id).await.unwrap();
-    assert_eq!(store.character_tags(10).await.unwrap(), [tag("brass", 1), tag("sea", 1)]);
+    assert_eq!(store.character_tags(&viewer, 10).await.unwrap(), [tag("brass", 1), tag("sea", 1)]);
 }

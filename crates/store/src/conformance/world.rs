@@ -104,6 +104,7 @@ impl World {
             revision: 1,
             created_at: self.now(),
             updated_at: self.now(),
+            listing: aim_domain::Listing::default(),
             details: CharacterDetails::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::db::{Db, Postgres, Tried, sql};
 use super::rows::{self, USER};
-use super::{conversations, gallery, personal, uploads};
+use super::{conversations, gallery, personal, safety, uploads};
 use crate::personal::{ERASED, ERASED_TEXT};
 use crate::text::plain;
 use crate::{AccountChange, Change, CreateUser, Credentials, NewUser};
@@ -118,6 +118,7 @@ pub(super) async fn delete(pg: &Postgres, id: &UserId) -> Tried<bool> {
     .bind(me);
     let within = db.all(lock, |c| Ok((c.int()?, ConversationId::trusted(c.text()?), c.flag()?))).await?;
 
+    safety::forget(&mut db, id).await?;
     let ended = sql("DELETE FROM sessions WHERE user_id = $1 RETURNING id, token_hash").bind(me);
     for (session, token) in
         db.all(ended, |c| Ok((SessionId::trusted(c.text()?), TokenHash::trusted(c.text()?)))).await?

@@ -4,6 +4,7 @@ use super::db::{Db, Postgres, Tried, sql};
 use super::gallery;
 use super::pool::Query;
 use super::rows::{self, CHARACTER, WHOLE_CHARACTER, json, maybe_json};
+use super::safety;
 use crate::character::{Order, searched};
 use crate::text::{plain, plain_character};
 use crate::{Change, CharacterPage, CharacterQuery, SaveCharacter, Sort, cursor};
@@ -118,6 +119,8 @@ pub(super) async fn delete(pg: &Postgres, id: &CharacterId) -> Tried<bool> {
 
 /// A parameter of a list.
 enum Value {
+    /// See `Postgres::now`.
+    Now(Option<i64>),
     Text(String),
     Number(i64),
 }
@@ -126,7 +129,11 @@ enum Value {
 /// looked for in every character on the way; full-text search is for large libraries.
 pub(super) async fn list(db: &mut Db, query: &CharacterQuery) -> Tried<CharacterPage> {
     let Order { name, column, direction, further } = query.sort.order();
-    let mut params = vec![Value::Text(query.viewer.as_str().to_owned()), Value::Number(i64::from(query.limit) + 1)];
+    let mut params = vec![
+        Value::Text(query.viewer.as_str().to_owned()),
+        Value::Number(i64::from(query.limit) + 1),
+        Value::Now(db.now),
+    ];
     let mut wanted = String::new();
     let mut want = |clause: &dyn Fn(usize) -> String, value: Value| {
         params.push(value);
@@ -173,10 +180,11 @@ pub(super) async fn list(db: &mut Db, query: &CharacterQuery) -> Tried<Character
     };
     let text = format!(
         "{} UNION ALL {} ORDER BY sorted_by {direction}, id {direction} LIMIT $2",
-        part("ch.visibility = 'public'"),
+        part(&format!("ch.visibility = 'public' AND {}", safety::listed(1, 3))),
         part("ch.owner_id = $1 AND ch.visibility = 'private'")
     );
     let bound = params.into_iter().fold(sql(text), |query, value| match value {
+        Value::Now(now) => query.bind(now),
         Value::Text(text) => query.bind(text),
         Value::Number(number) => query.bind(number),
     });

@@ -30,6 +30,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0011_personas.sql"),
     include_str!("../../migrations/postgres/0012_gallery.sql"),
     include_str!("../../migrations/postgres/0013_threads.sql"),
+    include_str!("../../migrations/postgres/0014_safety.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

@@ -33,6 +33,7 @@ mod reports;
 mod revisions;
 mod rooms;
 mod rows;
+mod safety;
 mod search;
 mod sessions;
 #[cfg(test)]

@@ -116,6 +116,7 @@ fn over(what: Stale) -> &'static [(&'static str, &'static str, &'static str, &'s
         Stale::HourReports => &[("reports", "period, start", "start", "period = 'hour'")],
         Stale::Drafts => &[("drafts", "user_id, key", "expires_at", "true")],
         Stale::Invites => &[("invites", "id", "expires_at", "true")],
+        Stale::Cases => &[("cases", "id", "closed_at", "closed_at IS NOT NULL")],
     }
 }
 

@@ -57,10 +57,16 @@ async fn is_there(db: &mut Db, user: &UserId) -> Tried<bool> {
     Ok(db.one(look.bind(user.as_str()), |c| c.int()).await?.is_some())
 }
 
+async fn has_blocked(db: &mut Db, user: &UserId, other: &UserId) -> Tried<bool> {
+    let look = sql("SELECT 1::bigint FROM blocks WHERE blocker = $1 AND blocked = $2");
+    Ok(db.one(look.bind(user.as_str()).bind(other.as_str()), |c| c.int()).await?.is_some())
+}
+
 async fn add(pg: &Postgres, id: &ConversationId, owner: &UserId, user: &UserId) -> Tried<AddMember> {
     let mut db = pg.begin().await?;
     let Some((key, now)) = owned(&mut db, id, owner).await? else { return Ok(AddMember::NotFound) };
-    if !is_there(&mut db, user).await? {
+    // For whom somebody blocked, they do not exist.
+    if !is_there(&mut db, user).await? || has_blocked(&mut db, user, owner).await? {
         return Ok(AddMember::NotFound);
     }
     if is_in(&mut db, key, user).await? {

@@ -5,8 +5,8 @@ use super::faults::Fault;
 use crate::Redo;
 use crate::conversation::{CharacterSummary, ConversationHead, ConversationItem};
 use aim_domain::{
-    BranchPoint, Character, CharacterDetails, CharacterId, Conversation, ConversationId, Message, MessageId, Session,
-    SessionId, Timestamp, TokenHash, UsageCount, User, UserId, Variants,
+    BranchPoint, Character, CharacterDetails, CharacterId, Conversation, ConversationId, Listing, Message, MessageId,
+    Session, SessionId, Timestamp, TokenHash, UsageCount, User, UserId, Variants,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -153,7 +153,8 @@ pub(super) fn session(c: &mut Columns) -> Tried<Session> {
 macro_rules! character_columns {
     () => {
         "ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, \
-     ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at"
+     ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at, \
+     (SELECT x.reason FROM unlisted_characters x WHERE x.character = ch.key) AS unlisted"
     };
 }
 
@@ -176,6 +177,7 @@ pub(super) fn character(c: &mut Columns) -> Tried<Character> {
         revision: c.int()?,
         created_at: c.time()?,
         updated_at: c.time()?,
+        listing: Listing::of(c.maybe_string()?),
         details: CharacterDetails::default(),
     })
 }

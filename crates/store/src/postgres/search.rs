@@ -2,14 +2,14 @@
 //! them; words that stand everywhere are looked for newest first again, which ends soon.
 
 use super::PostgresStore;
-use super::ask;
 use super::db::{Again, Db, Tried, sql};
 use super::rows::{self, CHARACTER, MESSAGE};
+use super::{ask, safety};
 use crate::conversation::CharacterSummary;
 use crate::search::{CANDIDATES, CANDIDATES_EACH, CONVERSATIONS, best_characters, best_messages};
 use crate::words::Sought;
 use crate::{FoundMessage, Result, Search, SearchQuery, TagCount};
-use aim_domain::{Character, CharacterId, ConversationId};
+use aim_domain::{Character, CharacterId, ConversationId, UserId};
 use async_trait::async_trait;
 
 /// Messages that are looked through without the index.
@@ -90,12 +90,15 @@ async fn characters(db: &mut Db, query: &SearchQuery) -> Tried<Vec<Character>> {
         "SELECT {CHARACTER} FROM (
              SELECT ch.key, ch.conversations FROM character_words w JOIN characters ch ON ch.key = w.character
              WHERE w.words @@ $1::text::tsquery AND (ch.visibility = 'public' OR ch.owner_id = $2) AND ch.deleted_at IS NULL
+                 AND {}
              ORDER BY ch.conversations DESC, ch.key DESC LIMIT $3) found
-         JOIN characters ch ON ch.key = found.key ORDER BY found.conversations DESC, found.key DESC"
+         JOIN characters ch ON ch.key = found.key ORDER BY found.conversations DESC, found.key DESC",
+        safety::listed(2, 4)
     );
+    let now = db.now;
     let ask = |mark: &str| {
         let expression = expression(&query.sought, mark);
-        sql(text.clone()).bind(expression).bind(query.viewer.as_str()).bind(CANDIDATES_EACH as i64)
+        sql(text.clone()).bind(expression).bind(query.viewer.as_str()).bind(CANDIDATES_EACH as i64).bind(now)
     };
     let mut found = db.all(ask("="), rows::character).await?;
     if found.len() < query.limit as usize {
@@ -104,10 +107,16 @@ async fn characters(db: &mut Db, query: &SearchQuery) -> Tried<Vec<Character>> {
     Ok(best_characters(found, query))
 }
 
-async fn tags(db: &mut Db, limit: u32) -> Tried<Vec<TagCount>> {
-    let read = sql("SELECT t.tag, count(*) AS uses FROM character_tags t JOIN characters ch ON ch.key = t.character
-         WHERE ch.visibility = 'public' AND ch.deleted_at IS NULL GROUP BY t.tag ORDER BY uses DESC, t.tag LIMIT $1")
-    .bind(i64::from(limit));
+async fn tags(db: &mut Db, viewer: &UserId, limit: u32) -> Tried<Vec<TagCount>> {
+    let read = sql(format!(
+        "SELECT t.tag, count(*) AS uses FROM character_tags t JOIN characters ch ON ch.key = t.character
+         WHERE ch.visibility = 'public' AND ch.deleted_at IS NULL AND {}
+         GROUP BY t.tag ORDER BY uses DESC, t.tag LIMIT $2",
+        safety::listed(1, 3)
+    ))
+    .bind(viewer.as_str())
+    .bind(i64::from(limit))
+    .bind(db.now);
     db.all(read, |c| Ok(TagCount { tag: c.string()?, count: c.count()? })).await
 }
 
@@ -121,8 +130,8 @@ impl Search for PostgresStore {
         ask!(self, characters, query)
     }
 
-    async fn character_tags(&self, limit: u32) -> Result<Vec<TagCount>> {
-        ask!(self, tags, limit)
+    async fn character_tags(&self, viewer: &UserId, limit: u32) -> Result<Vec<TagCount>> {
+        ask!(self, tags, viewer, limit)
     }
 
     /// The words of a deleted message go with their row; the database's own vacuum takes them out of its pages.

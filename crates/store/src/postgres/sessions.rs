@@ -23,7 +23,8 @@ pub(super) async fn create(pg: &Postgres, session: &Session) -> Tried<()> {
 pub(super) async fn member(db: &mut Db, token: &TokenHash) -> Tried<Option<Member>> {
     let text = format!(
         "SELECT {SESSION}, u.username, u.display_name, u.tier, u.role FROM sessions s JOIN users u ON u.id = s.user_id
-         WHERE s.token_hash = $1 AND s.expires_at > aim_now($2) AND u.erase_at IS NULL"
+         WHERE s.token_hash = $1 AND s.expires_at > aim_now($2) AND u.erase_at IS NULL
+             AND (u.suspended_until IS NULL OR u.suspended_until <= aim_now($2))"
     );
     let now = db.now;
     db.one(sql(text).bind(token.as_str()).bind(now), |c| {

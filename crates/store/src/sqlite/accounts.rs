@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::rows::{self, Columns, USER};
-use super::{conversations, feed, gallery, personal, uploads};
+use super::{conversations, feed, gallery, personal, safety, uploads};
 use crate::personal::{ERASED, ERASED_TEXT};
 use crate::{AccountChange, Change, CreateUser, Credentials, NewUser, Result};
 use aim_domain::{CharacterId, ConversationId, SessionId, TokenHash, User, UserId, Username};
@@ -109,6 +109,7 @@ pub(super) fn change(db: &Db, id: &UserId, change: &AccountChange) -> Result<Opt
 pub(super) fn delete(db: &Db, id: &UserId) -> Result<bool> {
     let Some(user) = user(db, id)? else { return Ok(false) };
     let me = [id.as_str()];
+    safety::forget(db, id)?;
     for (session, token) in db.all("SELECT id, token_hash FROM sessions WHERE user = ?1", me, |row| {
         let mut columns = Columns::of(row);
         Ok((SessionId::trusted(columns.text()?), TokenHash::trusted(columns.text()?)))

@@ -2,7 +2,7 @@
 
 use super::db::Db;
 use super::rows::{self, CHARACTER, Columns, WHOLE_CHARACTER, json, maybe_json};
-use super::{feed, gallery};
+use super::{feed, gallery, safety};
 use crate::character::{Order, searched};
 use crate::{Change, CharacterPage, CharacterQuery, Result, SaveCharacter, Sort, cursor};
 use aim_domain::{Character, CharacterId};
@@ -130,7 +130,8 @@ pub(super) fn delete(db: &Db, id: &CharacterId) -> Result<bool> {
 /// looked for in every character on the way; full-text search is for large libraries.
 pub(super) fn list(db: &Db, query: &CharacterQuery) -> Result<CharacterPage> {
     let Order { name, column, direction, further } = query.sort.order();
-    let mut params: Vec<Value> = vec![query.viewer.as_str().to_owned().into(), (i64::from(query.limit) + 1).into()];
+    let mut params: Vec<Value> =
+        vec![query.viewer.as_str().to_owned().into(), (i64::from(query.limit) + 1).into(), db.now.0.into()];
     let mut wanted = String::new();
     let mut want = |clause: &dyn Fn(usize) -> String, value: Value| {
         params.push(value);
@@ -173,7 +174,7 @@ pub(super) fn list(db: &Db, query: &CharacterQuery) -> Result<CharacterPage> {
     };
     let sql = format!(
         "{} UNION ALL {} ORDER BY sorted_by {direction}, id {direction} LIMIT ?2",
-        part("ch.visibility = 'public'"),
+        part(&format!("ch.visibility = 'public' AND {}", safety::listed(3))),
         part("ch.owner = ?1 AND ch.visibility = 'private'")
     );
     let mut found = db.all(&sql, params_from_iter(params), |row| {

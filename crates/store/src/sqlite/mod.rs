@@ -24,6 +24,7 @@ mod reports;
 mod revisions;
 mod rooms;
 mod rows;
+mod safety;
 mod search;
 mod sessions;
 #[cfg(test)]

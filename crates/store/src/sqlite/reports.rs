@@ -123,6 +123,7 @@ fn over(what: Stale) -> &'static [(&'static str, &'static str, &'static str)] {
         Stale::HourReports => &[("reports", "period, start", "period = 'hour' AND start < ?1")],
         Stale::Drafts => &[("drafts", "user, key", "expires_at < ?1")],
         Stale::Invites => &[("invites", "id", "expires_at < ?1")],
+        Stale::Cases => &[("cases", "id", "closed_at < ?1")],
     }
 }
 

@@ -53,9 +53,15 @@ fn is_there(db: &Db, user: &UserId) -> Result<bool> {
     Ok(db.number("SELECT count(*) FROM users WHERE id = ?1 AND erase_at IS NULL", [user.as_str()])? > 0)
 }
 
+fn has_blocked(db: &Db, user: &UserId, other: &UserId) -> Result<bool> {
+    let look = "SELECT count(*) FROM blocks WHERE blocker = ?1 AND blocked = ?2";
+    Ok(db.number(look, [user.as_str(), other.as_str()])? > 0)
+}
+
 fn add(db: &Db, id: &ConversationId, owner: &UserId, user: &UserId) -> Result<AddMember> {
     let Some(key) = owned(db, id, owner)? else { return Ok(AddMember::NotFound) };
-    if !is_there(db, user)? {
+    // For whom somebody blocked, they do not exist.
+    if !is_there(db, user)? || has_blocked(db, user, owner)? {
         return Ok(AddMember::NotFound);
     }
     if is_in(db, key, user)? {

@@ -1,14 +1,14 @@
 //! Full text, by FTS5. A message's row in the index is its conversation's number and its own, so that a conversation is one
 //! stretch of it, read from its end.
 
-use super::SqliteStore;
 use super::db::Db;
 use super::rows::{self, CHARACTER, Columns, MESSAGE};
+use super::{SqliteStore, safety};
 use crate::conversation::CharacterSummary;
 use crate::search::{CANDIDATES, CANDIDATES_EACH, CONVERSATIONS, best_characters, best_messages};
 use crate::words::{Sought, folded};
 use crate::{FoundMessage, Result, Search, SearchQuery, TagCount};
-use aim_domain::{Character, CharacterId, ConversationId};
+use aim_domain::{Character, CharacterId, ConversationId, UserId};
 use async_trait::async_trait;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, params};
@@ -136,13 +136,14 @@ fn characters(db: &Db, query: &SearchQuery) -> Result<Vec<Character>> {
     let sql = format!(
         "SELECT {CHARACTER} FROM (
              SELECT ch.key, ch.conversations FROM character_search f CROSS JOIN characters ch ON ch.key = f.rowid
-             WHERE character_search MATCH ?1 AND (ch.visibility = 'public' OR ch.owner = ?2) AND ch.deleted_at IS NULL
+             WHERE character_search MATCH ?4 AND (ch.visibility = 'public' OR ch.owner = ?1) AND ch.deleted_at IS NULL AND {}
              ORDER BY ch.conversations DESC, ch.key DESC LIMIT ?3) found
-         CROSS JOIN characters ch ON ch.key = found.key ORDER BY found.conversations DESC, found.key DESC"
+         CROSS JOIN characters ch ON ch.key = found.key ORDER BY found.conversations DESC, found.key DESC",
+        safety::listed(2)
     );
     let sought = expression(&query.sought);
     let ask = |sought: &str| {
-        db.all(&sql, params![sought, query.viewer.as_str(), CANDIDATES_EACH as i64], |row| {
+        db.all(&sql, params![query.viewer.as_str(), db.now.0, CANDIDATES_EACH as i64, sought], |row| {
             rows::character(&mut Columns::of(row))
         })
     };
@@ -153,10 +154,14 @@ fn characters(db: &Db, query: &SearchQuery) -> Result<Vec<Character>> {
     Ok(best_characters(found, query))
 }
 
-fn tags(db: &Db, limit: u32) -> Result<Vec<TagCount>> {
-    let sql = "SELECT t.tag, count(*) AS uses FROM character_tags t CROSS JOIN characters ch ON ch.key = t.character
-         WHERE ch.visibility = 'public' AND ch.deleted_at IS NULL GROUP BY t.tag ORDER BY uses DESC, t.tag LIMIT ?1";
-    db.all(sql, [limit], |row| {
+fn tags(db: &Db, viewer: &UserId, limit: u32) -> Result<Vec<TagCount>> {
+    let sql = format!(
+        "SELECT t.tag, count(*) AS uses FROM character_tags t CROSS JOIN characters ch ON ch.key = t.character
+         WHERE ch.visibility = 'public' AND ch.deleted_at IS NULL AND {}
+         GROUP BY t.tag ORDER BY uses DESC, t.tag LIMIT ?3",
+        safety::listed(2)
+    );
+    db.all(&sql, params![viewer.as_str(), db.now.0, limit], |row| {
         let mut c = Columns::of(row);
         Ok(TagCount { tag: c.string()?, count: c.count()? })
     })
@@ -186,8 +191,9 @@ impl Search for SqliteStore {
         self.read(move |db| characters(db, &query)).await
     }
 
-    async fn character_tags(&self, limit: u32) -> Result<Vec<TagCount>> {
-        self.read(move |db| tags(db, limit)).await
+    async fn character_tags(&self, viewer: &UserId, limit: u32) -> Result<Vec<TagCount>> {
+        let viewer = viewer.clone();
+        self.read(move |db| tags(db, &viewer, limit)).await
     }
 
     async fn tidy_search(&self) -> Result<bool> {

@@ -28,7 +28,8 @@ pub(super) fn create(db: &Db, session: &Session) -> Result<()> {
 pub(super) fn member(db: &Db, token: &TokenHash) -> Result<Option<Member>> {
     let sql = format!(
         "SELECT {SESSION}, u.username, u.display_name, u.tier, u.role FROM sessions s JOIN users u ON u.id = s.user
-         WHERE s.token_hash = ?1 AND s.expires_at > ?2 AND u.erase_at IS NULL"
+         WHERE s.token_hash = ?1 AND s.expires_at > ?2 AND u.erase_at IS NULL
+             AND (u.suspended_until IS NULL OR u.suspended_until <= ?2)"
     );
     db.one(&sql, params![token.as_str(), db.now.0], |row| {
         let mut c = Columns::of(row);

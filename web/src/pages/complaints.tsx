@@ -1,0 +1,470 @@
+/** For operators: what people reported, what became of it, and what was done. */
+import { useState, type SyntheticEvent } from 'react';
+import { Link } from 'wouter';
+import { http } from '../api/client';
+import { useAction, useLoad } from '../lib/load';
+import { fullTime } from '../lib/time';
+import { reasonWords } from '../safety/safety';
+import { Dialog } from '../ui/dialog';
+import { fieldError, TextArea } from '../ui/field';
+import { Icon } from '../ui/icons';
+import { Empty, Failure, FormError, Loading } from '../ui/notice';
+import { Page } from '../ui/page';
+
+interface Party {
+  id: string;
+  username: string;
+  displayName: string;
+}
+
+export interface Complaint {
+  id: string;
+  kind: 'character' | 'message' | 'reply' | 'user';
+  targetId: string;
+  conversationId?: string | null;
+  characterId?: string | null;
+  reason: string;
+  note: string;
+  snapshot: Readonly<Record<string, unknown>>;
+  state: 'open' | 'closed';
+  resolution?: string | null;
+  createdAt: string;
+  closedAt?: string | null;
+  reporter?: Party | null;
+  author?: Party | null;
+  unlisted: boolean;
+  suspended: boolean;
+}
+
+interface ComplaintList {
+  items: Complaint[];
+  nextCursor?: string | null;
+  open: number;
+}
+
+const KINDS = { character: 'Character', message: 'Message', reply: 'Reply', user: 'Person' } as const;
+
+export function AdminPage() {
+  return (
+    <Page title="Administration" width="narrow">
+      <nav className="group" aria-label="For administrators">
+        <ul className="rows">
+          <Place
+            to="/admin/complaints"
+            title="Reports of people"
+            says="What people reported, and what to do about it"
+          />
+          <Place to="/admin/audit" title="Audit" says="What administrators did, when and why" />
+          <li className="row">
+            <div className="row__words">
+              <a href="/admin/queues">Queues</a>
+              <small>Jobs that wait, run and failed</small>
+            </div>
+          </li>
+        </ul>
+      </nav>
+    </Page>
+  );
+}
+
+function Place({ to, title, says }: { to: string; title: string; says: string }) {
+  return (
+    <li className="row">
+      <div className="row__words">
+        <Link href={to}>{title}</Link>
+        <small>{says}</small>
+      </div>
+    </li>
+  );
+}
+
+const BACK = { to: '/admin', label: 'Administration' };
+
+export function ComplaintsPage() {
+  const [state, setState] = useState<'open' | 'closed'>('open');
+  return (
+    <Page title="Reports of people" back={BACK}>
+      <fieldset className="segments cases__which">
+        <legend className="sr-only">Which reports</legend>
+        {(['open', 'closed'] as const).map((one) => (
+          <label key={one} className="segments__one">
+            <input type="radio" name="state" checked={state === one} onChange={() => setState(one)} />
+            <span>{one === 'open' ? 'Open' : 'Closed'}</span>
+          </label>
+        ))}
+      </fieldset>
+      <Complaints state={state} key={state} />
+    </Page>
+  );
+}
+
+function Complaints({ state }: { state: 'open' | 'closed' }) {
+  const [list, setList] = useState<ComplaintList>();
+  const read = (cursor?: string) =>
+    http.get<ComplaintList>('/api/admin/complaints', { state, cursor, limit: 20 });
+  const { error, again } = useLoad('first', async () => setList(await read()));
+  const more = useAction();
+  const readMore = (cursor: string) =>
+    more.run(async () => {
+      const next = await read(cursor);
+      setList((now) => now && { ...next, items: [...now.items, ...next.items] });
+    });
+  /** What was done to one may change others: the same character, the same person. */
+  const changed = async (one?: Complaint) => {
+    if (one !== undefined) {
+      setList((now) => now && { ...now, items: now.items.filter(({ id }) => id !== one.id) });
+    } else {
+      setList(await read());
+    }
+  };
+  if (error) return <Failure error={error} onRetry={again} />;
+  if (list === undefined) return <Loading />;
+  if (list.items.length === 0) {
+    return (
+      <Empty icon="check" title={state === 'open' ? 'Nothing is reported' : 'No report was closed yet'} />
+    );
+  }
+  const { nextCursor } = list;
+  return (
+    <div className="cases">
+      {list.items.map((one) => (
+        <Case complaint={one} key={one.id} onChange={changed} />
+      ))}
+      <FormError error={more.error} />
+      {nextCursor && (
+        <button
+          type="button"
+          className="button"
+          disabled={more.busy}
+          onClick={() => void readMore(nextCursor)}
+        >
+          {more.busy ? 'Loading…' : 'More'}
+        </button>
+      )}
+    </div>
+  );
+}
+
+type Deed = 'unlist' | 'list' | 'suspend' | 'restore' | 'close' | 'reopen';
+
+function Case({
+  complaint,
+  onChange,
+}: {
+  complaint: Complaint;
+  onChange: (one?: Complaint) => Promise<void>;
+}) {
+  const [deed, setDeed] = useState<Deed>();
+  const { characterId, author, reporter } = complaint;
+  return (
+    <article className="case" aria-labelledby={`case-${complaint.id}`} data-complaint={complaint.id}>
+      <header className="case__head">
+        <h2 id={`case-${complaint.id}`}>
+          {KINDS[complaint.kind]}: {reasonWords(complaint.reason)}
+        </h2>
+        <time dateTime={complaint.createdAt}>{fullTime(complaint.createdAt)}</time>
+      </header>
+      <Shown complaint={complaint} />
+      <dl className="case__facts">
+        <dt>Written by</dt>
+        <dd>
+          {author ? `${author.displayName} (@${author.username})` : 'nobody who is here'}
+          {complaint.suspended && <strong> · suspended</strong>}
+        </dd>
+        {characterId && (
+          <>
+            <dt>Character</dt>
+            <dd>
+              <Link href={`/characters/${characterId}`}>{characterId}</Link>
+              {complaint.unlisted && <strong> · unlisted</strong>}
+            </dd>
+          </>
+        )}
+        <dt>Reported by</dt>
+        <dd>{reporter ? `${reporter.displayName} (@${reporter.username})` : 'an erased account'}</dd>
+        {complaint.note !== '' && (
+          <>
+            <dt>Note</dt>
+            <dd>{complaint.note}</dd>
+          </>
+        )}
+        {complaint.resolution && (
+          <>
+            <dt>Decided</dt>
+            <dd>{complaint.resolution}</dd>
+          </>
+        )}
+      </dl>
+      <div className="case__actions">
+        {characterId && (
+          <button
+            type="button"
+            className="button"
+            onClick={() => setDeed(complaint.unlisted ? 'list' : 'unlist')}
+          >
+            {complaint.unlisted ? 'Put back into lists' : 'Unlist character'}
+          </button>
+        )}
+        {author && (
+          <button
+            type="button"
+            className="button button--danger"
+            onClick={() => setDeed(complaint.suspended ? 'restore' : 'suspend')}
+          >
+            {complaint.suspended ? 'Let in again' : 'Suspend author'}
+          </button>
+        )}
+        <button
+          type="button"
+          className="button button--primary"
+          onClick={() => setDeed(complaint.state === 'open' ? 'close' : 'reopen')}
+        >
+          {complaint.state === 'open' ? 'Close report' : 'Open again'}
+        </button>
+      </div>
+      {deed && (
+        <DeedDialog complaint={complaint} deed={deed} onDone={onChange} onClose={() => setDeed(undefined)} />
+      )}
+    </article>
+  );
+}
+
+/** Fields of a character, in the order in which one reads them. */
+const PARTS: readonly (readonly [string, string])[] = [
+  ['name', 'Name'],
+  ['characterName', 'Said by'],
+  ['displayName', 'Display name'],
+  ['username', 'Username'],
+  ['text', ''],
+  ['description', 'Description'],
+  ['greeting', 'Greeting'],
+  ['personality', 'Personality'],
+  ['scenario', 'Scenario'],
+  ['exampleDialogue', 'Example dialogue'],
+  ['systemPrompt', 'System prompt'],
+];
+
+/** What was reported, as plain text. */
+function Shown({ complaint }: { complaint: Complaint }) {
+  const parts = PARTS.flatMap(([field, title]) => {
+    const text = complaint.snapshot[field];
+    return typeof text === 'string' && text !== '' ? [{ field, title, text }] : [];
+  });
+  return (
+    // Long ones scroll, so the keyboard must reach them.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div className="case__shown" tabIndex={0} role="group" aria-label="What was reported, as it was">
+      {parts.map(({ field, title, text }) => (
+        <div key={field}>
+          {title !== '' && <h3>{title}</h3>}
+          <p>{text}</p>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+const DEEDS: Readonly<Record<Deed, { title: string; label: string; action: string; needed: boolean }>> = {
+  unlist: {
+    title: 'Unlist this character?',
+    label: 'Reason, which its owner reads',
+    action: 'Unlist',
+    needed: true,
+  },
+  list: {
+    title: 'Put it back into lists?',
+    label: 'Reason, for the audit',
+    action: 'Put back',
+    needed: true,
+  },
+  suspend: {
+    title: 'Suspend this person?',
+    label: 'Reason, which they read',
+    action: 'Suspend',
+    needed: true,
+  },
+  restore: {
+    title: 'Let this person in again?',
+    label: 'Reason, for the audit',
+    action: 'Let in',
+    needed: true,
+  },
+  close: { title: 'Close this report?', label: 'What was decided', action: 'Close report', needed: false },
+  reopen: { title: 'Open this report again?', label: 'Why', action: 'Open again', needed: false },
+};
+
+const LENGTHS = [
+  ['1', 'One day'],
+  ['7', 'A week'],
+  ['30', 'Thirty days'],
+  ['', 'Until it is undone'],
+] as const;
+
+function DeedDialog(props: {
+  complaint: Complaint;
+  deed: Deed;
+  onDone: (one?: Complaint) => Promise<void>;
+  onClose: () => void;
+}) {
+  const { complaint, deed, onDone, onClose } = props;
+  const { title, label, action, needed } = DEEDS[deed];
+  const [reason, setReason] = useState('');
+  const [days, setDays] = useState<string>('7');
+  const { busy, error, run } = useAction();
+  const until = () => (days === '' ? null : new Date(Date.now() + Number(days) * 86_400_000).toISOString());
+  const act = async () => {
+    switch (deed) {
+      case 'unlist':
+      case 'list':
+        await http.patch(`/api/admin/characters/${complaint.characterId ?? ''}`, {
+          unlisted: deed === 'unlist',
+          reason,
+        });
+        return onDone();
+      case 'suspend':
+        await http.patch(`/api/admin/users/${complaint.author?.id ?? ''}`, {
+          suspended: true,
+          until: until(),
+          reason,
+        });
+        return onDone();
+      case 'restore':
+        await http.patch(`/api/admin/users/${complaint.author?.id ?? ''}`, { suspended: false, reason });
+        return onDone();
+      case 'close':
+      case 'reopen':
+        await http.patch(`/api/admin/complaints/${complaint.id}`, {
+          state: deed === 'close' ? 'closed' : 'open',
+          resolution: reason,
+        });
+        return onDone(complaint);
+    }
+  };
+  const submit = async (event: SyntheticEvent) => {
+    event.preventDefault();
+    if (await run(act)) onClose();
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form className="form" onSubmit={(event) => void submit(event)}>
+        <FormError error={error} />
+        {deed === 'suspend' && (
+          <>
+            <p>They are signed out everywhere at once, and their public characters leave all lists.</p>
+            <fieldset className="choices">
+              <legend>For how long?</legend>
+              {LENGTHS.map(([value, words]) => (
+                <label className="choice choice--slim" key={value}>
+                  <input
+                    type="radio"
+                    name="days"
+                    value={value}
+                    checked={days === value}
+                    onChange={() => setDays(value)}
+                  />
+                  {words}
+                </label>
+              ))}
+            </fieldset>
+          </>
+        )}
+        <TextArea
+          label={label}
+          value={reason}
+          onChange={(event) => setReason(event.target.value)}
+          error={fieldError(error, 'reason') ?? fieldError(error, 'resolution')}
+          rows={3}
+          maxLength={500}
+          required={needed}
+        />
+        <div className="dialog__actions">
+          <button type="button" className="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button
+            type="submit"
+            className="button button--primary"
+            disabled={busy || (needed && reason.trim() === '')}
+          >
+            {busy ? 'Working…' : action}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+interface Audited {
+  id: string;
+  at: string;
+  operator?: Party | null;
+  action: string;
+  target: { kind: string; id: string; name?: string | null };
+  reason: string;
+  until?: string | null;
+}
+
+const ACTIONS: Readonly<Record<string, string>> = {
+  unlist_character: 'unlisted the character',
+  list_character: 'put back the character',
+  suspend_user: 'suspended',
+  restore_user: 'let in again',
+  close_report: 'closed a report',
+  reopen_report: 'opened a report again',
+};
+
+export function AuditPage() {
+  const [list, setList] = useState<{ items: Audited[]; nextCursor?: string | null }>();
+  const read = (cursor?: string) =>
+    http.get<{ items: Audited[]; nextCursor?: string | null }>('/api/admin/audit', { cursor });
+  const { error, again } = useLoad('first', async () => setList(await read()));
+  const more = useAction();
+  const nextCursor = list?.nextCursor;
+  return (
+    <Page title="Audit" back={BACK}>
+      {error ? (
+        <Failure error={error} onRetry={again} />
+      ) : list === undefined ? (
+        <Loading />
+      ) : list.items.length === 0 ? (
+        <Empty icon="check" title="Nothing was done yet" />
+      ) : (
+        <section className="group">
+          <ul className="rows">
+            {list.items.map((one) => (
+              <li className="row" key={one.id}>
+                <Icon name="lock" />
+                <div className="row__words">
+                  {one.operator ? one.operator.displayName : 'Somebody at a terminal'}{' '}
+                  {ACTIONS[one.action] ?? one.action}
+                  {one.target.kind !== 'report' && ` ${one.target.name ?? one.target.id}`}
+                  {one.until && ` until ${fullTime(one.until)}`}
+                  <small>
+                    {fullTime(one.at)}
+                    {one.reason !== '' && `: ${one.reason}`}
+                  </small>
+                </div>
+              </li>
+            ))}
+          </ul>
+          <FormError error={more.error} />
+          {nextCursor && (
+            <button
+              type="button"
+              className="button"
+              disabled={more.busy}
+              onClick={() =>
+                void more.run(async () => {
+                  const next = await read(nextCursor);
+                  setList({ ...next, items: [...list.items, ...next.items] });
+                })
+              }
+            >
+              {more.busy ? 'Loading…' : 'More'}
+            </button>
+          )}
+        </section>
+      )}
+    </Page>
+  );
+}

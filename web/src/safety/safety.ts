@@ -1,0 +1,77 @@
+/** Whom one blocked, and reporting: what people do about each other. */
+import { http } from '../api/client';
+import { createStore } from '../lib/store';
+
+export interface BlockedPerson {
+  user: { id: string; username: string; displayName: string; avatarUrl?: string | null };
+  createdAt: string;
+}
+
+/** The last blocked first; undefined until they were read. */
+export const blocks = createStore<readonly BlockedPerson[] | undefined>(undefined);
+
+let reading: Promise<void> | undefined;
+
+/** Reads them once. */
+export async function loadBlocks(): Promise<void> {
+  const asked: Promise<void> = (reading ??= http
+    .get<{ items: BlockedPerson[] }>('/api/users/me/blocks')
+    .then(({ items }) => {
+      if (reading === asked) blocks.set(items);
+    }));
+  try {
+    await asked;
+  } catch (error) {
+    if (reading === asked) reading = undefined;
+    throw error;
+  }
+}
+
+export function forgetBlocks(): void {
+  reading = undefined;
+  blocks.set(undefined);
+}
+
+export function isBlocked(now: readonly BlockedPerson[] | undefined, id: string): boolean {
+  return now?.some((one) => one.user.id === id) === true;
+}
+
+export async function block(id: string): Promise<void> {
+  await http.put(`/api/users/me/blocks/${encodeURIComponent(id)}`, undefined);
+  // With the name that the list shows, and in the server's order.
+  reading = undefined;
+  await loadBlocks();
+}
+
+export async function unblock(id: string): Promise<void> {
+  await http.delete(`/api/users/me/blocks/${encodeURIComponent(id)}`);
+  blocks.set(blocks.get()?.filter((one) => one.user.id !== id));
+}
+
+/** What may be reported, as the server names it. */
+export interface Reportable {
+  kind: 'character' | 'message' | 'reply' | 'user';
+  id: string;
+  conversationId?: string;
+}
+
+export const REASONS = [
+  ['harassment', 'Harassment or threats'],
+  ['hate', 'Hate against a group of people'],
+  ['sexual_minors', 'Sexual content with minors'],
+  ['self_harm', 'Suicide or self-harm'],
+  ['illegal', 'Something else that is illegal'],
+  ['impersonation', 'It pretends to be somebody'],
+  ['spam', 'Spam or advertising'],
+  ['other', 'Something else'],
+] as const;
+
+export type Reason = (typeof REASONS)[number][0];
+
+export function reasonWords(reason: string): string {
+  return REASONS.find(([name]) => name === reason)?.[1] ?? reason;
+}
+
+export async function report(what: Reportable, reason: Reason, note: string): Promise<void> {
+  await http.post('/api/reports', { ...what, reason, note: note.trim() });
+}
