@@ -336,12 +336,6 @@ test('over a Redis Cluster it is the same', async (t) => {
   other.assertNobodyFell();
 });
 
-test('nobody fell', () => {
-  const others = fleet.processes.filter((one) => one !== fleet.servers[1]);
-  for (const one of others) assert.equal(one.fallen, undefined);
-  assert.ok(!/panicked at/.test(fleet.processes.map((one) => one.log).join('')));
-});
-
 test('a worker is given the persona that is played, in the messages as any model', async (t) => {
   const given = [];
   await own(t, (job) => {
@@ -355,4 +349,10 @@ test('a worker is given the persona that is played, in the messages as any model
   const [{ role, content }] = given.find((messages) => messages.at(-1).content === 'Hello #persona');
   assert.equal(role, 'system');
   assert.ok(content.includes('talking with Captain Rook.') && content.endsWith('About Captain Rook: Lost a ship.'), content);
+});
+
+test('nobody fell', () => {
+  const others = fleet.processes.filter((one) => one !== fleet.servers[1]);
+  for (const one of others) assert.equal(one.fallen, undefined);
+  assert.ok(!/panicked at/.test(fleet.processes.map((one) => one.log).join('')));
 });
