@@ -63,7 +63,12 @@ async function ask(row, of, who) {
   if (json !== undefined) {
     sent.headers['content-type'] = 'application/json';
     sent.body = JSON.stringify(json);
-  } else if (form ?? body) sent.body = form ?? body;
+  } else if (form !== undefined) {
+    // In one piece: whoever is refused is answered before the form is read.
+    const packed = new Response(form);
+    sent.headers['content-type'] = packed.headers.get('content-type');
+    sent.body = Buffer.from(await packed.arrayBuffer());
+  } else if (body !== undefined) sent.body = body;
   const answer = await fetch(server.url + path, sent);
   return { status: answer.status, text: await answer.text() };
 }

@@ -100,7 +100,7 @@ export const ROUTES = [
   row('DELETE /api/conversations/{id}/members', '204 204 404 401 404', each(conversation), (of, who, world) => ({ json: { userId: world.guest.id } })),
   row('GET    /api/conversations/{id}/messages', '200 200 404 401 404', conversation),
   row('POST   /api/conversations/{id}/messages', '202 202 404 401 404', conversation, () => ({ json: text() })),
-  row('PATCH  /api/conversations/{id}/messages/{messageId}', '202 403 404 401 404', each(said), { json: { text: 'In other words' } }),
+  row('PATCH  /api/conversations/{id}/messages/{messageId}', '202 409 404 401 404', each(said), { json: { text: 'In other words' } }),
   row('POST   /api/conversations/{id}/messages/{messageId}/continue', '202 202 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
   row('POST   /api/conversations/{id}/messages/{messageId}/regenerate', '202 202 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
   row('POST   /api/conversations/{id}/messages/{messageId}/retry', '409 409 404 401 404', said),
@@ -147,14 +147,13 @@ export const ROUTES = [
   // To others than admins the board of the queues does not exist.
   ...[
     'GET /admin/queues', 'GET /admin/queues/', 'GET /admin/queues/metrics-history', 'GET /admin/queues/job-schedulers',
-    'GET /admin/queues/queue/{queue}', 'GET /admin/queues/queue/{queue}/{job}', 'GET /admin/queues/static/{*file}',
+    'GET /admin/queues/queue/{queue}', 'GET /admin/queues/queue/{queue}/{job}',
     'GET /admin/queues/api/queues', 'GET /admin/queues/api/redis/stats', 'GET /admin/queues/api/job-schedulers',
-    'PUT /admin/queues/api/queues/resume',
     'GET /admin/queues/api/queues/{queue}/metrics', 'GET /admin/queues/api/queues/{queue}/default-job-options',
     'GET /admin/queues/api/queues/{queue}/job-data-schema', 'GET /admin/queues/api/queues/{queue}/workers',
     'GET /admin/queues/api/queues/{queue}/rate-limit', 'PUT /admin/queues/api/queues/{queue}/rate-limit',
     'PUT /admin/queues/api/queues/{queue}/rate-limit/release', 'POST /admin/queues/api/queues/{queue}/add',
-    'PUT /admin/queues/api/queues/{queue}/resume', 'PUT /admin/queues/api/queues/{queue}/promote',
+    'PUT /admin/queues/api/queues/{queue}/promote',
     'PUT /admin/queues/api/queues/{queue}/empty', 'PUT /admin/queues/api/queues/{queue}/obliterate',
     'PUT /admin/queues/api/queues/{queue}/concurrency', 'PUT /admin/queues/api/queues/{queue}/retry/{status}',
     'PUT /admin/queues/api/queues/{queue}/clean/{status}', 'PATCH /admin/queues/api/queues/{queue}/job-schedulers/{schedule}',
@@ -164,10 +163,14 @@ export const ROUTES = [
     'PUT /admin/queues/api/queues/{queue}/{job}/retry', 'PUT /admin/queues/api/queues/{queue}/{job}/promote',
     'PUT /admin/queues/api/queues/{queue}/{job}/clean', 'PATCH /admin/queues/api/queues/{queue}/{job}/update-data',
     'PATCH /admin/queues/api/queues/{queue}/{job}/delay', 'PATCH /admin/queues/api/queues/{queue}/{job}/priority',
-    'PUT /admin/queues/api/queues/{queue}/{job}/remove-unprocessed-children', 'GET /admin/queues/{*rest}',
-    // The last: nothing is answered while they are paused.
-    'PUT /admin/queues/api/queues/{queue}/pause', 'PUT /admin/queues/api/queues/pause',
+    'PUT /admin/queues/api/queues/{queue}/{job}/remove-unprocessed-children',
+    // In this order: nothing is answered while they are paused.
+    'PUT /admin/queues/api/queues/{queue}/pause', 'PUT /admin/queues/api/queues/{queue}/resume',
+    'PUT /admin/queues/api/queues/pause', 'PUT /admin/queues/api/queues/resume',
   ].map((route) => row(route, '404 404 404 401 *', board)),
+  // Nor is there anything here for them.
+  row('GET    /admin/queues/static/{*file}', '404 404 404 401 404', board),
+  row('GET    /admin/queues/{*rest}', '404 404 404 401 404', board),
 ];
 
 /** What comes of a socket event: `ok`, or the code of its refusal; `nobody` is refused at the handshake. */
