@@ -168,7 +168,7 @@ pub async fn a_branch_has_copies_up_to_its_message(world: World) {
     let at = unanswered.conversation.branch_of.clone().unwrap();
     assert_eq!((&at.conversation_id, at.seq), (&conversation.id, 3));
     assert_eq!((unanswered.conversation.last_seq, unanswered.unread), (3, 0));
-    assert_eq!(unanswered.conversation.member_ids, [user.id.clone()]);
+    assert_eq!(unanswered.conversation.member_ids, std::slice::from_ref(&user.id));
     assert_eq!(unanswered.conversation.title, "Mara (branch)");
     let copies = world.all_messages(&unanswered.conversation).await;
     let states: Vec<_> = copies.iter().map(|copy| (copy.text.as_str(), copy.reply_state)).collect();
