@@ -117,7 +117,7 @@ test('what somebody reports an operator sees and takes out of lists', { timeout:
     await operator.page.getByLabel('What was decided').fill('Unlisted.');
     await operator.page.getByRole('dialog').getByRole('button', { name: 'Close report' }).click();
     await operator.page.getByText('Nothing is reported').waitFor();
-    await operator.page.getByText('Closed', { exact: true }).click();
+    await operator.page.getByRole('radio', { name: 'Closed' }).check();
     await operator.page.getByText('Unlisted.', { exact: true }).waitFor();
     await operator.page.goto('/admin/audit');
     await operator.page.getByText(/unlisted the character Nora Copy/).waitFor();

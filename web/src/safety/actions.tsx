@@ -107,7 +107,8 @@ export function SafetyActions(props: {
           what={reported}
           onClose={() => {
             setReported(undefined);
-            button.current?.focus();
+            // Once the dialog is gone: until then nothing else takes the focus.
+            requestAnimationFrame(() => button.current?.focus());
           }}
         />
       )}
