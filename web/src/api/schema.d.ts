@@ -21,6 +21,81 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/admin/audit': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What operators did, the last first */
+    get: operations['audit'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/admin/characters/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    /**
+     * Takes a character out of lists, or puts it back
+     * @description An unlisted character is in no list, tag or search but its owner's, and opens no new conversation but its owner's. Those
+     *     that are there go on. Its owner reads why.
+     */
+    patch: operations['set_listing'];
+    trace?: never;
+  };
+  '/api/admin/complaints': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * What people reported, the last first
+     * @description With what it was when it was reported. `GET /api/admin/reports` is another thing: figures of the past.
+     */
+    get: operations['complaints'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/admin/complaints/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    /** Closes a report, or opens it again */
+    patch: operations['decide'];
+    trace?: never;
+  };
   '/api/admin/reports': {
     parameters: {
       query?: never;
@@ -36,6 +111,27 @@ export interface paths {
     options?: never;
     head?: never;
     patch?: never;
+    trace?: never;
+  };
+  '/api/admin/users/{id}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    /**
+     * Suspends an account, or lets it in again
+     * @description A suspended account is signed out everywhere within a second, its messages are answered no more, and its public characters
+     *     are out of lists. Signing in is refused with the reason. Neither oneself nor the last administrator can be suspended.
+     */
+    patch: operations['set_suspension'];
     trace?: never;
   };
   '/api/auth/email': {
@@ -326,7 +422,8 @@ export interface paths {
     put?: never;
     /**
      * Makes a character of a card
-     * @description It is private. Counts `upload`, a preview does not. Fields that this server has no use for are kept, and exported again.
+     * @description It is private. Counts `upload`, a preview does not. Its pictures beside the main one fill the gallery, faces with their
+     *     labels; what is wrong with one of them is told in `warnings`. Fields that this server has no use for are kept, and exported again.
      *     A card that cannot be taken is refused with what is wrong with it, in `errors` under `file` or under the character's field.
      */
     post: operations['import_card'];
@@ -390,7 +487,8 @@ export interface paths {
     };
     /**
      * A character as a card
-     * @description For whoever may see it: everyone a public one, its owner a private one.
+     * @description For whoever may see it: everyone a public one, its owner a private one. The pictures of the gallery, its faces among them,
+     *     are in the archive alone.
      */
     get: operations['export_card'];
     put?: never;
@@ -399,6 +497,53 @@ export interface paths {
     options?: never;
     head?: never;
     patch?: never;
+    trace?: never;
+  };
+  '/api/characters/{id}/gallery': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The pictures of a character, in order
+     * @description For whoever may see it: everyone a public one, its owner a private one. 200 at most; those that are still being processed
+     *     are not among them.
+     */
+    get: operations['list_pictures'];
+    put?: never;
+    /**
+     * Adds a picture to a character of one's own
+     * @description The picture is sent before, with `POST /api/uploads`, which counts `upload`. It comes last; the same one again changes
+     *     nothing.
+     */
+    post: operations['add_picture'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/characters/{id}/gallery/{mediaId}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /**
+     * Removes a picture
+     * @description With its upload, unless a message or a portrait shows that.
+     */
+    delete: operations['remove_picture'];
+    options?: never;
+    head?: never;
+    /** Changes what is said of a picture, or its place */
+    patch: operations['change_picture'];
     trace?: never;
   };
   '/api/config': {
@@ -430,7 +575,8 @@ export interface paths {
     put?: never;
     /**
      * Begins a conversation with a character
-     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation.
+     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation; a branch is a
+     *     further one, and never the answer.
      */
     post: operations['open_conversation'];
     delete?: never;
@@ -450,12 +596,36 @@ export interface paths {
     get: operations['read_conversation'];
     put?: never;
     post?: never;
-    /** Removes a conversation with its messages; its owner may */
+    /**
+     * Deletes a conversation with its messages; its owner may
+     * @description It is gone at once for all its members, and can be had back for 30 days, unless the server keeps them for another time.
+     */
     delete: operations['remove_conversation'];
     options?: never;
     head?: never;
     /** Renames a conversation; its owner may */
     patch: operations['rename_conversation'];
+    trace?: never;
+  };
+  '/api/conversations/{id}/branch': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Branches a conversation off
+     * @description A new conversation of one's own with the same character, which begins with copies of all messages up to one, 10,000 at the most;
+     *     of a reply the chosen variant. Nothing is answered in it before something new is said.
+     */
+    post: operations['branch_conversation'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
     trace?: never;
   };
   '/api/conversations/{id}/cancel': {
@@ -478,7 +648,28 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
-  '/api/conversations/{id}/members': {
+  '/api/conversations/{id}/invites': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The links that let somebody in still, without their tokens; the owner may */
+    get: operations['list_invites'];
+    put?: never;
+    /**
+     * Makes a link that lets people in; the owner may
+     * @description Its token is shown this once. A conversation has 20 such links at the most that are open.
+     */
+    post: operations['create_invite'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/conversations/{id}/invites/{inviteId}': {
     parameters: {
       query?: never;
       header?: never;
@@ -487,9 +678,37 @@ export interface paths {
     };
     get?: never;
     put?: never;
-    /** Brings somebody in; the owner may */
+    post?: never;
+    /** Withdraws a link; the owner may */
+    delete: operations['revoke_invite'];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/conversations/{id}/members': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * Who is in a conversation
+     * @description The owner first, then the guests as they came.
+     */
+    get: operations['list_members'];
+    put?: never;
+    /**
+     * Brings somebody in; the owner may
+     * @description A conversation has 50 people at the most.
+     */
     post: operations['add_member'];
-    /** Takes somebody out; the owner may, and each member himself */
+    /**
+     * Takes somebody out; the owner may, and each guest himself
+     * @description They hear nothing more of it, and their sockets are told `conversation:removed`. What they said stays; what of it waits
+     *     is still answered. Links from before do not let in again whom the owner took out.
+     */
     delete: operations['remove_member'];
     options?: never;
     head?: never;
@@ -527,7 +746,12 @@ export interface paths {
     get?: never;
     put?: never;
     post?: never;
-    delete?: never;
+    /**
+     * Removes the last exchange
+     * @description `messageId` is the last message of a person. It goes with all that came after it: `lastSeq` falls, `removals` of the conversation
+     *     rises, and the room hears `message:removed`. Its sender may, and the owner of the conversation. Gives no usage back.
+     */
+    delete: operations['remove_exchange'];
     options?: never;
     head?: never;
     /**
@@ -661,6 +885,46 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/conversations/{id}/read': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /**
+     * Notes how far one has read
+     * @description It only moves forward. One's other sockets hear of it as `conversation:read`.
+     */
+    put: operations['mark_read'];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/conversations/{id}/restore': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Has a deleted conversation back; its owner may
+     * @description Where the pair has begun another one meanwhile, that stays the one which `POST /api/conversations` answers.
+     */
+    post: operations['restore_conversation'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/conversations/{id}/state': {
     parameters: {
       query?: never;
@@ -695,6 +959,27 @@ export interface paths {
     post?: never;
     /** Removes a draft of one's own */
     delete: operations['delete_draft'];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/invites/{token}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What a link leads to */
+    get: operations['read_invite'];
+    put?: never;
+    /**
+     * Comes in by a link
+     * @description Who is in already stays so, and is not counted again.
+     */
+    post: operations['accept_invite'];
+    delete?: never;
     options?: never;
     head?: never;
     patch?: never;
@@ -753,6 +1038,27 @@ export interface paths {
     get: operations['openapi'];
     put?: never;
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/reports': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Reports what somebody wrote
+     * @description A character, a person, a person's message or a character's reply that one sees. Operators see it as it was when it was
+     *     reported. Twenty a day; the same report again answers the one that is open.
+     */
+    post: operations['report'];
     delete?: never;
     options?: never;
     head?: never;
@@ -900,6 +1206,45 @@ export interface paths {
     head?: never;
     /** Changes one's own profile */
     patch: operations['update_me'];
+    trace?: never;
+  };
+  '/api/users/me/blocks': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Whom one blocked */
+    get: operations['blocks'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/users/me/blocks/{userId}': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /**
+     * Blocks somebody
+     * @description They cannot bring one into a conversation, and their public characters are in none of one's lists. Pages fold what they say
+     *     in a conversation that one shares with them. Blocking twice is fine.
+     */
+    put: operations['block'];
+    post?: never;
+    /** Unblocks somebody */
+    delete: operations['unblock'];
+    options?: never;
+    head?: never;
+    patch?: never;
     trace?: never;
   };
   '/api/users/me/export': {
@@ -1098,6 +1443,17 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    /**
+     * @description What an operator did, as the audit names it.
+     * @enum {string}
+     */
+    Action:
+      | 'unlist_character'
+      | 'list_character'
+      | 'suspend_user'
+      | 'restore_user'
+      | 'close_report'
+      | 'reopen_report';
     /** @description What people did in a stretch of time, as the store knows it now: what was erased since is not in it. */
     Activity: {
       /**
@@ -1149,11 +1505,52 @@ export interface components {
       /** Format: int64 */
       used: number;
     };
+    AuditList: {
+      items: components['schemas']['Audited'][];
+      /** @description Null at the end. */
+      nextCursor?: string | null;
+    };
+    AuditTarget: {
+      id: string;
+      /** @description `character`, `user` or `report`. */
+      kind: string;
+      /** @description What a character, or a user, is called now. */
+      name?: string | null;
+    };
+    /** @description A line of the audit. */
+    Audited: {
+      action: components['schemas']['Action'];
+      at: components['schemas']['Timestamp'];
+      id: components['schemas']['DeedId'];
+      operator?: components['schemas']['Party'] | null;
+      reason: string;
+      target: components['schemas']['AuditTarget'];
+      until?: components['schemas']['Timestamp'] | null;
+    };
     /**
      * @description Who wrote a message.
      * @enum {string}
      */
     Author: 'user' | 'character';
+    Block: {
+      createdAt: components['schemas']['Timestamp'];
+      user: components['schemas']['Party'];
+    };
+    BlockList: {
+      /** @description The last blocked first. */
+      items: components['schemas']['Block'][];
+    };
+    BranchForm: {
+      /** @description The last message that the new conversation begins with. */
+      messageId: components['schemas']['MessageId'];
+    };
+    /** @description The last message that two conversations have in common. */
+    BranchPoint: {
+      /** @description It may be gone by now. */
+      conversationId: components['schemas']['ConversationId'];
+      /** Format: int64 */
+      seq: number;
+    };
     CacheReport: {
       /** Format: int64 */
       asked: number;
@@ -1178,33 +1575,68 @@ export interface components {
       character: components['schemas']['CharacterDraft'];
       /** @description Its picture, small, as a `data:` URL. */
       picture?: string | null;
+      /**
+       * Format: int32
+       * @description Pictures beside it, for the gallery: how many the card has.
+       */
+      pictures: number;
       /** @description `Pygmalion`, `V1`, `V2` or `V3`. */
       version: string;
       /** @description Sentences on what would not be taken as it is. */
       warnings: string[];
     };
-    Character: components['schemas']['CharacterDetails'] & {
-      avatarUrl?: string | null;
+    /** @description A report as operators see it. */
+    Case: {
+      author?: components['schemas']['Party'] | null;
+      characterId?: components['schemas']['CharacterId'] | null;
+      closedAt?: components['schemas']['Timestamp'] | null;
+      conversationId?: components['schemas']['ConversationId'] | null;
       createdAt: components['schemas']['Timestamp'];
-      description: string;
-      /** @description Turns parted by `<START>`, with the macros `{{char}}` and `{{user}}`. */
-      exampleDialogue: string;
-      greeting: string;
-      id: components['schemas']['CharacterId'];
-      name: string;
-      ownerId?: components['schemas']['UserId'] | null;
-      personality: string;
-      /**
-       * Format: int64
-       * @description Raised by every change; what is derived from a character is cached under it.
-       */
-      revision: number;
-      scenario: string;
-      systemPrompt: string;
-      tags: string[];
-      updatedAt: components['schemas']['Timestamp'];
-      visibility: components['schemas']['Visibility'];
+      id: components['schemas']['CaseId'];
+      kind: components['schemas']['Reported'];
+      note: string;
+      reason: components['schemas']['Wrong'];
+      reporter?: components['schemas']['Party'] | null;
+      /** @description What the operator who closed it said. */
+      resolution?: string | null;
+      /** @description What was reported, as it was then. */
+      snapshot: Record<string, never>;
+      state: components['schemas']['CaseState'];
+      /** @description Its author is suspended by now. */
+      suspended: boolean;
+      targetId: string;
+      /** @description That character is out of lists by now. */
+      unlisted: boolean;
     };
+    CaseId: string;
+    /**
+     * @description Whether an operator still has to look at a report.
+     * @enum {string}
+     */
+    CaseState: 'open' | 'closed';
+    Character: components['schemas']['Listing'] &
+      components['schemas']['CharacterDetails'] & {
+        avatarUrl?: string | null;
+        createdAt: components['schemas']['Timestamp'];
+        description: string;
+        /** @description Turns parted by `<START>`, with the macros `{{char}}` and `{{user}}`. */
+        exampleDialogue: string;
+        greeting: string;
+        id: components['schemas']['CharacterId'];
+        name: string;
+        ownerId?: components['schemas']['UserId'] | null;
+        personality: string;
+        /**
+         * Format: int64
+         * @description Raised by every change; what is derived from a character is cached under it.
+         */
+        revision: number;
+        scenario: string;
+        systemPrompt: string;
+        tags: string[];
+        updatedAt: components['schemas']['Timestamp'];
+        visibility: components['schemas']['Visibility'];
+      };
     CharacterAnswer: {
       character: components['schemas']['Character'];
     };
@@ -1341,9 +1773,24 @@ export interface components {
       | 'unsupported_media_type'
       | 'unavailable'
       | 'internal';
+    ComplaintAnswer: {
+      complaint: components['schemas']['Case'];
+    };
+    ComplaintList: {
+      items: components['schemas']['Case'][];
+      /** @description Null at the end. */
+      nextCursor?: string | null;
+      /**
+       * Format: int64
+       * @description How many are open.
+       */
+      open: number;
+    };
     Conversation: {
+      branchOf?: components['schemas']['BranchPoint'] | null;
       characterId: components['schemas']['CharacterId'];
       createdAt: components['schemas']['Timestamp'];
+      deletedAt?: components['schemas']['Timestamp'] | null;
       id: components['schemas']['ConversationId'];
       /** Format: int64 */
       lastSeq: number;
@@ -1351,6 +1798,11 @@ export interface components {
       memberIds: components['schemas']['UserId'][];
       /** @description Who began it. */
       ownerId: components['schemas']['UserId'];
+      /**
+       * Format: int64
+       * @description How often its last exchange was removed: `lastSeq` fell then.
+       */
+      removals: number;
       title: string;
       updatedAt: components['schemas']['Timestamp'];
     };
@@ -1362,6 +1814,11 @@ export interface components {
     ConversationItem: components['schemas']['Conversation'] & {
       character: components['schemas']['CharacterSummary'];
       lastMessage?: components['schemas']['Message'] | null;
+      /**
+       * Format: int64
+       * @description Messages of others that the asker has not read, counted up to 100.
+       */
+      unread: number;
     };
     ConversationList: {
       items: components['schemas']['ConversationItem'][];
@@ -1382,6 +1839,12 @@ export interface components {
       position?: number | null;
       state: components['schemas']['Phase'];
     };
+    DecisionForm: {
+      /** @description What was decided, for other operators. */
+      resolution?: string;
+      state: components['schemas']['CaseState'];
+    };
+    DeedId: string;
     /** @description One session of one's own. */
     DeviceItem: {
       createdAt: components['schemas']['Timestamp'];
@@ -1441,6 +1904,39 @@ export interface components {
       id: components['schemas']['ConversationId'];
       title: string;
     };
+    GalleryAnswer: {
+      items: components['schemas']['GalleryItem'][];
+    };
+    GalleryItem: {
+      /** @description <https://blurha.sh>: what to show before the picture is there. */
+      blurHash?: string | null;
+      /** @description Empty where it has none. */
+      caption: string;
+      createdAt: components['schemas']['Timestamp'];
+      /** @description Which face it is: a mood of the analysis (`joy`, `sadness` …) or any other label, in lower case. */
+      expression?: string | null;
+      /** Format: int32 */
+      height?: number | null;
+      /** @description Of the upload that it is. */
+      id: components['schemas']['UploadId'];
+      /**
+       * Format: int32
+       * @description 0, 1, 2 … in the gallery.
+       */
+      position: number;
+      thumbnailUrl: string;
+      /** @description For a screen. */
+      url: string;
+      variants: components['schemas']['VariantView'][];
+      /**
+       * Format: int32
+       * @description Pixels.
+       */
+      width?: number | null;
+    };
+    GalleryItemAnswer: {
+      item: components['schemas']['GalleryItem'];
+    };
     HealthAnswer: {
       checks: components['schemas']['HealthReport'];
       status: components['schemas']['Level'];
@@ -1460,8 +1956,61 @@ export interface components {
     /** @description What became of a card. */
     ImportedCharacter: {
       character: components['schemas']['Character'];
+      /**
+       * Format: int32
+       * @description How many pictures its gallery has, or will have when they are processed.
+       */
+      pictures: number;
       /** @description Sentences on what was not taken as it was. */
       warnings: string[];
+    };
+    /** @description A link that lets people in; its token is not part of it. */
+    Invite: {
+      createdAt: components['schemas']['Timestamp'];
+      expiresAt: components['schemas']['Timestamp'];
+      id: components['schemas']['InviteId'];
+      /**
+       * Format: int64
+       * @description Null without end.
+       */
+      maxUses?: number | null;
+      /**
+       * Format: int64
+       * @description People who came in by it; each counts once.
+       */
+      uses: number;
+    };
+    InviteAnswer: {
+      invite: components['schemas']['InvitePreview'];
+    };
+    InviteForm: {
+      /**
+       * Format: int64
+       * @description Seconds: an hour to 30 days; 7 days unless said.
+       */
+      expiresIn?: number | null;
+      /**
+       * Format: int64
+       * @description How many people may come in by it; without end unless said.
+       */
+      maxUses?: number | null;
+    };
+    InviteId: string;
+    InviteList: {
+      items: components['schemas']['Invite'][];
+    };
+    /** @description What somebody who holds a link sees before they join. */
+    InvitePreview: {
+      character: components['schemas']['CharacterSummary'];
+      conversation: components['schemas']['PreviewedConversation'];
+      expiresAt: components['schemas']['Timestamp'];
+      invitedBy: components['schemas']['PersonSummary'];
+      isMember: boolean;
+      /**
+       * Format: int64
+       * @description People who are in.
+       */
+      members: number;
     };
     /**
      * @description What a message is, and under which heading its sending is counted.
@@ -1470,6 +2019,24 @@ export interface components {
     Kind: 'text' | 'audio' | 'image';
     /** @enum {string} */
     Level: 'off' | 'ok' | 'degraded' | 'down';
+    /** @description Whether operators took a character out of lists. Its own visibility stays what its author chose. */
+    Listing: {
+      /**
+       * @description Out of lists, tags and search, and closed to new conversations but of its owner. Absent where it is not.
+       * @default false
+       */
+      unlisted: boolean;
+      /**
+       * @description Why; told to its owner alone.
+       * @default null
+       */
+      unlistedReason: string | null;
+    };
+    ListingForm: {
+      /** @description Its owner reads it. */
+      reason: string;
+      unlisted: boolean;
+    };
     LoginForm: {
       /** @description The email or the username. */
       login: string;
@@ -1600,6 +2167,9 @@ export interface components {
     MemberForm: {
       userId: components['schemas']['UserId'];
     };
+    MemberList: {
+      items: components['schemas']['Participant'][];
+    };
     Message: {
       clientId?: string | null;
       conversationId: components['schemas']['ConversationId'];
@@ -1661,6 +2231,34 @@ export interface components {
       /** Format: int64 */
       requests: number;
     };
+    ModeratedCharacter: {
+      character: components['schemas']['Character'];
+    };
+    ModeratedUser: {
+      suspension?: components['schemas']['Suspension'] | null;
+      user: components['schemas']['Profile'];
+    };
+    /** @description A picture that is added to a gallery. */
+    NewGalleryItem: {
+      /** @description 500 characters at most. */
+      caption?: string;
+      /**
+       * @description Which face it is: a mood (`joy`, `sadness`, `anger`, `fear`, `surprise`, `affection`, `curiosity`, `neutral`) or any
+       *     other label of 40 characters at most.
+       */
+      expression?: string | null;
+      /** @description A picture of one's own; one that is still being processed is waited for, for some seconds. */
+      uploadId: components['schemas']['UploadId'];
+    };
+    NewInvite: components['schemas']['Invite'] & {
+      /** @description Shown this once. */
+      token: string;
+      /** @description Where the link leads. */
+      url: string;
+    };
+    NewInviteAnswer: {
+      invite: components['schemas']['NewInvite'];
+    };
     NewPersonaForm: {
       /** @description A picture of one's own: `/media/{uploadId}/thumb`. */
       avatarUrl?: string | null;
@@ -1686,10 +2284,33 @@ export interface components {
       /** @description Which greeting it begins with: 0 is the character's first, 1 the first of its `alternateGreetings`. */
       greeting?: number;
     };
+    /** @description A report as its reporter sees it. */
+    OwnReport: {
+      conversationId?: components['schemas']['ConversationId'] | null;
+      createdAt: components['schemas']['Timestamp'];
+      id: components['schemas']['CaseId'];
+      kind: components['schemas']['Reported'];
+      note: string;
+      reason: components['schemas']['Wrong'];
+      state: components['schemas']['CaseState'];
+      targetId: string;
+    };
     /** @description A piece of a text, in order; what fits what was asked for is marked. */
     Part: {
       hit: boolean;
       text: string;
+    };
+    Participant: {
+      joinedAt: components['schemas']['Timestamp'];
+      role: components['schemas']['RoomRole'];
+      user: components['schemas']['PersonSummary'];
+    };
+    /** @description Somebody as lists for others and for operators name him. */
+    Party: {
+      avatarUrl?: string | null;
+      displayName: string;
+      id: components['schemas']['UserId'];
+      username: string;
     };
     PasswordForm: {
       /** Format: password */
@@ -1727,6 +2348,13 @@ export interface components {
       usageRefused: {
         [key: string]: number;
       };
+    };
+    /** @description A person as others in a conversation see them. */
+    PersonSummary: {
+      avatarUrl?: string | null;
+      displayName: string;
+      id: components['schemas']['UserId'];
+      username: string;
     };
     /** @description A persona as its owner sees it. */
     Persona: {
@@ -1782,6 +2410,22 @@ export interface components {
      * @enum {string}
      */
     Phase: 'idle' | 'processing' | 'queued';
+    /** @description What is absent stays. */
+    PicturePatch: {
+      /** @default null */
+      caption: string | null;
+      /**
+       * @description Null, or an empty one, takes the label away.
+       * @default null
+       */
+      expression: string | null;
+      /**
+       * Format: int32
+       * @description Its place in the gallery, from 0; the others move aside.
+       * @default null
+       */
+      position: number | null;
+    };
     /** @description How a member of a conversation goes by there, as the others see it. */
     Played: {
       avatarUrl?: string | null;
@@ -1796,6 +2440,10 @@ export interface components {
       favourites?: string[];
     } & {
       [key: string]: unknown;
+    };
+    PreviewedConversation: {
+      id: components['schemas']['ConversationId'];
+      title: string;
     };
     /** @description The body of every error: RFC 9457 with `code`, `requestId` and, for bad fields, `errors`. */
     Problem: {
@@ -1838,6 +2486,25 @@ export interface components {
       /** Format: double */
       p99?: number | null;
     };
+    ReadAnswer: {
+      /**
+       * Format: int64
+       * @description How far one has read.
+       */
+      seq: number;
+      /**
+       * Format: int64
+       * @description Messages of others after it, counted up to 100.
+       */
+      unread: number;
+    };
+    ReadForm: {
+      /**
+       * Format: int64
+       * @description The last message that was read.
+       */
+      seq: number;
+    };
     RegisterForm: {
       /** @description The username unless it is given. */
       displayName?: string | null;
@@ -1861,6 +2528,22 @@ export interface components {
      * @enum {string}
      */
     ReplyState: 'due' | 'done' | 'failed' | 'cancelled';
+    ReportAnswer: {
+      report: components['schemas']['OwnReport'];
+    };
+    ReportForm: {
+      conversationId?: components['schemas']['ConversationId'] | null;
+      /** @description Of what is reported. */
+      id: string;
+      kind: components['schemas']['Reported'];
+      note?: string;
+      reason: components['schemas']['Wrong'];
+    };
+    /**
+     * @description What a report is of.
+     * @enum {string}
+     */
+    Reported: 'character' | 'message' | 'reply' | 'user';
     ReportsAnswer: {
       from: components['schemas']['Timestamp'];
       /** @description In order of time, 1,500 at most. An hour or day in which nothing was reported is missing. */
@@ -1876,6 +2559,11 @@ export interface components {
     };
     /** @enum {string} */
     Role: 'user' | 'admin';
+    /**
+     * @description What somebody may do in a conversation.
+     * @enum {string}
+     */
+    RoomRole: 'owner' | 'guest';
     SearchAnswer: {
       /** @description Public ones and one's own; none where a conversation is searched. */
       characters: components['schemas']['Character'][];
@@ -1915,6 +2603,17 @@ export interface components {
       /** @description For `Authorization: Bearer`; it is told once and stored nowhere. */
       token: string;
       user: components['schemas']['User'];
+    };
+    /** @description Somebody is shut out. */
+    Suspension: {
+      reason: string;
+      until?: components['schemas']['Timestamp'] | null;
+    };
+    SuspensionForm: {
+      /** @description Whoever is suspended reads it when signing in. */
+      reason: string;
+      suspended: boolean;
+      until?: components['schemas']['Timestamp'] | null;
     };
     /** @description A tag, and how many public characters have it. */
     TagCount: {
@@ -2070,6 +2769,12 @@ export interface components {
     };
     /** @enum {string} */
     Visibility: 'public' | 'private';
+    /**
+     * @description Why something is reported.
+     * @enum {string}
+     */
+    Wrong:
+      'illegal' | 'sexual_minors' | 'harassment' | 'hate' | 'self_harm' | 'spam' | 'impersonation' | 'other';
   };
   responses: {
     /** @description Not signed in, or the session is over */
@@ -2213,6 +2918,164 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  audit: {
+    parameters: {
+      query?: {
+        /** @description `nextCursor` of the page before. */
+        cursor?: string;
+        /** @description 50 unless given, 100 at most. */
+        limit?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description A page */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AuditList'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  set_listing: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['CharacterId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ListingForm'];
+      };
+    };
+    responses: {
+      /** @description The character as it is now */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ModeratedCharacter'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  complaints: {
+    parameters: {
+      query?: {
+        /** @description `open` or `closed`; `open` unless given */
+        state?: 'open' | 'closed';
+        /** @description `nextCursor` of the page before. */
+        cursor?: string;
+        /** @description 50 unless given, 100 at most. */
+        limit?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description A page */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ComplaintList'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  decide: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['CaseId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['DecisionForm'];
+      };
+    };
+    responses: {
+      /** @description The report as it is now */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ComplaintAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description Its reporter has another open one of the same thing */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   reports: {
     parameters: {
       query?: {
@@ -2245,6 +3108,56 @@ export interface operations {
       };
       401: components['responses']['Unauthenticated'];
       403: components['responses']['Forbidden'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  set_suspension: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['UserId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['SuspensionForm'];
+      };
+    };
+    responses: {
+      /** @description How the account stands now */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ModeratedUser'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description Oneself, or the last administrator */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
@@ -2393,6 +3306,18 @@ export interface operations {
       };
       /** @description Login and password do not fit together */
       401: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description The account is suspended; `detail` says until when, and why */
+      403: {
         headers: {
           RateLimit: components['headers']['RateLimit'];
           'RateLimit-Policy': components['headers']['RateLimitPolicy'];
@@ -3010,7 +3935,7 @@ export interface operations {
   export_card: {
     parameters: {
       query?: {
-        format?: 'png' | 'json';
+        format?: 'png' | 'json' | 'charx';
       };
       header?: never;
       path: {
@@ -3031,10 +3956,161 @@ export interface operations {
         content: {
           'image/png': number[];
           'application/json': string;
+          'application/zip': number[];
         };
       };
       401: components['responses']['Unauthenticated'];
       404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  list_pictures: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['CharacterId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description All of them */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['GalleryAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  add_picture: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['CharacterId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['NewGalleryItem'];
+      };
+    };
+    responses: {
+      /** @description The picture */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['GalleryItemAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description There are 200 already, or the upload is still being processed */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  remove_picture: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['CharacterId'];
+        mediaId: components['schemas']['UploadId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Removed */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  change_picture: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['CharacterId'];
+        mediaId: components['schemas']['UploadId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['PicturePatch'];
+      };
+    };
+    responses: {
+      /** @description The picture as it is now */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['GalleryItemAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
@@ -3074,6 +4150,8 @@ export interface operations {
         cursor?: string;
         /** @description 50 unless given, 100 at most. */
         limit?: number;
+        /** @description Those that were deleted and can be had back, the last deleted first, instead of those that are there. */
+        deleted?: boolean;
       };
       header?: never;
       path?: never;
@@ -3189,7 +4267,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description Removed */
+      /** @description Deleted */
       204: {
         headers: {
           RateLimit: components['headers']['RateLimit'];
@@ -3245,6 +4323,56 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  branch_conversation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['BranchForm'];
+      };
+    };
+    responses: {
+      /** @description The new conversation */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ConversationAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description It is too long */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   cancel: {
     parameters: {
       query?: never;
@@ -3266,6 +4394,148 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['ConversationState'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  list_invites: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The newest first */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['InviteList'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  create_invite: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['InviteForm'];
+      };
+    };
+    responses: {
+      /** @description The link */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['NewInviteAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      /** @description As many links are open as may be */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  revoke_invite: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+        inviteId: components['schemas']['InviteId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description It lets nobody in any more */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  list_members: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The people */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['MemberList'];
         };
       };
       401: components['responses']['Unauthenticated'];
@@ -3306,6 +4576,18 @@ export interface operations {
       401: components['responses']['Unauthenticated'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      /** @description As many people are in as may be */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
       422: components['responses']['Invalid'];
@@ -3342,6 +4624,18 @@ export interface operations {
       401: components['responses']['Unauthenticated'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
+      /** @description The owner cannot leave */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
       422: components['responses']['Invalid'];
@@ -3432,6 +4726,48 @@ export interface operations {
       404: components['responses']['NotFound'];
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  remove_exchange: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+        messageId: components['schemas']['MessageId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Removed */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      /** @description It is not the last message of a person, or something waits for its reply */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
@@ -3772,6 +5108,75 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  mark_read: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ReadForm'];
+      };
+    };
+    responses: {
+      /** @description How far one has read by now */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ReadAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      404: components['responses']['NotFound'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  restore_conversation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The conversation with all its messages */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ConversationAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   conversation_state: {
     parameters: {
       query?: never;
@@ -3910,6 +5315,80 @@ export interface operations {
       };
       401: components['responses']['Unauthenticated'];
       404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  read_invite: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        token: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The conversation, and who invites */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['InviteAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  accept_invite: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        token: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The conversation */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ConversationAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      /** @description As many people are in as may be */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
@@ -4057,6 +5536,53 @@ export interface operations {
           'application/json': unknown;
         };
       };
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  report: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'application/json': components['schemas']['ReportForm'];
+      };
+    };
+    responses: {
+      /** @description One's own report of the same thing, which is open still */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ReportAnswer'];
+        };
+      };
+      /** @description Reported */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ReportAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
       503: components['responses']['Unavailable'];
@@ -4484,6 +6010,114 @@ export interface operations {
       403: components['responses']['Forbidden'];
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  blocks: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description All of them, 1,000 at most */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['BlockList'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  block: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        userId: components['schemas']['UserId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Blocked */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      /** @description 1,000 are blocked already */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description One cannot block oneself */
+      422: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  unblock: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        userId: components['schemas']['UserId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Not blocked any more */
+      204: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
       422: components['responses']['Invalid'];
       429: components['responses']['RateLimited'];
       500: components['responses']['Internal'];
