@@ -168,8 +168,15 @@ test('what is told in a room reaches those who are in the conversation', async (
       await sockets[who].until('message:updated', ({ message }) => message.id === sent.body.message.id && message.replyState === 'done');
       await sockets[who].until('conversation:state', ({ state }) => state === 'idle');
     }
+    await world.owner.must('PATCH', `/api/conversations/${of.id}`, { title: 'Another canary' });
+    await world.owner.must('DELETE', `/api/conversations/${of.id}/messages/${sent.body.message.id}`);
+    for (const who of ['owner', 'guest']) {
+      await sockets[who].until('conversation:updated');
+      await sockets[who].until('message:removed');
+    }
+    const about = ({ conversationId, message, conversation }) => conversationId ?? message?.conversationId ?? conversation?.id;
     for (const row of TOLD) {
-      const heard = (who) => sockets[who]?.of(row.path).some((payload) => (payload.conversationId ?? payload.message?.conversationId) === of.id);
+      const heard = (who) => sockets[who]?.of(row.path).some((payload) => about(payload) === of.id);
       const got = Object.fromEntries(COLUMNS.map((who) => [who, heard(who) ? 'heard' : 'silence']));
       assert.deepEqual(got, row.expected, row.route);
     }

@@ -25,7 +25,8 @@ const row = (route, columns, thing = things.nothing, ask = {}) => {
 };
 
 const {
-  account, board, call, character, complaint, conversation, device, each, hidden, image, loose, nothing, part, person, said, shared, stray,
+  account, album, board, call, character, complaint, conversation, deleted, device, each, hidden, image, invitation, loose, nothing, part, person,
+  persona, said, shared, stray,
 } = things;
 const text = (more) => ({ type: 'text', text: 'Let me in', clientId: crypto.randomUUID(), ...more });
 const reason = 'As the test wants.';
@@ -66,6 +67,10 @@ export const ROUTES = [
   row('GET    /api/users/me/blocks', OWN),
   row('PUT    /api/users/me/blocks/{userId}', '204 204 204 401 204', person),
   row('DELETE /api/users/me/blocks/{userId}', '204 204 204 401 204', person),
+  row('GET    /api/users/me/personas', OWN),
+  row('POST   /api/users/me/personas', '201 201 201 401 201', nothing, { json: { name: 'Captain' } }),
+  row('PATCH  /api/users/me/personas/{id}', '200 404 404 401 404', persona, { json: { name: 'Mine' } }),
+  row('DELETE /api/users/me/personas/{id}', '204 404 404 401 404', persona),
   row('PUT    /api/drafts/{key}', OWN, () => ({ key: 'form' }), { json: { step: 1 } }),
   row('GET    /api/drafts/{key}', OWN, () => ({ key: 'form' })),
   row('DELETE /api/drafts/{key}', '204 204 204 401 204', () => ({ key: 'form' })),
@@ -87,6 +92,11 @@ export const ROUTES = [
   row('DELETE /api/characters/{id}', '204 404 404 401 404', hidden),
   row('GET    /api/characters/{id}/export', OWN, character),
   row('GET    /api/characters/{id}/export', '200 404 404 401 404', hidden),
+  row('GET    /api/characters/{id}/gallery', OWN, album),
+  row('GET    /api/characters/{id}/gallery', '200 404 404 401 404', hidden),
+  row('POST   /api/characters/{id}/gallery', '201 404 404 401 404', album, (of) => ({ json: { uploadId: of.uploadId } })),
+  row('PATCH  /api/characters/{id}/gallery/{mediaId}', '200 404 404 401 404', album, { json: { caption: 'Mine' } }),
+  row('DELETE /api/characters/{id}/gallery/{mediaId}', '204 404 404 401 404', album),
   row('GET    /api/search', OWN, nothing, { query: 'q=canary' }),
 
   row('GET    /api/conversations', OWN),
@@ -96,15 +106,30 @@ export const ROUTES = [
   row('PATCH  /api/conversations/{id}', '200 403 404 401 404', conversation, { json: { title: 'Mine' } }),
   row('DELETE /api/conversations/{id}', '204 403 404 401 404', conversation),
   row('POST   /api/conversations/{id}/cancel', '202 202 404 401 404', conversation),
+  row('POST   /api/conversations/{id}/restore', '200 404 404 401 404', deleted),
+  row('PUT    /api/conversations/{id}/read', '200 200 404 401 404', conversation, { json: { seq: 1 } }),
+  row('GET    /api/conversations/{id}/persona', '200 200 404 401 404', conversation),
+  row('PUT    /api/conversations/{id}/persona', '200 200 404 401 404', conversation, { json: { personaId: null } }),
+  row('GET    /api/conversations/{id}/personas', '200 200 404 401 404', conversation),
+  row('GET    /api/conversations/{id}/invites', '200 403 404 401 404', conversation),
+  row('POST   /api/conversations/{id}/invites', '201 403 404 401 404', conversation, { json: {} }),
+  row('DELETE /api/conversations/{id}/invites/{inviteId}', '204 403 404 401 404', invitation),
+  // A link is for whoever holds it.
+  row('GET    /api/invites/{token}', OWN, invitation),
+  row('POST   /api/invites/{token}', OWN, each(invitation)),
+  row('GET    /api/conversations/{id}/members', '200 200 404 401 404', conversation),
   row('POST   /api/conversations/{id}/members', '200 403 404 401 404', conversation, (of, who, world) => ({ json: { userId: world.stranger.id } })),
   row('DELETE /api/conversations/{id}/members', '204 204 404 401 404', each(conversation), (of, who, world) => ({ json: { userId: world.guest.id } })),
   row('GET    /api/conversations/{id}/messages', '200 200 404 401 404', conversation),
   row('POST   /api/conversations/{id}/messages', '202 202 404 401 404', conversation, () => ({ json: text() })),
+  // On the reply to a message decides who asked, and the owner.
+  row('DELETE /api/conversations/{id}/messages/{messageId}', '204 403 404 401 404', each(said)),
+  row('POST   /api/conversations/{id}/branch', '201 201 404 401 404', said, (of) => ({ json: { messageId: of.messageId } })),
   row('PATCH  /api/conversations/{id}/messages/{messageId}', '202 409 404 401 404', each(said), { json: { text: 'In other words' } }),
-  row('POST   /api/conversations/{id}/messages/{messageId}/continue', '202 202 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
-  row('POST   /api/conversations/{id}/messages/{messageId}/regenerate', '202 202 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
-  row('POST   /api/conversations/{id}/messages/{messageId}/retry', '409 409 404 401 404', said),
-  row('PUT    /api/conversations/{id}/messages/{messageId}/variant', '422 422 404 401 404', said, (of) => ({ messageId: of.replyId, json: { selected: 7 } })),
+  row('POST   /api/conversations/{id}/messages/{messageId}/continue', '202 403 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
+  row('POST   /api/conversations/{id}/messages/{messageId}/regenerate', '202 403 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
+  row('POST   /api/conversations/{id}/messages/{messageId}/retry', '409 403 404 401 404', said),
+  row('PUT    /api/conversations/{id}/messages/{messageId}/variant', '422 403 404 401 404', said, (of) => ({ messageId: of.replyId, json: { selected: 7 } })),
   row('GET    /api/conversations/{id}/state', '200 200 404 401 404', conversation),
 
   row('POST   /api/uploads', '201 201 201 401 201', nothing, () => ({ form: things.picture() })),
@@ -181,6 +206,7 @@ export const EVENTS = [
   row('EVENT conversation:leave', 'ok ok ok unauthenticated ok', conversation),
   row('EVENT message:send', 'ok ok not_found unauthenticated not_found', conversation, () => ({ json: text() })),
   row('EVENT message:cancel', 'ok ok not_found unauthenticated not_found', conversation),
+  row('EVENT conversation:read', 'ok ok not_found unauthenticated not_found', conversation, { json: { seq: 1 } }),
   // For those who are in the room.
   row('EVENT typing', 'ok ok not_found unauthenticated not_found', conversation, { json: { typing: true }, joins: true }),
 ];
@@ -192,5 +218,7 @@ export const TOLD = [
   row('TOLD reply:start', 'heard heard silence silence silence', call),
   row('TOLD reply:delta', 'heard heard silence silence silence', call),
   row('TOLD conversation:state', 'heard heard silence silence silence', call),
+  row('TOLD message:removed', 'heard heard silence silence silence', call),
+  row('TOLD conversation:updated', 'heard heard silence silence silence', call),
   row('TOLD typing', 'heard heard silence silence silence', call),
 ];

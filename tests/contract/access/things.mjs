@@ -89,6 +89,32 @@ export async function said(world) {
   return { id, messageId: sent.body.message.id, replyId: reply.id };
 }
 
+/** A conversation that the owner deleted. */
+export async function deleted(world) {
+  const { id } = await conversation(world);
+  await world.owner.must('DELETE', `/api/conversations/${id}`);
+  return { id };
+}
+
+/** A link into a conversation of the owner's. */
+export async function invitation(world) {
+  const { id } = await conversation(world);
+  const { invite } = await world.owner.must('POST', `/api/conversations/${id}/invites`, {});
+  return { id, inviteId: invite.id, token: invite.token };
+}
+
+export async function persona(world) {
+  const { persona: made } = await world.owner.must('POST', '/api/users/me/personas', { name: 'Captain canary' });
+  return { id: made.id };
+}
+
+/** A character with a picture in its gallery, and another that is not. */
+export async function album(world) {
+  const [{ id }, shown, { id: uploadId }] = [await character(world), await upload(world), await upload(world)];
+  const { item } = await world.owner.must('POST', `/api/characters/${id}/gallery`, { uploadId: shown.id, caption: 'canary' });
+  return { id, mediaId: item.id, uploadId };
+}
+
 async function upload(world) {
   const answer = await fetch(`${world.server.url}/api/uploads`, {
     method: 'POST', headers: { authorization: `Bearer ${world.owner.token}` }, body: picture(),
