@@ -1,5 +1,5 @@
 // What a client is told is all it needs: for every event, applying it to what the page knew before equals reading everything anew.
-// The client's state is the page's own (`web/src/chat/state.ts`).
+// The client's state is the page's own: of a conversation (`web/src/chat/state.ts`) and of the list (`web/src/app/listing.ts`).
 
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -12,6 +12,7 @@ import { eventually } from './client.mjs';
 import { Server } from './server.mjs';
 
 const { emptyChat, reduceChat, resumeSeq } = await pageModule('chat/state.ts');
+const { placed, readIn, saidIn } = await pageModule('app/listing.ts');
 const { SERVER_EVENTS } = await pageModule('live/events.ts');
 
 const patience = 20_000;
@@ -172,6 +173,11 @@ test('what was said last, changed', async () => {
   await verify(() => {});
 });
 
+test('the last exchange, removed', async () => {
+  const asked = follower.state.messages.findLast((message) => message.role === 'user');
+  await verify(() => ada.must('DELETE', at(asked, '')), 'message:removed');
+});
+
 test('somebody types, and no longer', async () => {
   const socket = await ben.socket({ join: [conversation] });
   const typing = (now) => socket.io.emit('typing', { conversationId: conversation.id, typing: now });
@@ -193,6 +199,79 @@ test('who lost events is told to join again, and then knows all', async () => {
   follower.uses(await ada.must('GET', `/api/auth/usage/${conversation.characterId}`));
   await verify(() => {});
   verified.add('conversation:resync');
+});
+
+/** The list of somebody who is elsewhere, as the page keeps it; `apply` answers undefined for what has to be read anew. */
+async function followList(person, applied) {
+  const read = async () => (await person.must('GET', '/api/conversations?limit=100')).items;
+  const list = { socket: await person.socket(), listing: { items: await read(), nextCursor: null }, anew: 0 };
+  list.socket.io.onAny((name, payload) => {
+    const next = applied[name]?.(list.listing, payload);
+    if (next !== undefined) list.listing = next;
+    else if (name in applied) list.anew += 1;
+  });
+  list.verify = async (events) => {
+    for (const [event, matches] of Object.entries(events)) await list.socket.until(event, matches, patience);
+    let fresh;
+    const equal = async () => {
+      fresh = await read();
+      return JSON.stringify(list.listing.items) === JSON.stringify(fresh);
+    };
+    await eventually('the same list', equal, patience).catch(() => assert.deepEqual(list.listing.items, fresh));
+    assert.equal(list.anew, 0, 'what was told was enough');
+    for (const event of Object.keys(events)) verified.add(event);
+  };
+  return list;
+}
+
+test('a list follows what is said, read and named elsewhere', async () => {
+  model.plan = plan;
+  const list = await followList(ben, {
+    'conversation:activity': (listing, { conversationId, lastMessage, lastSeq }) => saidIn(listing, ben.id, conversationId, lastMessage, lastSeq),
+    'conversation:read': (listing, { conversationId, unread }) => readIn(listing, conversationId, unread),
+  });
+  const { message } = (await ada.send(conversation, 'Who listens? #elsewhere')).body;
+  await list.verify({ 'conversation:activity': ({ lastMessage }) => lastMessage?.inReplyTo === message.id });
+  assert.ok(list.listing.items.find(({ id }) => id === conversation.id).unread >= 2);
+  await ben.must('PUT', `/api/conversations/${conversation.id}/read`, { seq: message.seq + 1 });
+  await list.verify({ 'conversation:read': ({ unread }) => unread === 0 });
+  list.socket.close();
+});
+
+test('a room tells of its name and its people, and each of coming and going', async () => {
+  const where = `/api/conversations/${conversation.id}`;
+  const told = () => follower.socket.of('conversation:updated').at(-1)?.conversation;
+  const same = async (check) => {
+    await eventually('the conversation as it is', async () => {
+      const now = (await ada.must('GET', where)).conversation;
+      const known = told();
+      return known && check(known) && Object.keys(known).every((key) => JSON.stringify(known[key]) === JSON.stringify(now[key]));
+    }, patience);
+  };
+  await ada.must('PATCH', where, { title: 'By another name' });
+  await same(({ title }) => title === 'By another name');
+  verified.add('conversation:updated');
+  const list = await followList(ben, {});
+  const isListed = async () => (await ben.must('GET', '/api/conversations?limit=100')).items.some(({ id }) => id === conversation.id);
+  await ada.must('DELETE', `${where}/members`, { userId: ben.id });
+  await list.socket.until('conversation:removed', ({ conversationId }) => conversationId === conversation.id, patience);
+  assert.equal(await isListed(), false);
+  verified.add('conversation:removed');
+  await same(({ memberIds }) => !memberIds.includes(ben.id));
+  await ada.must('POST', `${where}/members`, { userId: ben.id });
+  await list.socket.until('conversation:added', ({ conversationId }) => conversationId === conversation.id, patience);
+  const { conversation: back } = await ben.must('GET', where);
+  list.listing = placed(list.listing, back);
+  await list.verify({ 'conversation:added': ({ conversationId }) => conversationId === conversation.id });
+  await same(({ memberIds }) => memberIds.includes(ben.id));
+  list.socket.close();
+});
+
+test('a form that was saved is told of as it is', async () => {
+  await ada.must('PUT', '/api/drafts/character-new', { step: 2 });
+  const { savedAt } = await follower.socket.until('draft:updated', ({ key }) => key === 'character-new', patience);
+  assert.equal(savedAt, (await ada.must('GET', '/api/drafts/character-new')).draft.savedAt);
+  verified.add('draft:updated');
 });
 
 test('an upload as it was told of is the upload', async () => {
