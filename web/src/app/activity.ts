@@ -29,8 +29,12 @@ function follow(me: string, event: ServerEvent): void {
       void readConversation(event.payload.conversationId);
       break;
     case 'conversation:read': {
-      const { conversationId, unread } = event.payload;
-      conversations.set(readIn(conversations.get(), conversationId, unread));
+      const { conversationId, seq, unread } = event.payload;
+      const listing = conversations.get();
+      const found = listing.items.find((item) => item.id === conversationId);
+      // What was said since is not counted in it, or is: the server knows.
+      if (found !== undefined && seq < found.lastSeq) void readConversation(conversationId);
+      else conversations.set(readIn(listing, conversationId, unread));
       break;
     }
     default:

@@ -18,7 +18,7 @@ import type {
 } from '../api/types';
 import { createStore, useStore } from '../lib/store';
 import { clearGalleries } from './gallery';
-import { placed, saidIn, type Listing } from './listing';
+import { inOrder, placed, saidIn, type Listing } from './listing';
 
 export const characters = createStore<Readonly<Record<string, Character>>>({});
 export const conversations = createStore<Listing>({ items: [], nextCursor: undefined });
@@ -32,6 +32,11 @@ let usageRead: Promise<void> | undefined;
 const whole = new Set<string>();
 const charactersAsked = new Map<string, Promise<Character>>();
 
+/** Raised when somebody else is here: what was asked for before is not theirs. */
+let owners = 0;
+/** Conversations that were heard to be gone; an answer that was under way may have them still. */
+const dropped = new Set<string>();
+
 export function clearLibrary(): void {
   characters.set({});
   conversations.set({ items: [], nextCursor: undefined });
@@ -40,6 +45,8 @@ export function clearLibrary(): void {
   usageRead = undefined;
   charactersAsked.clear();
   whole.clear();
+  dropped.clear();
+  owners += 1;
   clearGalleries();
 }
 
@@ -117,17 +124,16 @@ export async function deleteCharacter(id: string): Promise<void> {
 
 /** The next page of conversations, the last changed first. */
 export async function loadConversations(): Promise<void> {
-  const { items, nextCursor } = conversations.get();
-  if (nextCursor === null) return;
-  const page = await http.get<ConversationList>('/api/conversations', {
-    cursor: nextCursor,
-    limit: 30,
-  });
+  const { nextCursor: cursor } = conversations.get();
+  if (cursor === null) return;
+  const asker = owners;
+  const page = await http.get<ConversationList>('/api/conversations', { cursor, limit: 30 });
+  if (asker !== owners) return;
+  // Events may have changed the list meanwhile, and know better.
+  const { items } = conversations.get();
   const known = new Set(items.map((item) => item.id));
-  conversations.set({
-    items: [...items, ...page.items.filter((item) => !known.has(item.id))],
-    nextCursor: page.nextCursor ?? null,
-  });
+  const more = page.items.filter((item) => !known.has(item.id) && !dropped.has(item.id));
+  conversations.set({ items: inOrder([...items, ...more]), nextCursor: page.nextCursor ?? null });
 }
 
 export async function loadConversation(id: string): Promise<Conversation> {
@@ -139,9 +145,11 @@ export async function loadConversation(id: string): Promise<Conversation> {
 }
 
 /** The conversation with a character, begun when there is none yet; `greeting` as the server counts them. */
-export async function openConversation(characterId: string, greeting = 0): Promise<Conversation> {
-  // Where there are several, the server knows which one is meant.
-  const theirs = conversations.get().items.filter((item) => item.characterId === characterId);
+export async function openConversation(me: string, characterId: string, greeting = 0): Promise<Conversation> {
+  // Where there are several, the server knows which one is meant; where one is a guest is somebody else's.
+  const theirs = conversations
+    .get()
+    .items.filter((item) => item.characterId === characterId && item.ownerId === me);
   const [known] = theirs;
   if (known !== undefined && theirs.length === 1 && !known.branchOf) return known;
   const { conversation } = await http.post<Answer<'Conversation'>>('/api/conversations', {
@@ -152,8 +160,8 @@ export async function openConversation(characterId: string, greeting = 0): Promi
   return conversation;
 }
 
-/** Conversations that are read anew right now. */
-const readAnew = new Set<string>();
+/** Conversations that are read anew right now, and whether they were changed again meanwhile. */
+const readAnew = new Map<string, boolean>();
 
 /** Something was said in a conversation: it moves to the top of the list. What does not follow from what is here is read anew. */
 export function takeSaid(me: string, conversationId: string, message: Message | null, lastSeq: number): void {
@@ -166,13 +174,20 @@ export function takeSaid(me: string, conversationId: string, message: Message | 
 
 /** Reads a conversation of the list anew; one that is gone leaves it. */
 export async function readConversation(id: string): Promise<void> {
-  if (readAnew.has(id)) return;
-  readAnew.add(id);
+  if (readAnew.has(id)) {
+    readAnew.set(id, true);
+    return;
+  }
+  const asker = owners;
   try {
-    const { conversation } = await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`);
-    takeConversation(conversation);
+    do {
+      readAnew.set(id, false);
+      const { conversation } = await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`);
+      if (asker !== owners) return;
+      takeConversation(conversation);
+    } while (readAnew.get(id));
   } catch (error) {
-    if (asApiError(error).code === 'not_found') dropConversation(id);
+    if (asker === owners && asApiError(error).code === 'not_found') dropConversation(id);
   } finally {
     readAnew.delete(id);
   }
@@ -181,7 +196,9 @@ export async function readConversation(id: string): Promise<void> {
 /** The first page anew, after a time in which nothing was heard. */
 export async function refreshConversations(): Promise<void> {
   if (conversations.get().nextCursor === undefined) return;
+  const asker = owners;
   const page = await http.get<ConversationList>('/api/conversations', { limit: 30 });
+  if (asker !== owners) return;
   const { items, nextCursor } = conversations.get();
   const oldest = page.items.at(-1)?.updatedAt ?? '';
   const fresh = new Set(page.items.map((item) => item.id));
@@ -203,10 +220,12 @@ export function takeRoom(room: RoomView): void {
 }
 
 export function takeConversation(conversation: Conversation): void {
+  dropped.delete(conversation.id);
   conversations.set(placed(conversations.get(), conversation));
 }
 
 export function dropConversation(id: string): void {
+  dropped.add(id);
   const { items, nextCursor } = conversations.get();
   conversations.set({ items: items.filter((item) => item.id !== id), nextCursor });
 }

@@ -13,13 +13,15 @@ export interface Listing {
 /** Unread messages are counted so far by the server. */
 const MAX_UNREAD = 100;
 
+/** The last changed first, as the server lists them. */
+export function inOrder(items: readonly Conversation[]): Conversation[] {
+  return [...items].sort((a, b) => b.updatedAt.localeCompare(a.updatedAt) || b.id.localeCompare(a.id));
+}
+
 /** A conversation in its place, whether it was there or not. */
 export function placed({ items, nextCursor }: Listing, conversation: Conversation): Listing {
   const others = items.filter((item) => item.id !== conversation.id);
-  const sorted = [conversation, ...others].sort(
-    (a, b) => b.updatedAt.localeCompare(a.updatedAt) || b.id.localeCompare(a.id),
-  );
-  return { items: sorted, nextCursor };
+  return { items: inOrder([conversation, ...others]), nextCursor };
 }
 
 /** What was said last in a conversation is this; `me` is who looks at the list. */

@@ -2,13 +2,14 @@
 import { ApiError, http, onSignedOut } from '../api/client';
 import type { Answer, RegisterForm, ServerConfig, User } from '../api/types';
 import { createStore } from '../lib/store';
-import { forgetPerson } from '../lib/storage';
+import { enterPerson, forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
 import { clearLibrary, takeUsage } from './library';
 import { forgetPersonas } from './personas';
 import { forgetPreferences, loadPreferences } from './preferences';
 import { clearRooms, followRooms } from './rooms';
 import { forgetBlocks } from '../safety/safety';
+import { clearToasts } from '../ui/toast';
 
 export type Session =
   | { status: 'loading' }
@@ -74,7 +75,9 @@ export function updateUser(user: User): void {
 }
 
 function enter(user: User): void {
+  enterPerson(user.id);
   closeConnection();
+  clearToasts();
   clearLibrary();
   clearRooms();
   forgetPreferences();
@@ -92,6 +95,7 @@ function enter(user: User): void {
 
 function leave(notice?: string): void {
   closeConnection();
+  clearToasts();
   clearLibrary();
   clearRooms();
   forgetPreferences();

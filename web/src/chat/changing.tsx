@@ -150,7 +150,10 @@ export function Editing(props: { message: Message; chat: Chat; onDone: () => voi
         value={text}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={(event) => {
-          if (event.key === 'Escape') props.onDone();
+          if (event.key === 'Escape') {
+            event.preventDefault();
+            props.onDone();
+          }
           if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
             event.preventDefault();
             send();

@@ -37,7 +37,11 @@ export function ConversationMenu(props: { conversation: Conversation; onRename: 
       items[(at + step + items.length) % items.length]?.focus();
     } else if (event.key === 'Escape' || event.key === 'Tab') {
       setOpen(false);
-      if (event.key === 'Escape') opener.current?.focus();
+      if (event.key === 'Escape') {
+        // It closes this, and stops no reply.
+        event.preventDefault();
+        opener.current?.focus();
+      }
     }
   };
 
@@ -115,7 +119,10 @@ export function Renaming(props: { conversation: Conversation; onDone: () => void
   const [title, setTitle] = useState(conversation.title);
   const { busy, error, run } = useAction();
   const box = useRef<HTMLInputElement>(null);
-  useEffect(() => box.current?.select(), []);
+  useEffect(() => {
+    box.current?.focus();
+    box.current?.select();
+  }, []);
   const keep = () => {
     const words = title.trim();
     if (busy || words === '') return;
@@ -145,7 +152,9 @@ export function Renaming(props: { conversation: Conversation; onDone: () => void
         value={title}
         onChange={(event) => setTitle(event.target.value)}
         onKeyDown={(event) => {
-          if (event.key === 'Escape') onDone();
+          if (event.key !== 'Escape') return;
+          event.preventDefault();
+          onDone();
         }}
       />
       <button

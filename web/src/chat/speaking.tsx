@@ -1,5 +1,5 @@
 /** Who speaks in a conversation: the persona that each plays there, and choosing one's own. */
-import { createContext, use, useState, type ReactNode } from 'react';
+import { createContext, use, useMemo, useState, type ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Played } from '../api/types';
 import { choosePersona, loadPersonas, personas, readChoice, readPlayed } from '../app/personas';
@@ -26,7 +26,8 @@ export function SpeakersOf({ conversation, children }: { conversation: string; c
   const [played, take] = useState<All>({});
   // The conversation works without: everybody is then called as before.
   useLoad(`speakers ${conversation}`, async () => take(await readPlayed(conversation)));
-  return <SpeakersContext value={{ conversation, played, take }}>{children}</SpeakersContext>;
+  const speakers = useMemo(() => ({ conversation, played, take }), [conversation, played]);
+  return <SpeakersContext value={speakers}>{children}</SpeakersContext>;
 }
 
 /** The persona that somebody plays here, if any. */

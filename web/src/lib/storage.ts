@@ -19,6 +19,13 @@ export function remember(key: string, value: string | undefined): void {
   }
 }
 
+/** Whoever signs in here; what somebody else left in this browser is not theirs to see. */
+export function enterPerson(id: string): void {
+  const before = recall('person');
+  if (before !== undefined && before !== id) forgetPerson();
+  remember('person', id);
+}
+
 /** Drops what belongs to the one who leaves this browser; the theme stays. */
 export function forgetPerson(): void {
   try {

@@ -55,12 +55,14 @@ function Sheet({ character }: { character: Character }) {
   const isMine = character.ownerId === user.id;
   const begin = (greeting = 0) =>
     talk.run(async () => {
-      const { id } = await openConversation(character.id, greeting);
+      const { id } = await openConversation(user.id, character.id, greeting);
       go(`/c/${id}`);
     });
   const called = character.nickname ?? character.name;
   const told = (text: string) => withNames(text, called, user.displayName);
-  const isKnown = useStore(conversations).items.some((item) => item.characterId === character.id);
+  const isKnown = useStore(conversations).items.some(
+    (item) => item.characterId === character.id && item.ownerId === user.id && !item.branchOf,
+  );
   const others = character.alternateGreetings ?? [];
   const parts = [
     { title: 'Personality', text: character.personality },

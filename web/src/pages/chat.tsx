@@ -39,7 +39,7 @@ export function ChatPage({ id }: { id: string }) {
   const { error, again } = useLoad(conversation === undefined && !isGone ? id : undefined, () =>
     loadConversation(id),
   );
-  if (isGone) return <Redirect to="/" replace />;
+  if (isGone && conversation === undefined) return <Redirect to="/" replace />;
   if (conversation !== undefined)
     return (
       <SpeakersOf conversation={id}>
@@ -74,8 +74,6 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const [search] = useSearchParams();
   const at = Number.parseInt(search.get('at') ?? '', 10);
   useLoad('usage', loadUsage);
-  // Whose messages are folded; alone with a character there are none.
-  useLoad(conversation.memberIds.length > 1 ? 'blocks' : undefined, loadBlocks);
   useTitle(title);
 
   useEffect(() => {
@@ -86,6 +84,8 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const { state, error } = open;
   const heard = useUnblocked(state);
   const room = useRoomOf(conversation, state);
+  // Whose messages are folded; where nobody else spoke there are none.
+  useLoad(room.several ? 'blocks' : undefined, loadBlocks);
   useEffect(() => {
     // It was read, so this person was in it; word of that may have been lost.
     if (error?.code === 'not_found') takeRemoved(id);

@@ -111,7 +111,8 @@ function Complaints({ state }: { state: 'open' | 'closed' }) {
     });
   /** What was done to one may change others: the same character, the same person. */
   const changed = async (one?: Complaint) => {
-    if (one !== undefined) {
+    const isLast = list?.items.every(({ id }) => id === one?.id);
+    if (one !== undefined && !(isLast && list?.nextCursor)) {
       setList((now) => now && { ...now, items: now.items.filter(({ id }) => id !== one.id) });
     } else {
       setList(await read());

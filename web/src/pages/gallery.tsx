@@ -302,7 +302,7 @@ function Edit({
         onConfirm={() => void remove()}
         onClose={() => setAsking(false)}
       >
-        <p>It is gone from the gallery and from this server. It cannot be undone.</p>
+        <p>It leaves the gallery, and this server where nothing else shows it. It cannot be undone.</p>
         <FormError error={action.error} />
       </Confirm>
     );

@@ -10,7 +10,7 @@ export function PartingNotice() {
     <div className="notice notice--warning parting" role="alert">
       <Icon name="warning" />
       <div className="notice__text">
-        You are no longer in “{from.title}”: its owner removed you, or deleted it.
+        You are no longer in “{from.title}”: you were taken out, or it was deleted.
       </div>
       <button type="button" className="link-button" onClick={() => parting.set(undefined)}>
         All right

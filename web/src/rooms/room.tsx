@@ -1,5 +1,5 @@
 /** What the parts of an open conversation know of its people: how they are called, and who decides on what. */
-import { createContext, useContext, useEffect } from 'react';
+import { createContext, useContext, useEffect, useMemo } from 'react';
 import type { Conversation, Person } from '../api/types';
 import { loadMembers, loadPerson, people } from '../app/rooms';
 import { useWho } from '../app/who';
@@ -40,10 +40,14 @@ export function useRoomOf(conversation: Conversation, state: ChatState): Room {
   useEffect(() => {
     for (const id of left.split(' ')) if (id !== '') void loadPerson(id);
   }, [left]);
-  return {
-    several,
-    person: (id) => known[id],
-    name: (id) => (id === user.id ? user.displayName : (known[id]?.displayName ?? 'Somebody')),
-    decides: (senderId) => ownerId === user.id || senderId === user.id,
-  };
+  // The same for as long as it says the same: all that is shown of a conversation hangs on it.
+  return useMemo(
+    () => ({
+      several,
+      person: (id) => known[id],
+      name: (id) => (id === user.id ? user.displayName : (known[id]?.displayName ?? 'Somebody')),
+      decides: (senderId) => ownerId === user.id || senderId === user.id,
+    }),
+    [several, known, user, ownerId],
+  );
 }

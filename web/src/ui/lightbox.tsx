@@ -50,7 +50,9 @@ export function Lightbox({
       ref={ref}
       className="lightbox"
       aria-label={`Pictures of ${name}`}
-      onCancel={onClose}
+      onCancel={(event) => {
+        if (event.target === event.currentTarget) onClose();
+      }}
       onClose={onClose}
       onPointerDown={(event) => (start.current = event.clientX)}
       onPointerUp={(event) => {

@@ -20,6 +20,11 @@ export function showToast(text: string, action: string, act: () => Promise<unkno
   toasts.set({ id: count, text, action, act });
 }
 
+/** They are of one person, who is no longer here. */
+export function clearToasts(): void {
+  toasts.set(undefined);
+}
+
 /** Says it once, for everyone; the one thing to do is a tab stop, and gets the focus of what went away with the press. */
 export function Toasts() {
   const toast = useStore(toasts);
@@ -37,9 +42,13 @@ function Shown({ toast }: { toast: Toast }) {
   useEffect(() => {
     // Whoever pressed a key has lost the place that had the focus.
     if (document.activeElement === document.body) button.current?.focus();
+  }, [toast]);
+  useEffect(() => {
+    // What is under way is seen to its end, and trouble for as long as the word was.
+    if (busy) return;
     const timer = setTimeout(() => hide(toast), SHOWN_FOR);
     return () => clearTimeout(timer);
-  }, [toast]);
+  }, [toast, busy]);
   const act = () => {
     setBusy(true);
     toast.act().then(

@@ -31,6 +31,8 @@ export function SteppedForm(props: {
   onSave: (body: Record<string, unknown>) => Promise<void>;
 }) {
   const [draft, setDraft] = useState(() => ({ ...props.typed, step: stepAt(props.typed.step) }));
+  /** A picture that was sent comes later than what was typed meanwhile, and changes itself alone. */
+  const latest = useRef(draft);
   const { busy, error: refused, run } = useAction();
   /** Of what can be told without the server; looked at again with each change, once it was looked at. */
   const [looked, setLooked] = useState(false);
@@ -50,7 +52,8 @@ export function SteppedForm(props: {
   }, [step]);
 
   const change = (next: Partial<CharacterDraft>, atOnce = false) => {
-    const whole = { ...draft, ...next };
+    const whole = { ...latest.current, ...next };
+    latest.current = whole;
     setDraft(whole);
     props.onKeep(whole, atOnce);
   };
@@ -74,7 +77,8 @@ export function SteppedForm(props: {
         const [place] = wrongSteps(asApiError(reason));
         if (place !== undefined && place !== LAST) {
           moved.current = place !== step;
-          setDraft((now) => ({ ...now, step: place }));
+          latest.current = { ...latest.current, step: place };
+          setDraft(latest.current);
         }
         throw reason;
       }
