@@ -91,6 +91,13 @@ impl Platform {
         message: &MessageId,
     ) -> Result<ConversationItem, Refusal> {
         let from = self.entered(who, id).await?;
+        // It is another conversation with the character, which not everyone who is in this one may begin.
+        let character = self.any_character(&from.character_id).await?;
+        let character = character.ok_or_else(|| Refusal::not_found("character"))?;
+        let is_theirs = character.is_owned_by(who.user_id());
+        if !is_theirs && (!character.is_visible_to(who.user_id()) || !self.is_listed(&character).await?) {
+            return Err(Refusal::forbidden("This character takes no new conversations."));
+        }
         let kept = from.title.chars().take(MAX_TITLE - BRANCH.chars().count());
         let branch = BranchConversation {
             id: self.ambient.id(),
@@ -193,6 +200,11 @@ impl Platform {
     pub(crate) async fn tell_said(&self, message: Message) {
         let (id, seq) = (message.conversation_id.clone(), message.seq);
         self.tell_members(&id, Some(message), seq).await;
+    }
+
+    /// Others may be in a conversation by now than were told of the message before.
+    pub fn forget_audience(&self, id: &ConversationId) {
+        self.audience.forget(id);
     }
 
     async fn members_of(&self, id: &ConversationId) -> Result<Arc<[UserId]>, StoreError> {

@@ -73,11 +73,12 @@ impl Gateway {
     /// Who is no longer in the conversation leaves its room; the others hear what is new of it.
     async fn look_at_room(self: &Arc<Self>, id: &ConversationId) {
         let Some(room) = self.rooms.get(id) else { return };
+        let muted = room.muted();
         let Ok(now) = self.platform.room(id).await else {
             self.later(|gateway, id| gateway.looks.room(id), id.clone());
             return;
         };
-        let (gone, mut missed, delivery) = room.see(now.as_ref());
+        let (gone, mut missed, delivery) = room.see(now.as_ref(), &muted);
         self.rooms.lag(&room, delivery);
         for socket in &gone {
             self.let_go(socket, id).await;

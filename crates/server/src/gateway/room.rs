@@ -130,6 +130,7 @@ impl Room {
         state.ask_bus = !is_known;
         (state.last_seq, state.removals) = (at.last_seq, at.removals);
         (state.reply, state.turn, state.open) = (partial.map(Reply::new), turn, true);
+        state.forget_removed(at.removals);
         state.release(&self.id, &mut delivery);
         delivery
     }
@@ -254,13 +255,19 @@ impl Room {
         self.state.lock().known.get_or_insert_with(|| conversation.clone());
     }
 
+    /// Sockets that hear nothing until the store said whether they are in; taken before it is asked, for `see`.
+    pub fn muted(&self) -> HashSet<Sid> {
+        self.state.lock().muted.clone()
+    }
+
     /// Takes in the conversation as the store has it; none: it is gone. Answers the sockets of those who are not in it any
     /// more, which hear nothing from here on, and those that were wrongly kept from hearing.
-    pub fn see(&self, now: Option<&Conversation>) -> (Vec<Socket>, Vec<Socket>, Delivery) {
+    /// Who was `muted` after the store was read stays so: what was read does not know of it.
+    pub fn see(&self, now: Option<&Conversation>, muted: &HashSet<Sid>) -> (Vec<Socket>, Vec<Socket>, Delivery) {
         let mut delivery = Delivery::default();
         let mut state = self.state.lock();
         let (mut gone, mut missed) = (Vec::new(), Vec::new());
-        let muted = std::mem::take(&mut state.muted);
+        state.muted.retain(|sid| !muted.contains(sid));
         for (sid, socket) in &state.sockets {
             if !is_in(socket, now) {
                 gone.push(socket.clone());
@@ -372,6 +379,17 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Of what was held, what the store had removed already is neither sent nor known.
+    fn forget_removed(&mut self, removals: u64) {
+        let gone = self.held.iter().filter_map(|note| match &note.event {
+            RoomEvent::MessageRemoved { removals: count, message_ids, .. } if *count <= removals => Some(message_ids),
+            _ => None,
+        });
+        let gone: HashSet<MessageId> = gone.flatten().cloned().collect();
+        self.held.retain(|note| !is_of(&note.event, &gone));
+        self.removed.extend(gone);
     }
 
     /// Sends what waited for the gap, as far as it is closed.

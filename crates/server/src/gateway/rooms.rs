@@ -247,6 +247,7 @@ impl Rooms {
 
     pub fn lag(&self, room: &Room, delivery: Delivery) {
         if delivery.changed {
+            self.platform.forget_audience(&room.id);
             (self.changed)(&room.id);
         }
         for socket in delivery.lagging {

@@ -31,6 +31,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0012_gallery.sql"),
     include_str!("../../migrations/postgres/0013_threads.sql"),
     include_str!("../../migrations/postgres/0014_safety.sql"),
+    include_str!("../../migrations/postgres/0015_sending.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

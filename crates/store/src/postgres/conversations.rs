@@ -33,6 +33,9 @@ async fn of_pair(db: &mut Db, open: &OpenConversation) -> Tried<Option<Conversat
 /// Does nothing when another made it meanwhile.
 async fn create(pg: &Postgres, open: &OpenConversation) -> Tried<()> {
     let mut db = pg.begin().await?;
+    // Before all else, as a deletion that is taken back has it: of a pair, one conversation at a time becomes the main one.
+    let lock = sql("SELECT 1::bigint FROM users WHERE id = $1 FOR NO KEY UPDATE").bind(open.owner.as_str());
+    db.one(lock, |c| c.int()).await?;
     let count = sql("UPDATE characters SET conversations = conversations + 1 WHERE id = $1 AND deleted_at IS NULL
          RETURNING aim_now($2)")
     .bind(open.character.as_str())
@@ -158,10 +161,10 @@ async fn stop(db: &mut Db, key: i64, id: &ConversationId) -> Tried<()> {
     }
 }
 
-/// Counts a conversation that is there with its character: one more, or one less.
+/// Counts a conversation that is there with its character, one more or one less: a person counts once, whatever branches off.
 pub(super) async fn count(db: &mut Db, key: i64, more: i64) -> Tried<()> {
     let count = sql("UPDATE characters SET conversations = conversations + $2
-         WHERE id = (SELECT c.character_id FROM conversations c WHERE c.key = $1)");
+         WHERE id = (SELECT c.character_id FROM conversations c WHERE c.key = $1 AND c.main)");
     db.run(count.bind(key).bind(more)).await.map(drop)
 }
 

@@ -48,7 +48,9 @@ async fn activity(db: &mut Db, stretch: Stretch) -> Tried<Activity> {
              (SELECT count(*) FROM users u WHERE u.created_at >= $3 AND u.created_at < $4),
              (SELECT count(*) FROM tier_changes t WHERE t.at >= $3 AND t.at < $4 AND t.tier = 'premium'),
              (SELECT count(*) FROM tier_changes t WHERE t.at >= $3 AND t.at < $4 AND t.tier = 'free')
-         FROM messages m WHERE m.id >= $1 AND m.id < $2")
+         FROM messages m WHERE m.id >= $1 AND m.id < $2
+             -- What a branch copied was said once.
+             AND NOT EXISTS (SELECT 1 FROM all_conversations c WHERE c.key = m.conversation AND c.branch_seq >= m.seq)")
     .bind(since(stretch.from))
     .bind(since(stretch.to))
     .bind(stretch.from.0)

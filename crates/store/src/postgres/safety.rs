@@ -194,7 +194,10 @@ async fn withdraw(db: &mut Db, user: &UserId, now: i64, changes: &mut Vec<Change
         .bind(stopping.map(|(seq, _)| seq));
         let mut messages = db.all(cancel, |c| rows::message(c, &conversation)).await?;
         messages.sort_by_key(|message| message.seq);
-        let count = sql("UPDATE conversations SET due = due - $2 WHERE key = $1");
+        // A claim of what was cancelled is a dead holder's, who must not commit when he wakes.
+        let cancelled: Vec<i64> = messages.iter().map(|message| int(message.seq)).collect();
+        db.run(sql("DELETE FROM claims WHERE conversation = $1 AND seq = ANY($2)").bind(key).bind(cancelled)).await?;
+        let count = sql("UPDATE conversations SET due = greatest(0, due - $2) WHERE key = $1");
         db.run(count.bind(key).bind(messages.len() as i64)).await?;
         withdrawn.push(Withdrawn { conversation, character, messages });
     }
@@ -380,7 +383,9 @@ async fn deeds(db: &mut Db, after: Option<&str>, limit: u32) -> Tried<AuditPage>
 pub(super) async fn forget(db: &mut Db, user: &UserId) -> Tried<()> {
     let me = user.as_str();
     let words = sql("DELETE FROM cases WHERE author = $1 OR (kind = 'reply'
-         AND (reporter = $1 OR conversation IN (SELECT id FROM conversations WHERE owner_id = $1)))");
+         AND (reporter = $1 OR conversation IN (SELECT id FROM all_conversations WHERE owner_id = $1)
+             OR EXISTS (SELECT 1 FROM messages r JOIN messages q ON q.conversation = r.conversation AND q.seq = r.turn
+                 WHERE r.id = cases.target AND q.sender = $1)))");
     db.run(words.bind(me)).await?;
     db.run(sql("UPDATE cases SET reporter = NULL, note = '' WHERE reporter = $1").bind(me)).await?;
     db.run(sql("UPDATE deeds SET operator = $2 WHERE operator = $1").bind(me).bind(ERASED)).await?;

@@ -48,6 +48,12 @@ async fn remove(pg: &Postgres, ask: &RemoveExchange) -> Tried<Revised<Removed>> 
         return Ok(Err(Unfit::NotLast));
     }
     let from = int(from_seq);
+    // Of whom it is no business, no reply to them goes with it.
+    let others = sql("SELECT count(*) FROM messages r JOIN messages q ON q.conversation = r.conversation AND q.seq = r.turn
+         WHERE r.conversation = $1 AND r.seq > $2 AND r.turn < $2 AND q.sender <> $3");
+    if !owns && db.number(others.bind(key).bind(from).bind(ask.by.as_str())).await? > 0 {
+        return Ok(Err(Unfit::NotTheirs));
+    }
     let orphans =
         sql("SELECT turn FROM messages WHERE conversation = $1 AND seq > $2 AND turn < $2 ORDER BY turn").bind(key);
     let orphans = db.all(orphans.bind(from), |c| c.int()).await?;
@@ -65,6 +71,7 @@ async fn remove(pg: &Postgres, ask: &RemoveExchange) -> Tried<Revised<Removed>> 
     let unread = sql("UPDATE members SET read_seq = $2 WHERE conversation = $1 AND read_seq > $2");
     db.run(unread.bind(key).bind(left)).await?;
     let fall = sql("UPDATE conversations c SET last_seq = $2, fence = c.fence + 1, removals = c.removals + 1,
+             branch_seq = CASE WHEN c.branch_seq > $2 THEN $2 ELSE c.branch_seq END,
              updated_at = greatest(c.updated_at, $3) WHERE c.key = $1 RETURNING c.removals")
     .bind(key)
     .bind(left)
@@ -102,7 +109,6 @@ async fn branch(pg: &Postgres, ask: &BranchConversation) -> Tried<Branched> {
         .bind(ask.from.as_str());
     let key = db.one(insert, |c| c.int()).await?;
     let key = key.ok_or_else(|| Fault::Failed("a conversation was stored without a key".into()))?;
-    conversations::count(&mut db, key, 1).await?;
     // A question whose reply is not copied can be asked again.
     let copy = format!(
         "INSERT INTO messages (conversation, seq, turn, id, role, sender, kind, text, media, in_reply_to, client_id, created_at,
@@ -208,7 +214,8 @@ async fn purge(pg: &Postgres, keep: Duration) -> Tried<bool> {
     Ok(true)
 }
 
-async fn mark_read(db: &mut Db, id: &ConversationId, member: &UserId, seq: u64) -> Tried<Option<ReadMark>> {
+async fn mark_read(pg: &Postgres, id: &ConversationId, member: &UserId, seq: u64) -> Tried<Option<ReadMark>> {
+    let mut db = pg.take().await?;
     let mark = format!(
         "SELECT me.read_seq, least($3, c.last_seq) > me.read_seq, {UNREAD} FROM conversations c
          JOIN members me ON me.conversation = c.key AND me.user_id = $2 WHERE c.id = $1"
@@ -219,10 +226,16 @@ async fn mark_read(db: &mut Db, id: &ConversationId, member: &UserId, seq: u64) 
     if !behind {
         return Ok(Some(ReadMark { seq: was, unread, moved: false }));
     }
+    drop(db);
+    let mut db = pg.begin().await?;
+    // Or its end is removed meanwhile, and what was read goes beyond it.
+    let lock = sql("SELECT c.key FROM conversations c WHERE c.id = $1 FOR SHARE").bind(id.as_str());
+    db.one(lock, |c| c.int()).await?;
     let forward = sql("UPDATE members me SET read_seq = least($3, c.last_seq) FROM conversations c
          WHERE c.id = $1 AND me.conversation = c.key AND me.user_id = $2 AND me.read_seq < least($3, c.last_seq)");
     let moved = db.run(forward.bind(id.as_str()).bind(member.as_str()).bind(int(seq))).await? > 0;
     let now = db.one(look(), read).await?;
+    db.commit().await?;
     Ok(now.map(|(seq, _, unread)| ReadMark { seq, unread, moved }))
 }
 
@@ -270,7 +283,7 @@ impl Threads for PostgresStore {
     }
 
     async fn mark_read(&self, id: &ConversationId, member: &UserId, seq: u64) -> Result<Option<ReadMark>> {
-        self.pg.run(Again::Fine, async || mark_read(&mut self.pg.take().await?, id, member, seq).await).await
+        self.pg.run(Again::Fine, || mark_read(&self.pg, id, member, seq)).await
     }
 
     async fn room_standing(&self, id: &ConversationId) -> Result<Option<RoomStanding>> {

@@ -59,6 +59,7 @@ const IS_PERSONAS: &str = "EXISTS (SELECT 1 FROM personas p WHERE p.user_id = up
 /// Whether that persona is played in a conversation that user `$2` is in too.
 const IS_PLAYED: &str = "EXISTS (SELECT 1 FROM personas p
      JOIN members o ON o.user_id = p.user_id JOIN members v ON v.conversation = o.conversation AND v.user_id = $2
+     JOIN conversations c ON c.key = o.conversation
      LEFT JOIN persona_choices pc ON pc.conversation = o.conversation AND pc.user_id = o.user_id
      WHERE p.user_id = up.owner_id AND p.picture = up.id
          AND CASE WHEN pc.persona IS NULL THEN p.is_default ELSE p.id = pc.persona END)";

@@ -157,11 +157,11 @@ fn stop(db: &Db, key: i64, id: &ConversationId) -> Result<()> {
     }
 }
 
-/// Counts a conversation that is there with its character: one more, or one less.
+/// Counts a conversation that is there with its character, one more or one less: a person counts once, whatever branches off.
 pub(super) fn count(db: &Db, key: i64, more: i64) -> Result<()> {
     db.run(
         "UPDATE characters SET conversations = conversations + ?2
-         WHERE id = (SELECT character FROM conversations WHERE key = ?1)",
+         WHERE id = (SELECT character FROM conversations WHERE key = ?1 AND main = 1)",
         [key, more],
     )
     .map(drop)

@@ -14,6 +14,7 @@ pub(super) fn send(db: &Db, send: &SendMessage) -> Result<Sent> {
     let sql = format!(
         "SELECT c.key, c.character, c.last_seq, c.due, {HOLDER_LIVES} FROM conversations c
          JOIN members m ON m.conversation = c.key AND m.user = ?3
+         JOIN users u ON u.id = m.user AND coalesce(u.suspended_until, 0) <= ?2
          JOIN characters ch ON ch.id = c.character AND ch.deleted_at IS NULL
          WHERE c.id = ?1"
     );

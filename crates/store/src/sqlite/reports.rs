@@ -37,33 +37,37 @@ fn measured(db: &Db, stretch: Stretch) -> Result<Figures> {
     Ok(sum)
 }
 
+/// What a branch copied was said once.
+const NO_COPY: &str = "NOT EXISTS (SELECT 1 FROM all_conversations c
+     WHERE c.key = messages.conversation AND c.branch_seq >= messages.seq)";
+
 /// Ids of messages begin with the time at which they were made.
 fn activity(db: &Db, stretch: Stretch) -> Result<Activity> {
     let ids = params![since(stretch.from), since(stretch.to)];
     let times = params![stretch.from.0, stretch.to.0];
-    let people = db.one(
+    let said = format!(
         "SELECT count(DISTINCT sender), coalesce(sum(kind = 'text'), 0), coalesce(sum(kind = 'audio'), 0),
              coalesce(sum(kind = 'image'), 0), coalesce(sum(reply_state = 'failed'), 0),
              coalesce(sum(reply_state = 'cancelled'), 0)
-         FROM messages WHERE id >= ?1 AND id < ?2 AND role = 'user'",
-        ids,
-        |row| {
-            let mut c = Columns::of(row);
-            Ok(Activity {
-                active_users: c.count()?,
-                text_messages: c.count()?,
-                audio_messages: c.count()?,
-                image_messages: c.count()?,
-                failed_replies: c.count()?,
-                cancelled_replies: c.count()?,
-                ..Default::default()
-            })
-        },
-    )?;
-    let replies = db.number(
-        "SELECT count(*) FROM messages WHERE id >= ?1 AND id < ?2 AND role = 'character' AND in_reply_to IS NOT NULL",
-        ids,
-    )?;
+         FROM messages WHERE id >= ?1 AND id < ?2 AND role = 'user' AND {NO_COPY}"
+    );
+    let people = db.one(&said, ids, |row| {
+        let mut c = Columns::of(row);
+        Ok(Activity {
+            active_users: c.count()?,
+            text_messages: c.count()?,
+            audio_messages: c.count()?,
+            image_messages: c.count()?,
+            failed_replies: c.count()?,
+            cancelled_replies: c.count()?,
+            ..Default::default()
+        })
+    })?;
+    let replies = format!(
+        "SELECT count(*) FROM messages
+         WHERE id >= ?1 AND id < ?2 AND role = 'character' AND in_reply_to IS NOT NULL AND {NO_COPY}"
+    );
+    let replies = db.number(&replies, ids)?;
     let new_users = db.number("SELECT count(*) FROM users WHERE created_at >= ?1 AND created_at < ?2", times)?;
     let to = |tier: &str| {
         let sql = "SELECT count(*) FROM tier_changes WHERE at >= ?1 AND at < ?2 AND tier = ?3";

@@ -162,17 +162,17 @@ fn suspend(db: &Db, id: &UserId, until: Option<Timestamp>, deed: &Deed) -> Resul
 /// Cancels what somebody waits for; a reply to him that is under way is told to stop.
 fn withdraw(db: &Db, user: &UserId, changes: &mut Vec<Change>) -> Result<Vec<Withdrawn>> {
     let sql = format!(
-        "SELECT DISTINCT c.key, c.id, c.character, c.fence, iif({HOLDER_LIVES}, c.claimed, NULL)
+        "SELECT DISTINCT c.key, c.id, c.character, c.fence, iif({HOLDER_LIVES}, c.claimed, NULL), c.claimed
          FROM messages m INDEXED BY messages_due_by_id JOIN conversations c ON c.key = m.conversation
          WHERE m.reply_state = 'due' AND m.sender = ?1"
     );
     let waiting = db.all(&sql, params![user.as_str(), db.now.0], |row| {
         let mut c = Columns::of(row);
         let (key, id, character) = (c.int()?, ConversationId::trusted(c.text()?), CharacterId::trusted(c.text()?));
-        Ok((key, id, character, c.count()?, c.maybe_int()?))
+        Ok((key, id, character, c.count()?, c.maybe_int()?, c.maybe_int()?))
     })?;
     let mut withdrawn = Vec::new();
-    for (key, conversation, character, fence, claimed) in waiting {
+    for (key, conversation, character, fence, claimed, held) in waiting {
         let sql = format!(
             "SELECT m.redo, {MESSAGE} FROM messages m INDEXED BY messages_due
              WHERE m.conversation = ?1 AND m.reply_state = 'due' AND m.sender = ?2 ORDER BY m.seq"
@@ -195,7 +195,13 @@ fn withdraw(db: &Db, user: &UserId, changes: &mut Vec<Change>) -> Result<Vec<Wit
              WHERE conversation = ?1 AND reply_state = 'due' AND sender = ?2 AND seq IS NOT ?3",
             params![key, user.as_str(), claimed],
         )?;
-        db.run("UPDATE all_conversations SET due = due - ?2 WHERE key = ?1", params![key, cancelled as i64])?;
+        // A claim of what was cancelled is a dead holder's, who must not commit when he wakes.
+        let frees = messages.iter().any(|message| held.is_some_and(|held| held.unsigned_abs() == message.seq));
+        db.run(
+            "UPDATE all_conversations SET due = max(0, due - ?2), holder = iif(?3, NULL, holder),
+                 claimed = iif(?3, NULL, claimed) WHERE key = ?1",
+            params![key, cancelled as i64, frees],
+        )?;
         withdrawn.push(Withdrawn { conversation, character, messages });
     }
     Ok(withdrawn)
@@ -353,7 +359,9 @@ pub(super) fn forget(db: &Db, user: &UserId) -> Result<()> {
     let me = [user.as_str()];
     db.run(
         "DELETE FROM cases WHERE author = ?1 OR (kind = 'reply'
-             AND (reporter = ?1 OR conversation IN (SELECT id FROM conversations WHERE owner = ?1)))",
+             AND (reporter = ?1 OR conversation IN (SELECT id FROM all_conversations WHERE owner = ?1)
+                 OR EXISTS (SELECT 1 FROM messages r JOIN messages q ON q.conversation = r.conversation AND q.seq = r.turn
+                     WHERE r.id = cases.target AND q.sender = ?1)))",
         me,
     )?;
     db.run("UPDATE cases SET reporter = NULL, note = '' WHERE reporter = ?1", me)?;

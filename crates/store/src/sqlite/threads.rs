@@ -47,6 +47,12 @@ fn remove(db: &Db, ask: &RemoveExchange) -> Result<Revised<Removed>> {
         return Ok(Err(Unfit::NotLast));
     }
     let at = params![key, int(from_seq)];
+    // Of whom it is no business, no reply to them goes with it.
+    let others = "SELECT EXISTS (SELECT 1 FROM messages r JOIN messages q ON q.conversation = r.conversation AND q.seq = r.turn
+         WHERE r.conversation = ?1 AND r.seq > ?2 AND r.turn < ?2 AND q.sender <> ?3)";
+    if !owns && db.number(others, params![key, int(from_seq), ask.by.as_str()])? > 0 {
+        return Ok(Err(Unfit::NotTheirs));
+    }
     let orphans = db.all(
         "SELECT turn FROM messages WHERE conversation = ?1 AND seq > ?2 AND turn < ?2 ORDER BY turn",
         at,
@@ -68,6 +74,7 @@ fn remove(db: &Db, ask: &RemoveExchange) -> Result<Revised<Removed>> {
     db.run("UPDATE members SET read_seq = min(read_seq, ?2) WHERE conversation = ?1", params![key, int(left)])?;
     let removals = db.one(
         "UPDATE all_conversations SET last_seq = ?2, fence = fence + 1, removals = removals + 1,
+             branch_seq = min(branch_seq, ?2),
              updated_at = max(updated_at, ?3) WHERE key = ?1 RETURNING removals",
         params![key, int(left), db.now.0],
         |row| Columns::of(row).count(),
@@ -107,7 +114,6 @@ fn branch(db: &Db, ask: &BranchConversation) -> Result<Branched> {
         |row| row.get::<_, i64>(0),
     )?;
     let key = key.ok_or_else(|| StoreError::Failed("a conversation was stored without a key".into()))?;
-    conversations::count(db, key, 1)?;
     // A question whose reply is not copied can be asked again.
     let copy = format!(
         "INSERT INTO messages (conversation, seq, turn, id, role, sender, kind, text, media, in_reply_to, client_id, created_at,

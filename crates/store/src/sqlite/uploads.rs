@@ -59,6 +59,7 @@ const IS_PERSONAS: &str = "EXISTS (SELECT 1 FROM personas p WHERE p.user = up.ow
 /// Whether that persona is played in a conversation that user `?2` is in too.
 const IS_PLAYED: &str = "EXISTS (SELECT 1 FROM personas p
      JOIN members o ON o.user = p.user JOIN members v ON v.conversation = o.conversation AND v.user = ?2
+     JOIN conversations c ON c.key = o.conversation
      LEFT JOIN persona_choices pc ON pc.conversation = o.conversation AND pc.user = o.user
      WHERE p.user = up.owner AND p.picture = up.id AND iif(pc.persona IS NULL, p.is_default, p.id = pc.persona))";
 
