@@ -252,6 +252,38 @@ pub async fn what_the_suspended_wait_for_is_cancelled(world: World) {
     world.assert_seq_without_a_gap(&conversation).await;
 }
 
+pub async fn what_the_suspended_send_late_is_not_taken_in(world: World) {
+    let (owner, _, conversation) = world.pair().await;
+    let guest = world.user("guest").await;
+    world.store.add_member(&conversation.id, &owner.id, &guest.id).await.unwrap();
+    let say = async |user: &User, text: &str| {
+        world.store.send_message(world.message(&conversation, &user.id, text)).await.unwrap()
+    };
+    assert!(matches!(say(&guest, "before").await, crate::Sent::Accepted { .. }));
+    let asleep = world.server().await;
+    let claim = world.claimed(&conversation, &asleep).await;
+    world.clock.advance(LEASE * 2);
+    let until = Timestamp(world.now().0 + DAY.as_millis() as i64);
+    world.store.suspend(&guest.id, Some(until), &deed(&world, None, "spam")).await.unwrap();
+    assert_eq!(world.stored(&conversation, &claim.message.id).await.reply_state, Some(ReplyState::Cancelled));
+
+    // Who held it has slept, and wakes too late.
+    let end = EndReply {
+        conversation: conversation.id.clone(),
+        fence: claim.fence,
+        message: claim.message.id.clone(),
+        state: ReplyState::Failed,
+        tokens: None,
+    };
+    assert_eq!(world.store.end_reply(end).await.unwrap(), Ended::Stale);
+    assert_eq!(say(&guest, "late").await, crate::Sent::NotFound);
+    let crate::Sent::Accepted { due, .. } = say(&owner, "mine").await else { panic!() };
+    assert_eq!(due, 1, "nothing else waits");
+
+    world.clock.advance(DAY * 2);
+    assert!(matches!(say(&guest, "again").await, crate::Sent::Accepted { .. }));
+}
+
 async fn admin(world: &World, name: &str) -> User {
     let user = world.user(name).await;
     let change = crate::AccountChange { role: Some(Role::Admin), ..Default::default() };
@@ -462,6 +494,27 @@ pub async fn an_erased_account_is_forgotten_in_reports_and_the_audit(world: Worl
     let case = world.store.case(&of_ada.id).await.unwrap().unwrap();
     assert_eq!((case.reporter, case.note.as_str(), case.state), (None, "", CaseState::Open));
     assert_eq!(case.author.map(|author| author.id), Some(ada.id.clone()));
+
+    // What a character answered goes with whom it answered, in whosever conversation, be it deleted.
+    let (zoe, guest) = (world.user("zoe").await, world.user("guest").await);
+    let character = world.character("Mara").await;
+    let talk = world.conversation(&zoe, &character).await;
+    world.store.add_member(&talk.id, &zoe.id, &guest.id).await.unwrap();
+    let server = world.server().await;
+    let mut cases = Vec::new();
+    for user in [&guest, &zoe] {
+        world.store.send_message(world.message(&talk, &user.id, "hello")).await.unwrap();
+        let reply = world.answer(&talk, &server, "nasty words").await;
+        let case = new_case(&world, &ada, None, reply.id.as_str());
+        let case = NewCase { kind: Reported::Reply, conversation: Some(talk.id.clone()), ..case };
+        cases.push(file(&world, case).await.id);
+    }
+    assert!(world.store.delete_user(&guest.id).await.unwrap());
+    assert!(world.store.case(&cases[0]).await.unwrap().is_none());
+    assert!(world.store.case(&cases[1]).await.unwrap().is_some());
+    assert!(world.store.delete_conversation(&talk.id, &zoe.id).await.unwrap());
+    assert!(world.store.delete_user(&zoe.id).await.unwrap());
+    assert!(world.store.case(&cases[1]).await.unwrap().is_none());
 
     admin(&world, "bea").await;
     assert!(world.store.delete_user(&ada.id).await.unwrap());

@@ -153,6 +153,49 @@ pub async fn what_loses_its_reply_with_a_later_message_can_be_asked_again(world:
     assert_eq!(world.answer(&conversation, &server, "anew").await.seq, 2);
 }
 
+pub async fn nobody_takes_a_reply_to_others_away(world: World) {
+    let (user, _, conversation) = world.pair().await;
+    let guest = world.user("guest").await;
+    world.store.add_member(&conversation.id, &user.id, &guest.id).await.unwrap();
+    let server = world.server().await;
+    let one = world.send(&conversation, "one").await;
+    let theirs = world.message(&conversation, &guest.id, "two");
+    let Sent::Accepted { message: theirs, .. } = world.store.send_message(theirs).await.unwrap() else { panic!() };
+    for n in 1..=2 {
+        world.answer(&conversation, &server, &format!("re: {n}")).await;
+    }
+    let before = world.all_messages(&conversation).await;
+    assert_eq!(before.iter().find(|message| message.in_reply_to.as_ref() == Some(&one.id)).unwrap().seq, 3);
+    assert_eq!(remove(&world, &conversation, &theirs.id, &guest).await, Err(Unfit::NotTheirs));
+    assert_eq!(world.all_messages(&conversation).await, before);
+    assert!(remove(&world, &conversation, &theirs.id, &user).await.is_ok(), "the owner may");
+}
+
+pub async fn branches_make_nothing_more_popular_and_are_said_once(world: World) {
+    let (user, character, conversation) = world.pair().await;
+    let server = world.server().await;
+    let (asked, reply) = exchange(&world, &conversation, &server, "hello").await;
+    let counted = async || {
+        let stretch = Stretch { from: Timestamp(0), to: Timestamp(world.now().0 + 1_000) };
+        let activity = world.store.activity(stretch).await.unwrap();
+        (activity.text_messages, activity.replies)
+    };
+    let before = counted().await;
+    let branch = made(&world, &conversation, &reply.id, &user).await.conversation;
+    made(&world, &conversation, &asked.id, &user).await;
+    assert_eq!(counted().await, before);
+    exchange(&world, &branch, &server, "and now").await;
+    assert_eq!(counted().await, (before.0 + 1, before.1 + 1));
+    // Another character that two people talk with comes before one that has branches.
+    let bo = world.character("Bo").await;
+    world.conversation(&user, &bo).await;
+    world.conversation(&world.user("ines").await, &bo).await;
+    let query = CharacterQuery { sort: Sort::Popular, viewer: user.id.clone(), limit: 10, ..Default::default() };
+    let listed = world.store.characters(query).await.unwrap().items;
+    let at = |id| listed.iter().position(|one| one.id == id);
+    assert!(at(bo.id.clone()) < at(character.id.clone()));
+}
+
 pub async fn a_branch_has_copies_up_to_its_message(world: World) {
     let store = &world.store;
     let (user, character, conversation) = world.pair().await;
