@@ -4,7 +4,7 @@ use super::World;
 use super::world::MONTH;
 use crate::words::Sought;
 use crate::{
-    AddMember, BranchConversation, Branched, Cancel, Change, Claimed, ConversationItem, EditMessage, MessageQuery,
+    AddMember, BranchConversation, Branched, Cancel, Change, CharacterQuery, Claimed, ConversationItem, EditMessage, MessageQuery,
     Redo, RedoReply, RemoveExchange, Removed, Revised, SearchQuery, Sent, Unfit,
 };
 use aim_domain::{Conversation, Incarnation, Message, MessageId, ReplyState, User};
@@ -190,7 +190,15 @@ pub async fn branches_make_nothing_more_popular_and_are_said_once(world: World) 
     let bo = world.character("Bo").await;
     world.conversation(&user, &bo).await;
     world.conversation(&world.user("ines").await, &bo).await;
-    let query = CharacterQuery { sort: Sort::Popular, viewer: user.id.clone(), limit: 10, ..Default::default() };
+    let query = CharacterQuery {
+        viewer: user.id.clone(),
+        text: None,
+        tag: None,
+        among: None,
+        sort: Sort::Popular,
+        cursor: None,
+        limit: 10,
+    };
     let listed = world.store.characters(query).await.unwrap().items;
     let at = |id| listed.iter().position(|one| one.id == id);
     assert!(at(bo.id.clone()) < at(character.id.clone()));
