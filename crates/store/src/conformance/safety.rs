@@ -1,7 +1,7 @@
 //! Blocks, reports, and what operators do about them.
 
 use super::World;
-use super::world::MONTH;
+use super::world::{LEASE, MONTH};
 use crate::words::Sought;
 use crate::{
     AddMember, Blocked, Case, Change, CharacterQuery, Claimed, Deed, EndReply, Ended, Filed, NewCase, SearchQuery,

@@ -4,10 +4,10 @@ use super::World;
 use super::world::MONTH;
 use crate::words::Sought;
 use crate::{
-    AddMember, BranchConversation, Branched, Cancel, Change, CharacterQuery, Claimed, ConversationItem, EditMessage, MessageQuery,
-    Redo, RedoReply, RemoveExchange, Removed, Revised, SearchQuery, Sent, Unfit,
+    AddMember, BranchConversation, Branched, Cancel, Change, CharacterQuery, Claimed, ConversationItem, EditMessage,
+    MessageQuery, Redo, RedoReply, RemoveExchange, Removed, Revised, SearchQuery, Sent, Sort, Stretch, Unfit,
 };
-use aim_domain::{Conversation, Incarnation, Message, MessageId, ReplyState, User};
+use aim_domain::{Conversation, Incarnation, Message, MessageId, ReplyState, Timestamp, User};
 use std::time::Duration;
 
 async fn remove(world: &World, conversation: &Conversation, message: &MessageId, by: &User) -> Revised<Removed> {

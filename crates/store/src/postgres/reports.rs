@@ -38,7 +38,8 @@ async fn measured(db: &mut Db, stretch: Stretch) -> Tried<Figures> {
 
 /// Ids of messages begin with the time at which they were made.
 async fn activity(db: &mut Db, stretch: Stretch) -> Tried<Activity> {
-    let count = sql("SELECT count(DISTINCT m.sender) FILTER (WHERE m.role = 'user'),
+    let count = sql(
+        "SELECT count(DISTINCT m.sender) FILTER (WHERE m.role = 'user'),
              count(*) FILTER (WHERE m.role = 'user' AND m.kind = 'text'),
              count(*) FILTER (WHERE m.role = 'user' AND m.kind = 'audio'),
              count(*) FILTER (WHERE m.role = 'user' AND m.kind = 'image'),
@@ -50,7 +51,8 @@ async fn activity(db: &mut Db, stretch: Stretch) -> Tried<Activity> {
              (SELECT count(*) FROM tier_changes t WHERE t.at >= $3 AND t.at < $4 AND t.tier = 'free')
          FROM messages m WHERE m.id >= $1 AND m.id < $2
              -- What a branch copied was said once.
-             AND NOT EXISTS (SELECT 1 FROM all_conversations c WHERE c.key = m.conversation AND c.branch_seq >= m.seq)")
+             AND NOT EXISTS (SELECT 1 FROM all_conversations c WHERE c.key = m.conversation AND c.branch_seq >= m.seq)",
+    )
     .bind(since(stretch.from))
     .bind(since(stretch.to))
     .bind(stretch.from.0)

@@ -2,7 +2,7 @@
 
 use super::db::{Again, Db, Postgres, Tried, sql};
 use super::faults::Fault;
-use super::rows::{self, Columns, MESSAGE, json};
+use super::rows::{self, Columns, MESSAGE, int, json};
 use super::sessions::{self, millis};
 use super::{PostgresStore, again, ask, characters};
 use crate::personal::ERASED;

@@ -49,7 +49,8 @@ async fn remove(pg: &Postgres, ask: &RemoveExchange) -> Tried<Revised<Removed>> 
     }
     let from = int(from_seq);
     // Of whom it is no business, no reply to them goes with it.
-    let others = sql("SELECT count(*) FROM messages r JOIN messages q ON q.conversation = r.conversation AND q.seq = r.turn
+    let others =
+        sql("SELECT count(*) FROM messages r JOIN messages q ON q.conversation = r.conversation AND q.seq = r.turn
          WHERE r.conversation = $1 AND r.seq > $2 AND r.turn < $2 AND q.sender <> $3");
     if !owns && db.number(others.bind(key).bind(from).bind(ask.by.as_str())).await? > 0 {
         return Ok(Err(Unfit::NotTheirs));

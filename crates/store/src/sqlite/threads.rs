@@ -48,7 +48,8 @@ fn remove(db: &Db, ask: &RemoveExchange) -> Result<Revised<Removed>> {
     }
     let at = params![key, int(from_seq)];
     // Of whom it is no business, no reply to them goes with it.
-    let others = "SELECT EXISTS (SELECT 1 FROM messages r JOIN messages q ON q.conversation = r.conversation AND q.seq = r.turn
+    let others =
+        "SELECT EXISTS (SELECT 1 FROM messages r JOIN messages q ON q.conversation = r.conversation AND q.seq = r.turn
          WHERE r.conversation = ?1 AND r.seq > ?2 AND r.turn < ?2 AND q.sender <> ?3)";
     if !owns && db.number(others, params![key, int(from_seq), ask.by.as_str()])? > 0 {
         return Ok(Err(Unfit::NotTheirs));
