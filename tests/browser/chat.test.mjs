@@ -385,11 +385,12 @@ describe('a long conversation', () => {
 
       const place = () =>
         page.evaluate(() => {
-          const top = document.querySelector('.transcript__scroll').getBoundingClientRect().top;
+          const { top, height } = document.querySelector('.transcript__scroll').getBoundingClientRect();
           const rows = [...document.querySelectorAll('[data-message]')];
-          const first = rows.find((row) => row.getBoundingClientRect().top >= top);
-          const at = first.querySelector('.bubble').getBoundingClientRect().top;
-          return { id: first.dataset.message, at, rows: rows.length };
+          // What is read stands in the middle; the first row of a page may close up to the one that comes before it.
+          const read = rows.find((row) => row.getBoundingClientRect().bottom >= top + height / 2);
+          const at = read.querySelector('.bubble').getBoundingClientRect().top;
+          return { id: read.dataset.message, at, rows: rows.length };
         });
       // Held back for a moment, so that the place before it comes can be measured.
       await page.route(/\/messages\?before=/, async (route) => {

@@ -79,6 +79,9 @@ export function Transcript(props: {
       if (isOver || !said) return;
       isAtFoot.current = false;
       said.scrollIntoView({ block: 'center' });
+      // From here on this is what is read, also while rows around it get their height.
+      const top = scroll.current?.getBoundingClientRect().top ?? 0;
+      held.current = { row: said, top: said.getBoundingClientRect().top - top };
       said.classList.add('said--found');
       said.tabIndex = -1;
       said.focus({ preventScroll: true });
