@@ -126,7 +126,7 @@ pub enum UserEvent {
     /// This user is no longer in a conversation, or it is gone.
     #[serde(rename = "conversation:removed")]
     Removed { conversation_id: ConversationId },
-    /// Something was said in a conversation of the user's, or what was said last is another now; nothing, where it is gone or
+    /// Something was said in a conversation of the user's, or what was said last is another now; nothing, where it is
     /// empty. Sockets in its room hear of what was said there.
     #[serde(rename = "conversation:activity")]
     Activity { conversation_id: ConversationId, last_message: Option<Message>, last_seq: u64 },
