@@ -158,7 +158,7 @@ impl Platform {
         self.stored_picture(id, picture).await
     }
 
-    /// Its bytes go as well, unless a message or a portrait shows them.
+    /// Its bytes go as well, unless something else shows them: a message, a portrait, a persona.
     pub async fn remove_picture(&self, who: &Member, id: &CharacterId, picture: &UploadId) -> Result<(), Refusal> {
         self.owned_character(who, id).await?;
         if !self.store.remove_picture(id, picture).await.or_refuse()? {
