@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help run test soak model page modules openapi fmt lint check bench clean ready-to-run ready-to-test ready-to-bench
+.PHONY: help run test soak fuzz model page modules openapi fmt lint check bench clean ready-to-run ready-to-test ready-to-bench
 
 release := $(or $(CARGO_TARGET_DIR),target)/release
 debug := $(or $(CARGO_TARGET_DIR),target)/debug
@@ -38,6 +38,9 @@ test: ready-to-test modules web/dist/index.html $(model) ## Run every test: the 
 soak: ready-to-test modules web/dist/index.html ## Break every single thing under load, and tell what came of it; FAULTS="name of a case" chooses
 	cargo build --locked -p aim-server --features local-model
 	cd tests/fleet/faults && AIM_BIN=$(abspath $(debug)/aim) FAULTS=$${FAULTS:-all} node --test --test-reporter=spec faults.test.mjs
+
+fuzz: ## Give the readers of cards what nobody would write, for an hour each; SECONDS_EACH chooses how long
+	@scripts/fuzz.sh
 
 model: $(model) ## Fetch the small built-in model
 

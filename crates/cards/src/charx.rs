@@ -128,7 +128,9 @@ impl File {
         }
         let mut crc = Crc::new();
         crc.update(&bytes);
-        if crc.sum() == self.crc { Ok(bytes) } else { Err(Unfit::Damaged("files")) }
+        // A fuzzer does not guess sums.
+        let is_whole = cfg!(fuzzing) || crc.sum() == self.crc;
+        if is_whole { Ok(bytes) } else { Err(Unfit::Damaged("files")) }
     }
 }
 

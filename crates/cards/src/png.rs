@@ -150,7 +150,8 @@ pub(crate) fn text(source: &mut (impl Read + Seek), found: Found) -> Result<(Vec
     crc.update(b"tEXt");
     crc.update(&text);
     text.drain(..found.keyword);
-    Ok((text, crc.sum() == found.crc))
+    // A fuzzer does not guess sums.
+    Ok((text, cfg!(fuzzing) || crc.sum() == found.crc))
 }
 
 /// `picture` with these texts before its end, and without those that it had under the names of cards.
