@@ -21,16 +21,11 @@ fn left(id: Arc<str>, name: &str) -> Person {
 }
 
 impl Platform {
-    /// The one who asked alone, unless somebody else said something in the window: then everybody who is in the conversation,
-    /// and those who said something and have left. Names and personas are read anew each time, since people change them.
+    /// The one who asked alone, as the claim says, unless somebody else said something in the window: then everybody who is in
+    /// the conversation, and those who said something and have left. Names and personas are read anew each time, since people
+    /// change them.
     pub(crate) async fn people(&self, claim: &Claim, window: &Window, character: &str) -> Result<People, Refusal> {
-        let speakers = self.store.speakers(&claim.conversation).await.map_err(|error| {
-            tracing::error!(%error, "the people of a conversation could not be read");
-            Refusal::unavailable("The database does not answer. Try again in a moment.")
-        })?;
         let asking = claim.message.sender_id.as_str();
-        let asker = speakers.iter().find(|one| one.user.as_str() == asking);
-        let asker = asker.map_or_else(|| left(asking.into(), &claim.sender_name), present);
         let mut spoke: Vec<Arc<str>> = Vec::new();
         for said in window.said.iter().filter(|said| said.author == Author::User && &*said.sender != asking) {
             if !spoke.contains(&said.sender) {
@@ -38,8 +33,14 @@ impl Platform {
             }
         }
         if spoke.is_empty() {
-            return Ok(People::alone(character, asker));
+            return Ok(People::alone(character, present(&claim.sender)));
         }
+        let speakers = self.store.speakers(&claim.conversation).await.map_err(|error| {
+            tracing::error!(%error, "the people of a conversation could not be read");
+            Refusal::unavailable("The database does not answer. Try again in a moment.")
+        })?;
+        let asker = speakers.iter().find(|one| one.user.as_str() == asking);
+        let asker = asker.map_or_else(|| left(asking.into(), claim.sender.name()), present);
         let mut others: Vec<Person> = speakers.iter().filter(|one| one.user.as_str() != asking).map(present).collect();
         for id in spoke {
             if !others.iter().any(|person| person.id == id) {

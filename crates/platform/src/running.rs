@@ -79,7 +79,7 @@ impl Running {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use aim_domain::{Author, Kind, Message, Timestamp};
+    use aim_domain::{Author, Kind, Message, Speaker, Timestamp};
 
     fn claim(conversation: &str, fence: u64) -> Claim {
         let conversation: ConversationId = conversation.parse().unwrap();
@@ -99,8 +99,9 @@ mod tests {
             variants: None,
             personality: None,
         };
-        let (character, sender_name) = ("mara".parse().unwrap(), "Ann".into());
-        Claim { conversation, character, message, sender_name, attempt: 1, fence, last_seq: 1, redo: None }
+        let character = "mara".parse().unwrap();
+        let sender = Speaker { user: "u1".parse().unwrap(), display_name: "Ann".into(), persona: None };
+        Claim { conversation, character, message, sender, attempt: 1, fence, last_seq: 1, redo: None }
     }
 
     #[test]

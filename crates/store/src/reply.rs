@@ -1,7 +1,9 @@
 //! Commands of the claim protocol: who answers a message, and what comes of it.
 
 use crate::Redoing;
-use aim_domain::{CharacterId, ConversationId, Incarnation, Message, MessageId, Personality, ReplyState, UserId};
+use aim_domain::{
+    CharacterId, ConversationId, Incarnation, Message, MessageId, Personality, ReplyState, Speaker, UserId,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,8 +24,8 @@ pub struct Claim {
     pub character: CharacterId,
     /// The message to answer.
     pub message: Message,
-    /// Whose message it is, by display name.
-    pub sender_name: String,
+    /// Whose message it is, and how they go by there; one who has left plays no persona.
+    pub sender: Speaker,
     /// 1 for the first; one more for each retry of a person's.
     pub attempt: u32,
     /// Only a commit with the conversation's current fence counts.

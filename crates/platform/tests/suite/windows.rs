@@ -6,7 +6,7 @@ use aim_ai::macros::Macros;
 use aim_ai::people::{self, People};
 use aim_ai::prompt::{self, HistoryTurn};
 use aim_ai::{LanguageModel, Role};
-use aim_domain::{Ambient, Author, Character, ConversationId, Message, ReplyState, SeededRandom, SystemClock};
+use aim_domain::{Ambient, Author, Character, ConversationId, Message, ReplyState, SeededRandom, Speaker, SystemClock};
 use aim_platform::ProfilePatch;
 use aim_store::Claim;
 use aim_testkit::model_stub::AskedMessage;
@@ -26,7 +26,7 @@ async fn expected(
         conversation: asked.conversation_id.clone(),
         character: character.id.clone(),
         message: asked.clone(),
-        sender_name: me.clone(),
+        sender: Speaker { user: asked.sender_id.parse().unwrap(), display_name: me.clone(), persona: None },
         attempt: 1,
         fence: 0,
         last_seq: 0,

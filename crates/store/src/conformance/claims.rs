@@ -18,7 +18,8 @@ pub async fn a_claim_takes_the_lowest_due_message(world: World) {
     let second = world.send(&conversation, "second").await;
     let claim = world.claimed(&conversation, &server).await;
     assert_eq!((&claim.message, claim.attempt, claim.last_seq), (&first, 1, 2));
-    assert_eq!((&claim.character, &claim.sender_name), (&character.id, &user.display_name));
+    assert_eq!((&claim.character, &claim.sender.display_name), (&character.id, &user.display_name));
+    assert_eq!((&claim.sender.user, claim.sender.persona.as_ref()), (&user.id, None));
     world.commit(&claim, "yes").await;
     let next = world.claimed(&conversation, &server).await;
     assert_eq!((next.message, next.last_seq), (second, 3));

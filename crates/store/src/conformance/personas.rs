@@ -164,6 +164,25 @@ pub async fn speakers_are_told_by_the_persona_that_each_plays(world: World) {
     assert_eq!(said, expected);
     assert_eq!(told[0].persona.as_ref(), Some(&captain));
     assert!(store.speakers(&world.ambient.id()).await.unwrap().is_empty());
+
+    let server = world.server().await;
+    for user in [&tess, &ines, &zoe] {
+        store.send_message(world.message(&at, &user.id, "Ahoy")).await.unwrap();
+    }
+    for expected in &told[..2] {
+        let claim = world.claimed(&at, &server).await;
+        assert_eq!(&claim.sender, expected, "the claim says it of the one who asked");
+        world.commit(&claim, "Aye").await;
+    }
+    let cook = make(&world, &zoe, new(&world, "Cook")).await;
+    store.choose_persona(&at.id, &zoe.id, Some(&cook.id)).await.unwrap();
+    store.remove_member(&at.id, &tess.id, &zoe.id).await.unwrap();
+    let gone = world.claimed(&at, &server).await.sender;
+    assert_eq!(
+        (gone.name(), gone.persona.as_ref()),
+        (zoe.display_name.as_str(), None),
+        "of one who left by their name"
+    );
 }
 
 pub async fn a_personas_picture_is_ones_own_and_seen_where_it_is_played(world: World) {

@@ -10,13 +10,14 @@ use aim_domain::upload::media_url;
 use aim_domain::{ConversationId, Persona, PersonaId, Speaker, UploadId, UserId};
 use async_trait::async_trait;
 
-const PERSONA: &str = "p.id, p.name, p.description, p.picture, p.is_default, p.revision, p.created_at, p.updated_at";
+pub(super) const PERSONA: &str =
+    "p.id, p.name, p.description, p.picture, p.is_default, p.revision, p.created_at, p.updated_at";
 
 /// Which variant of an upload a persona is shown with.
 const SHOWN: &str = "thumb";
 
 /// None where the row has none.
-fn maybe_persona(c: &mut Columns) -> Tried<Option<Persona>> {
+pub(super) fn maybe_persona(c: &mut Columns) -> Tried<Option<Persona>> {
     let Some(id) = c.maybe_text()? else { return Ok(None) };
     Ok(Some(Persona {
         id: PersonaId::trusted(id),

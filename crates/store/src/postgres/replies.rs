@@ -8,13 +8,15 @@
 use super::counts::add_tokens;
 use super::db::{Again, Db, Postgres, Tried, sql};
 use super::faults::Fault;
+use super::personas::{PERSONA, maybe_persona};
 use super::rows::{self, Columns, MESSAGE, int, maybe_json};
 use crate::text::plain;
 use crate::{
     Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Redoing, Result,
 };
 use aim_domain::{
-    Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Tier, Timestamp, UserId,
+    Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Speaker, Tier, Timestamp,
+    UserId,
 };
 use std::time::Duration;
 
@@ -78,12 +80,20 @@ async fn take_back(pg: &Postgres, holder: &Incarnation, call: &MessageId) {
 
 async fn ask(pg: &Postgres, claim: &ClaimReply, call: &MessageId) -> Tried<Claimed> {
     let mut db = pg.take().await?;
-    let query = sql("SELECT * FROM aim_claim_reply($1, $2, $3, $4, $5)")
-        .bind(db.now)
-        .bind(claim.conversation.as_str())
-        .bind(claim.holder.as_str())
-        .bind(call.as_str())
-        .bind(int(claim.replies_per_character));
+    // Of the function's rows there is one, which the planner does not know.
+    let query = sql(format!(
+        "SELECT r.*, {PERSONA} FROM (SELECT * FROM aim_claim_reply($1, $2, $3, $4, $5) LIMIT 1) r
+         LEFT JOIN (conversations c JOIN members me ON me.conversation = c.key)
+             ON c.id = $2 AND me.user_id = r.r_sender AND r.r_outcome = 'claimed'
+         LEFT JOIN persona_choices pc ON pc.conversation = me.conversation AND pc.user_id = me.user_id
+         LEFT JOIN personas p ON p.user_id = me.user_id
+             AND CASE WHEN pc.persona IS NULL THEN p.is_default ELSE p.id = pc.persona END"
+    ))
+    .bind(db.now)
+    .bind(claim.conversation.as_str())
+    .bind(claim.holder.as_str())
+    .bind(call.as_str())
+    .bind(int(claim.replies_per_character));
     let claimed = db.one(query, |c| claimed(c, &claim.conversation)).await?;
     // The message is gone with its conversation.
     Ok(claimed.unwrap_or(Claimed::NothingDue))
@@ -91,16 +101,24 @@ async fn ask(pg: &Postgres, claim: &ClaimReply, call: &MessageId) -> Tried<Claim
 
 fn claimed(c: &mut Columns, conversation: &ConversationId) -> Tried<Claimed> {
     Ok(match c.text()? {
-        "claimed" => Claimed::Claimed(Box::new(Claim {
-            conversation: conversation.clone(),
-            character: CharacterId::trusted(c.text()?),
-            fence: c.count()?,
-            last_seq: c.count()?,
-            redo: redoing(c)?,
-            attempt: c.small()?,
-            sender_name: c.string()?,
-            message: rows::asked(c, conversation)?,
-        })),
+        "claimed" => {
+            let (character, fence, last_seq) = (CharacterId::trusted(c.text()?), c.count()?, c.count()?);
+            let (redo, attempt, display_name) = (redoing(c)?, c.small()?, c.string()?);
+            let message = rows::asked(c, conversation)?;
+            let user = UserId::trusted(message.sender_id.as_str());
+            let sender = Speaker { user, display_name, persona: maybe_persona(c)? };
+            let conversation = conversation.clone();
+            Claimed::Claimed(Box::new(Claim {
+                conversation,
+                character,
+                message,
+                sender,
+                attempt,
+                fence,
+                last_seq,
+                redo,
+            }))
+        }
         "cancelled" => {
             c.skip(9);
             Claimed::Cancelled(Box::new(rows::asked(c, conversation)?))

@@ -158,6 +158,19 @@ fn choose(db: &Db, conversation: &ConversationId, member: &UserId, persona: Opti
     Ok(chosen == 1)
 }
 
+/// The persona that a member plays in a conversation, if any; none of one who has left.
+pub(super) fn played(db: &Db, conversation: i64, user: &UserId) -> Result<Option<Persona>> {
+    let sql = format!(
+        "SELECT {PERSONA} FROM members me
+         LEFT JOIN persona_choices pc ON pc.conversation = me.conversation AND pc.user = me.user
+         JOIN personas p ON p.user = me.user AND p.id = coalesce(
+             pc.persona, (SELECT d.id FROM personas d WHERE d.user = me.user AND d.is_default = 1))
+         WHERE me.conversation = ?1 AND me.user = ?2"
+    );
+    let persona = db.one(&sql, params![conversation, user.as_str()], |row| maybe_persona(&mut Columns::of(row)))?;
+    Ok(persona.flatten())
+}
+
 fn speakers(db: &Db, conversation: &ConversationId) -> Result<Vec<Speaker>> {
     let sql = format!(
         "SELECT me.user, u.display_name, {PERSONA}

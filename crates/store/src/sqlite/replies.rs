@@ -8,14 +8,14 @@ use super::counts::add_tokens;
 use super::db::Db;
 use super::messages::{HOLDER_LIVES, insert};
 use super::rows::{self, Columns, MESSAGE, int};
-use super::{feed, leases, revisions};
+use super::{feed, leases, personas, revisions};
 use crate::text::plain;
 use crate::{
     Cancel, Change, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, Redo, Redoing, Result,
     StoreError,
 };
 use aim_domain::{
-    Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Tier, UserId,
+    Author, CharacterId, ConversationId, Incarnation, Kind, Message, MessageId, ReplyState, Speaker, Tier, UserId,
 };
 use rusqlite::params;
 
@@ -66,7 +66,7 @@ pub(super) fn claim(db: &Db, claim: &ClaimReply) -> Result<Claimed> {
         let message = settle(db, at.key, conversation, *seq, ReplyState::Cancelled)?;
         return Ok(message.map_or(Claimed::NothingDue, |message| Claimed::Cancelled(Box::new(message))));
     }
-    let Some((message, attempt, sender_name, redo)) = lowest_due(db, at.key, conversation)? else {
+    let Some((message, attempt, display_name, redo)) = lowest_due(db, at.key, conversation)? else {
         return Ok(Claimed::NothingDue);
     };
     if replies_under_way(db, &at.character, claim.replies_per_character)? >= claim.replies_per_character {
@@ -81,11 +81,13 @@ pub(super) fn claim(db: &Db, claim: &ClaimReply) -> Result<Claimed> {
         Some(how) => redoing(db, at.key, &message, how, fence)?,
         None => None,
     };
+    let user = UserId::trusted(message.sender_id.as_str());
+    let sender = Speaker { persona: personas::played(db, at.key, &user)?, user, display_name };
     Ok(Claimed::Claimed(Box::new(Claim {
         conversation: conversation.clone(),
         character: at.character,
         message,
-        sender_name,
+        sender,
         attempt,
         fence,
         last_seq: at.last_seq,
@@ -114,8 +116,8 @@ fn lowest_due(db: &Db, key: i64, conversation: &ConversationId) -> Result<Option
     );
     db.one(&sql, [key], |row| {
         let mut c = Columns::of(row);
-        let (attempt, sender_name, redo) = (attempt(&mut c)?, c.string()?, c.maybe_redo()?);
-        Ok((rows::message(&mut c, conversation)?, attempt, sender_name, redo))
+        let (attempt, display_name, redo) = (attempt(&mut c)?, c.string()?, c.maybe_redo()?);
+        Ok((rows::message(&mut c, conversation)?, attempt, display_name, redo))
     })
 }
 
