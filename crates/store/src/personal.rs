@@ -117,12 +117,12 @@ pub trait Personal: Send + Sync + 'static {
         seq: u64,
     ) -> Result<Vec<OtherVariant>>;
 
-    /// Another address, not confirmed yet. Mails that wait go there; what was sent to the old one is of no use any more.
-    /// Writes `Change::User`.
+    /// Another address, not confirmed yet. Mails that wait go there, warnings apart; what was sent to the old one is of no use any
+    /// more. Writes `Change::User`.
     async fn change_email(&self, user: &UserId, email: &str) -> Result<ChangeEmail>;
 
-    /// Ends all sessions and closes the account, to be erased after `grace`; an account that is closed keeps its day. None when
-    /// there is no such user. Writes `Change::User` and a `Change::Session` each.
+    /// Ends all sessions and closes the account, to be erased after `grace`; an account that is closed keeps its day. Of mails that
+    /// wait only warnings stay. None when there is no such user. Writes `Change::User` and a `Change::Session` each.
     async fn close_account(&self, user: &UserId, grace: Duration) -> Result<Option<Closed>>;
     /// Opens a closed account again; false when there is none, or its time is over. Writes `Change::User`.
     async fn restore_account(&self, user: &UserId) -> Result<bool>;

@@ -135,7 +135,8 @@ macro_rules! store_conformance {
                 a_reset_at_once_from_two_stores_is_done_once,
                 notices_are_unwanted_each_by_itself,
                 presence_ends_with_a_socket_or_with_its_time,
-                a_sweep_takes_mails_that_ended_and_tokens_that_are_over
+                a_sweep_takes_mails_that_ended_and_tokens_that_are_over,
+                a_warning_goes_where_it_was_going_whatever_comes_next
             ];
             personal: [
                 preferences_are_replaced_whole_and_told,

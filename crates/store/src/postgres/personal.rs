@@ -6,6 +6,7 @@ use super::rows::{self, CHARACTER, MESSAGE, USER, int, json};
 use super::sessions::{self, millis};
 use super::uploads::{self, UPLOAD};
 use super::{PostgresStore, again, ask};
+use crate::mail::WARNINGS;
 use crate::text::plain;
 use crate::{Change, ChangeEmail, Closed, Draft, MessagePage, OtherVariant, Personal, Preferences, Result, SaveDraft};
 use aim_domain::{Character, CharacterId, ConversationId, DraftKey, Upload, UploadId, UserId};
@@ -227,8 +228,9 @@ async fn change_email(pg: &Postgres, id: &UserId, email: &str) -> Tried<ChangeEm
     };
     db.run(sql("DELETE FROM one_time_tokens WHERE user_id = $1").bind(id.as_str())).await?;
     db.run(sql("DELETE FROM confirmed_addresses WHERE user_id = $1").bind(id.as_str())).await?;
-    let mails = sql("UPDATE mails SET address = $2 WHERE user_id = $1 AND state = 'due'").bind(id.as_str());
-    db.run(mails.bind(&*email)).await?;
+    let mails =
+        sql(format!("UPDATE mails SET address = $2 WHERE user_id = $1 AND state = 'due' AND kind NOT IN {WARNINGS}"));
+    db.run(mails.bind(id.as_str()).bind(&*email)).await?;
     db.tell(&Change::User { id: id.clone(), username: user.username.clone() })?;
     db.commit().await?;
     Ok(ChangeEmail::Changed(user))
@@ -244,8 +246,9 @@ async fn close(pg: &Postgres, id: &UserId, grace: Duration) -> Tried<Option<Clos
     let Some((username, erase_at)) = db.one(update, |c| Ok((c.string()?, c.time()?))).await? else {
         return Ok(None);
     };
-    // Who is leaving is told nothing more.
-    db.run(sql("DELETE FROM mails WHERE user_id = $1 AND state = 'due'").bind(id.as_str())).await?;
+    // Who is leaving is told nothing more, but of what somebody else may have done.
+    let mails = sql(format!("DELETE FROM mails WHERE user_id = $1 AND state = 'due' AND kind NOT IN {WARNINGS}"));
+    db.run(mails.bind(id.as_str())).await?;
     let mut changes = sessions::revoke_each(&mut db, id, None).await?;
     let change = Change::User { id: id.clone(), username };
     db.tell(&change)?;

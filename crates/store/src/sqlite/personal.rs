@@ -4,6 +4,7 @@ use super::db::Db;
 use super::rows::{self, CHARACTER, Columns, MESSAGE, int, json};
 use super::uploads::UPLOAD;
 use super::{SqliteStore, accounts, feed, sessions, threads, uploads};
+use crate::mail::WARNINGS;
 use crate::text::plain;
 use crate::{
     Change, ChangeEmail, Closed, Draft, MessagePage, OtherVariant, Personal, Preferences, Result, SaveDraft, StoreError,
@@ -171,7 +172,8 @@ fn change_email(db: &Db, id: &UserId, email: &str) -> Result<ChangeEmail> {
     let me = [id.as_str()];
     db.run("DELETE FROM one_time_tokens WHERE user = ?1", me)?;
     db.run("DELETE FROM confirmed_addresses WHERE user = ?1", me)?;
-    db.run("UPDATE mails SET address = ?2 WHERE user = ?1 AND state = 'due'", [id.as_str(), email])?;
+    let mails = format!("UPDATE mails SET address = ?2 WHERE user = ?1 AND state = 'due' AND kind NOT IN {WARNINGS}");
+    db.run(&mails, [id.as_str(), email])?;
     let Some(user) = accounts::user(db, id)? else { return Ok(ChangeEmail::NoUser) };
     feed::write(db, &Change::User { id: id.clone(), username: user.username.clone() })?;
     Ok(ChangeEmail::Changed(user))
@@ -185,8 +187,9 @@ fn close(db: &Db, id: &UserId, grace: Duration) -> Result<Option<Closed>> {
     if closed == 0 {
         return Ok(None);
     }
-    // Who is leaving is told nothing more.
-    db.run("DELETE FROM mails WHERE user = ?1 AND state = 'due'", [id.as_str()])?;
+    // Who is leaving is told nothing more, but of what somebody else may have done.
+    let mails = format!("DELETE FROM mails WHERE user = ?1 AND state = 'due' AND kind NOT IN {WARNINGS}");
+    db.run(&mails, [id.as_str()])?;
     let mut changes = sessions::revoke_each(db, id, None)?;
     let Some(user) = accounts::user(db, id)? else { return Ok(None) };
     let change = Change::User { id: id.clone(), username: user.username };
