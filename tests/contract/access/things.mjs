@@ -137,6 +137,32 @@ export async function image(world) {
   return of;
 }
 
+async function talkedWith(world, how) {
+  const { id } = await world.owner.character(how);
+  const talk = await world.owner.conversation({ id });
+  await world.owner.must('POST', `/api/conversations/${talk.id}/members`, { userId: world.guest.id });
+  return id;
+}
+
+/** A picture of a private character, with which the owner talks in the guest's presence. */
+async function ofPrivate(world, expression) {
+  const [id, of] = [await talkedWith(world, { name: 'Hidden canary', visibility: 'private' }), await upload(world)];
+  await world.owner.must('POST', `/api/characters/${id}/gallery`, { uploadId: of.id, expression });
+  return of;
+}
+
+export const face = (world) => ofPrivate(world, 'joy');
+/** No face. */
+export const sketch = (world) => ofPrivate(world, undefined);
+
+/** A picture of a public character of such a conversation that operators took down. */
+export async function withdrawn(world) {
+  const [id, of] = [await talkedWith(world, { name: 'Mara canary' }), await upload(world)];
+  await world.owner.must('POST', `/api/characters/${id}/gallery`, { uploadId: of.id });
+  await world.admin.must('PATCH', `/api/admin/characters/${id}`, { unlisted: true, reason: 'As the test wants.' });
+  return of;
+}
+
 /** An upload in parts, begun. */
 export async function part(world) {
   const answer = await fetch(`${world.server.url}/api/uploads/tus`, {

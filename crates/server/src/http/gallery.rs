@@ -30,8 +30,8 @@ struct GalleryItemAnswer {
 
 /// The pictures of a character, in order
 ///
-/// For whoever may see it: everyone a public one, its owner a private one. 200 at most; those that are still being processed
-/// are not among them.
+/// For whoever may see it: everyone a public one, its owner a private one. Whoever is in a conversation with a private character gets its
+/// faces, the pictures that have an `expression`. 200 at most; those that are still being processed are not among them.
 #[utoipa::path(
     get, path = "/api/characters/{id}/gallery", tag = "characters", params(("id" = CharacterId, Path)),
     responses((status = 200, description = "All of them", body = GalleryAnswer)),

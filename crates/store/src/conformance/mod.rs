@@ -168,6 +168,8 @@ macro_rules! store_conformance {
                 a_picture_is_ones_own_and_there_are_so_many,
                 pictures_are_changed_moved_and_removed,
                 a_picture_is_seen_by_those_who_see_its_character,
+                pictures_of_what_was_taken_down_are_seen_by_those_who_talk_with_it,
+                faces_of_a_private_character_are_seen_by_those_who_talk_with_it,
                 what_a_gallery_shows_is_no_orphan_until_its_character_is_gone,
                 a_picture_is_shown_when_it_is_ready_and_gone_when_it_failed,
                 an_erased_accounts_pictures_are_gone_from_galleries
