@@ -168,6 +168,7 @@ impl Gateway {
                     self.looks.room(&id);
                     self.rooms.compare_soon(&id);
                 }
+                Ok(Change::Withdrawn { conversation }) => self.rooms.look_anew(&conversation),
                 Ok(Change::Member { conversation, user }) => self.looks.person(&user, &conversation),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
