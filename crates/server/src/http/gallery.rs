@@ -84,7 +84,8 @@ async fn change_picture(
 
 /// Removes a picture
 ///
-/// With its upload, unless a message or a portrait shows that.
+/// With its upload, unless that is shown elsewhere as well: in a message or another gallery, or as the picture of a profile, a character or
+/// a persona.
 #[utoipa::path(
     delete, path = "/api/characters/{id}/gallery/{mediaId}", tag = "characters",
     params(("id" = CharacterId, Path), ("mediaId" = UploadId, Path)),
