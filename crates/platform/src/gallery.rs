@@ -105,6 +105,11 @@ impl Platform {
         Ok(found.map(|found| found.items.clone()).unwrap_or_default())
     }
 
+    /// Whose character it is; for servers, which tell its owner that its pictures changed.
+    pub async fn owner_of(&self, id: &CharacterId) -> Result<Option<UserId>, Refusal> {
+        Ok(self.any_character(id).await?.and_then(|character| character.owner_id.clone()))
+    }
+
     pub(crate) async fn forget_gallery(&self, id: &CharacterId, reach: Reach) {
         self.backbone.cache.invalidate(&keys::character_gallery::<CachedGallery>(id), reach).await;
     }

@@ -227,4 +227,6 @@ export const TOLD = [
   row('TOLD message:removed', 'heard heard silence silence silence', call),
   row('TOLD conversation:updated', 'heard heard silence silence silence', call),
   row('TOLD typing', 'heard heard silence silence silence', call),
+  // The pictures of the character: to those who talk with it, and to its owner wherever he is.
+  row('TOLD gallery:updated', 'heard heard silence silence silence', call),
 ];

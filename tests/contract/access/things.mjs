@@ -72,7 +72,7 @@ export async function shared(world) {
 export async function conversation(world) {
   const made = await world.owner.conversation(await world.owner.character({ name: 'Mara canary', greeting: 'Ahoy, canary.' }));
   await world.owner.must('POST', `/api/conversations/${made.id}/members`, { userId: world.guest.id });
-  return { id: made.id };
+  return { id: made.id, characterId: made.characterId };
 }
 
 export const call = conversation;
@@ -115,7 +115,7 @@ export async function album(world) {
   return { id, mediaId: item.id, uploadId };
 }
 
-async function upload(world) {
+export async function upload(world) {
   const answer = await fetch(`${world.server.url}/api/uploads`, {
     method: 'POST', headers: { authorization: `Bearer ${world.owner.token}` }, body: picture(),
   });

@@ -169,6 +169,7 @@ impl Gateway {
                     self.rooms.compare_soon(&id);
                 }
                 Ok(Change::Withdrawn { conversation }) => self.rooms.look_anew(&conversation),
+                Ok(Change::Gallery { id }) => self.looks.gallery(&id),
                 Ok(Change::Member { conversation, user }) => self.looks.person(&user, &conversation),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
