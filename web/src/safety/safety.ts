@@ -39,7 +39,8 @@ export function isBlocked(now: readonly BlockedPerson[] | undefined, id: string)
 }
 
 /** Whether these are words of somebody else, who may be blocked. */
-export const isOfAnother = (message: Message, me: string) => message.role === 'user' && message.senderId !== me;
+export const isOfAnother = (message: Message, me: string) =>
+  message.role === 'user' && message.senderId !== me;
 
 /** A message in the line of a list: without the words of who is blocked, nor of who may be while that was not read yet. */
 export function inALine(now: readonly BlockedPerson[] | undefined, me: string, message: Message): string {
