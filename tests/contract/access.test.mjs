@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { COLUMNS, EVENTS, ROUTES, TOLD } from './access/table.mjs';
+import { upload } from './access/things.mjs';
 import { eventually, Socket } from './client.mjs';
 import { Server } from './server.mjs';
 
@@ -170,13 +171,16 @@ test('what is told in a room reaches those who are in the conversation', async (
     }
     await world.owner.must('PATCH', `/api/conversations/${of.id}`, { title: 'Another canary' });
     await world.owner.must('DELETE', `/api/conversations/${of.id}/messages/${sent.body.message.id}`);
+    const { uploadId } = await upload(world);
+    await world.owner.must('POST', `/api/characters/${of.characterId}/gallery`, { uploadId, caption: 'canary' });
     for (const who of ['owner', 'guest']) {
+      await sockets[who].until('gallery:updated', ({ characterId }) => characterId === of.characterId);
       await sockets[who].until('conversation:updated');
       await sockets[who].until('message:removed');
     }
     const about = ({ conversationId, message, conversation }) => conversationId ?? message?.conversationId ?? conversation?.id;
     for (const row of TOLD) {
-      const heard = (who) => sockets[who]?.of(row.path).some((payload) => about(payload) === of.id);
+      const heard = (who) => sockets[who]?.of(row.path).some((payload) => about(payload) === of.id || payload.characterId === of.characterId);
       const got = Object.fromEntries(COLUMNS.map((who) => [who, heard(who) ? 'heard' : 'silence']));
       assert.deepEqual(got, row.expected, row.route);
     }

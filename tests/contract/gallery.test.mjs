@@ -91,6 +91,26 @@ test('a gallery is its owner’s to change, and seen by those who see its charac
   assert.deepEqual((await call(tess, 'GET', path)).body.items.map(({ id }) => id), [other]);
 });
 
+test('whoever talks with a private character sees its faces, and no other pictures', async () => {
+  const [tess, finn] = [await server.register(), await server.register()];
+  const { id } = (await call(tess, 'POST', '/api/characters', { name: 'Mara' })).body.character;
+  const path = `/api/characters/${id}/gallery`;
+  const [face, sketch] = [await upload(tess, 40), await upload(tess, 44)];
+  for (const [uploadId, expression] of [[face, 'joy'], [sketch, undefined]]) {
+    assert.equal((await call(tess, 'POST', path, { uploadId, expression })).status, 201);
+  }
+  assert.equal((await call(finn, 'GET', path)).status, 404);
+  const talk = await tess.conversation({ id });
+  await tess.must('POST', `/api/conversations/${talk.id}/members`, { userId: finn.id });
+  assert.deepEqual((await call(finn, 'GET', path)).body.items.map((item) => item.id), [face]);
+  assert.deepEqual((await call(tess, 'GET', path)).body.items.map((item) => item.id), [face, sketch]);
+  assert.equal((await call(finn, 'GET', `/media/${face}/thumb`)).status, 200);
+  assert.equal((await call(finn, 'GET', `/media/${sketch}/thumb`)).status, 404);
+  await finn.must('DELETE', `/api/conversations/${talk.id}/members`, { userId: finn.id });
+  assert.equal((await call(finn, 'GET', path)).status, 404);
+  assert.equal((await call(finn, 'GET', `/media/${face}/thumb`)).status, 404);
+});
+
 test('an archive of a card takes its pictures along', async () => {
   const tess = await server.register();
   const made = await call(tess, 'POST', '/api/characters', { name: 'Mara' });

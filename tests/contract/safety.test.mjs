@@ -58,6 +58,27 @@ test('what the suspended wait for is cancelled, and others in the room are answe
   assert.equal(server.model.callsFor('#theirs').length, 0, 'nobody was paid for it');
 });
 
+test('what a suspension at a terminal cancels is shown to who is there', async () => {
+  const [host, guest] = [await server.register(), await server.register()];
+  const conversation = await host.conversation();
+  await host.must('POST', `/api/conversations/${conversation.id}/members`, { userId: guest.id });
+  server.model.plan = { ...server.model.plan, steps: true };
+  const first = (await host.send(conversation, 'Mine #before')).body.message;
+  await eventually('the model', () => server.model.callsFor('#before').length === 1);
+  const theirs = (await guest.send(conversation, 'Never mind #shut')).body.message;
+  const room = await host.socket({ join: [conversation] });
+  await server.command(['user', 'suspend', guest.user.username, '--reason', 'Spam.']);
+  // No command reaches a room: who is in it is told to look.
+  await room.until('conversation:resync', ({ conversationId }) => conversationId === conversation.id);
+  const messages = await host.messages(conversation);
+  assert.equal(messages.find(({ id }) => id === theirs.id).replyState, 'cancelled');
+  server.model.release();
+  await eventually('the other is answered', async () => (
+    (await host.messages(conversation)).find(({ id }) => id === first.id).replyState === 'done'
+  ));
+  assert.equal(server.model.callsFor('#shut').length, 0);
+});
+
 test('a reply to somebody who is suspended stops', async () => {
   const ada = await server.register();
   const conversation = await ada.conversation();

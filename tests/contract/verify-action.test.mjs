@@ -13,6 +13,7 @@ import { Server } from './server.mjs';
 
 const { emptyChat, reduceChat, resumeSeq } = await pageModule('chat/state.ts');
 const { placed, readIn, saidIn } = await pageModule('app/listing.ts');
+const { galleries, loadGallery, renewGallery } = await pageModule('app/gallery.ts');
 const { SERVER_EVENTS } = await pageModule('live/events.ts');
 
 const patience = 20_000;
@@ -272,6 +273,49 @@ test('a form that was saved is told of as it is', async () => {
   const { savedAt } = await follower.socket.until('draft:updated', ({ key }) => key === 'character-new', patience);
   assert.equal(savedAt, (await ada.must('GET', '/api/drafts/character-new')).draft.savedAt);
   verified.add('draft:updated');
+});
+
+async function uploaded(size) {
+  const form = new FormData();
+  form.append('file', new Blob([png(size, size)]), 'face.png');
+  const answer = await fetch(`${ada.server.url}/api/uploads`, { method: 'POST', headers: { authorization: `Bearer ${ada.token}` }, body: form });
+  assert.equal(answer.status, 201);
+  return (await answer.json()).upload.id;
+}
+
+test('pictures of a character that are known are read anew when they change', async () => {
+  const where = `/api/characters/${conversation.characterId}/gallery`;
+  // Who looks on: the page's own store of pictures, which asks as Ben.
+  const onlooker = await ben.socket({ join: [conversation] });
+  const calls = globalThis.fetch;
+  globalThis.fetch = (path, init) => calls(
+    path.startsWith('/') ? ben.server.url + path : path,
+    path.startsWith('/') ? { ...init, headers: { authorization: `Bearer ${ben.token}` } } : init,
+  );
+  try {
+    await loadGallery(conversation.characterId);
+    onlooker.io.on('gallery:updated', ({ characterId }) => void renewGallery(characterId));
+    const verifyGallery = async (act) => {
+      const heard = () => [onlooker, follower.socket].map((socket) => socket.of('gallery:updated').length);
+      const before = heard();
+      await act();
+      await eventually('both are told', () => heard().every((count, which) => count > before[which]), patience);
+      const fresh = (await ben.must('GET', where)).items;
+      const known = () => galleries.get()[conversation.characterId];
+      await eventually('the same', () => JSON.stringify(known()) === JSON.stringify(fresh), patience)
+        .catch(() => assert.deepEqual(known(), fresh));
+    };
+    const [one, other] = [await uploaded(40), await uploaded(44)];
+    await verifyGallery(() => ada.must('POST', where, { uploadId: one, expression: 'joy' }));
+    await verifyGallery(() => ada.must('POST', where, { uploadId: other }));
+    await verifyGallery(() => ada.must('PATCH', `${where}/${other}`, { position: 0, caption: 'Home.' }));
+    await verifyGallery(() => ada.must('DELETE', `${where}/${one}`));
+    assert.deepEqual(galleries.get()[conversation.characterId].map(({ id }) => id), [other]);
+    verified.add('gallery:updated');
+  } finally {
+    globalThis.fetch = calls;
+    onlooker.close();
+  }
 });
 
 test('an upload as it was told of is the upload', async () => {

@@ -138,6 +138,9 @@ pub enum UserEvent {
         /// Messages of others after it, counted up to 100.
         unread: u64,
     },
+    /// The pictures of a character of the user's, or of one in whose room the socket is, are others now.
+    #[serde(rename = "gallery:updated")]
+    Gallery { character_id: CharacterId },
     /// A form of the user's was saved; none: it is gone.
     #[serde(rename = "draft:updated")]
     Draft { key: DraftKey, saved_at: Option<Timestamp> },

@@ -19,6 +19,14 @@ pub enum MailKind {
     Usage,
     /// The tier changed.
     Tier,
+    /// The account has another address; to the one that it had.
+    AddressChanged,
+    PasswordChanged,
+    /// The account was closed, and can be had back for some days.
+    Closed,
+    /// Operators took a character out of lists, or put it back; to its owner.
+    Listing,
+    Suspended,
 }
 
 words!(MailKind {
@@ -28,6 +36,11 @@ words!(MailKind {
     "reply-waiting" => MailKind::ReplyWaiting,
     "usage" => MailKind::Usage,
     "tier" => MailKind::Tier,
+    "address-changed" => MailKind::AddressChanged,
+    "password-changed" => MailKind::PasswordChanged,
+    "closed" => MailKind::Closed,
+    "listing" => MailKind::Listing,
+    "suspended" => MailKind::Suspended,
 });
 
 impl MailKind {
@@ -36,8 +49,22 @@ impl MailKind {
         match self {
             Self::ReplyWaiting => Some(Notice::ReplyWaiting),
             Self::Usage => Some(Notice::Usage),
-            Self::Welcome | Self::Confirm | Self::Reset | Self::Tier => None,
+            Self::Welcome
+            | Self::Confirm
+            | Self::Reset
+            | Self::Tier
+            | Self::AddressChanged
+            | Self::PasswordChanged
+            | Self::Closed
+            | Self::Listing
+            | Self::Suspended => None,
         }
+    }
+
+    /// Whether it tells of what may be somebody else's doing. Such a mail goes to the address that it was queued for and is sent
+    /// all the same when another address, or the account's end, comes after it: that may be the next thing he does.
+    pub fn is_warning(self) -> bool {
+        matches!(self, Self::AddressChanged | Self::PasswordChanged)
     }
 }
 

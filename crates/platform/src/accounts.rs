@@ -273,6 +273,7 @@ impl Platform {
         let user =
             self.change_by_login(login, AccountChange { password_hash: Some(hash), ..Default::default() }).await?;
         self.store.revoke_sessions(&user.id, None).await.or_refuse()?;
+        self.warn_of_password(&user).await;
         Ok(user)
     }
 

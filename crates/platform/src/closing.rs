@@ -16,6 +16,7 @@ impl Platform {
         for change in closed.changes {
             self.take_in(change).await;
         }
+        self.notice_closing(who.user_id(), closed.erase_at).await;
         Ok(closed.erase_at)
     }
 

@@ -33,7 +33,8 @@ impl Platform {
             let user = changed.ok_or_else(|| Refusal::not_found("user"))?;
             let others = self.store.sessions(who.user_id()).await.or_refuse()?;
             self.store.revoke_sessions(who.user_id(), Some(&who.session.id)).await.or_refuse()?;
-            self.take_in(Change::User { id: user.id, username: user.username }).await;
+            self.take_in(Change::User { id: user.id.clone(), username: user.username.clone() }).await;
+            self.warn_of_password(&user).await;
             for session in others.into_iter().filter(|session| session.id != who.session.id) {
                 let change = Change::Session { token: session.token_hash, id: session.id, user: session.user_id };
                 self.take_in(change).await;
@@ -60,13 +61,14 @@ impl Platform {
         }
         let asks = [self.auth_address_ask(&device.address), self.auth_login_ask(&who.username)];
         self.attempt(&asks, async {
-            self.prove(who, password, "password").await?;
+            let before = self.prove(who, password, "password").await?;
             let user = match self.store.change_email(who.user_id(), email).await.or_refuse()? {
                 ChangeEmail::Changed(user) => user,
                 ChangeEmail::Taken => return Err(taken("email", "is already registered")),
                 ChangeEmail::NoUser => return Err(Refusal::not_found("user")),
             };
             self.take_in(Change::User { id: user.id.clone(), username: user.username.clone() }).await;
+            self.warn_of_address(&before.email, &user).await;
             let asked: MailId = self.ambient.id();
             self.try_mail(Occasion::of(MailKind::Confirm, &user, format!("confirm:{asked}"))).await;
             Ok(user)
@@ -74,14 +76,16 @@ impl Platform {
         .await
     }
 
-    /// That whoever asks knows the account's password; a success clears the account's name.
-    async fn prove(&self, who: &Member, password: String, field: &str) -> Result<(), Refusal> {
+    /// That whoever asks knows the account's password; a success clears the account's name. Answers the account.
+    async fn prove(&self, who: &Member, password: String, field: &str) -> Result<User, Refusal> {
         let found = self.store.credentials(&who.username).await.or_refuse()?;
-        let hash = found.filter(|found| found.user.id == *who.user_id()).and_then(|found| found.password_hash);
+        let found = found.filter(|found| found.user.id == *who.user_id());
+        let (user, hash) = found.map(|found| (found.user, found.password_hash)).unzip();
+        let hash = hash.flatten();
         if !self.passwords.verify(password, hash).await? {
             return Err(Refusal::invalid(field, "is not the account's password"));
         }
         self.forget_attempts(&who.username).await;
-        Ok(())
+        user.ok_or_else(|| Refusal::not_found("user"))
     }
 }

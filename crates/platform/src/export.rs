@@ -6,8 +6,8 @@
 use crate::faults::OrRefuse;
 use crate::media::key_of;
 use crate::{CardFile, Platform};
-use aim_domain::{Character, CharacterId, Code, Member, Refusal, UploadId};
-use aim_store::{MessageQuery, StoreError};
+use aim_domain::{Character, CharacterId, Code, Member, Message, Refusal, UploadId};
+use aim_store::{ConversationItem, OtherVariant, StoreError};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
@@ -64,6 +64,17 @@ fn packed() -> SimpleFileOptions {
 
 fn as_it_is() -> SimpleFileOptions {
     SimpleFileOptions::default().compression_method(CompressionMethod::Stored)
+}
+
+/// A message as it stands in the archive.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Said<'a> {
+    #[serde(flatten)]
+    message: &'a Message,
+    /// What its reply says besides the chosen answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    other_variants: Vec<OtherVariant>,
 }
 
 struct Export {
@@ -187,35 +198,46 @@ impl Export {
         let mut cursor: Option<String> = None;
         loop {
             let page = self.wait(store.conversations(&id, cursor.as_deref(), PAGE))?;
-            for item in page.items {
-                let talk = item.conversation.id.clone();
-                self.begin(&format!("conversations/{talk}.json"), packed())?;
-                write!(self.archive, "{{\"conversation\":{},\n\"messages\":[", serde_json::to_string(&item)?)?;
-                let mut after = 0;
-                loop {
-                    let query = MessageQuery { after: Some(after), before: None, limit: PAGE };
-                    // Gone, or left, since the list was read: what is there so far is what there is.
-                    let Some(messages) = self.wait(store.messages(&talk, &id, query))? else { break };
-                    for message in &messages.items {
-                        write!(
-                            self.archive,
-                            "{}\n{}",
-                            if after == 0 { "" } else { "," },
-                            serde_json::to_string(message)?
-                        )?;
-                        after = message.seq;
-                    }
-                    if !messages.has_more {
-                        break;
-                    }
-                }
-                self.archive.write_all(b"\n]}\n")?;
+            page.items.iter().try_for_each(|item| self.conversation("conversations", item))?;
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
             }
+        }
+        // In a folder of its own: one may be deleted while this goes on, and stand in both lists.
+        loop {
+            let keep = self.platform.settings.keep_deleted_conversations;
+            let page = self.wait(store.deleted_conversations(&id, keep, cursor.as_deref(), PAGE))?;
+            page.items.iter().try_for_each(|item| self.conversation("deleted-conversations", item))?;
             cursor = page.next_cursor;
             if cursor.is_none() {
                 return Ok(());
             }
         }
+    }
+
+    fn conversation(&mut self, folder: &str, item: &ConversationItem) -> io::Result<()> {
+        let (store, user) = (self.platform.store.clone(), self.who.user_id().clone());
+        let (talk, keep) = (&item.conversation.id, self.platform.settings.keep_deleted_conversations);
+        self.begin(&format!("{folder}/{talk}.json"), packed())?;
+        write!(self.archive, "{{\"conversation\":{},\n\"messages\":[", serde_json::to_string(item)?)?;
+        let mut after = 0;
+        // Gone, or left, since the list was read: what is there so far is what there is.
+        while let Some(page) = self.wait(store.own_messages(talk, &user, keep, after, PAGE))? {
+            for message in &page.items {
+                let other_variants = match message.variants {
+                    Some(_) => self.wait(store.other_variants(talk, &user, keep, message.seq))?,
+                    None => Vec::new(),
+                };
+                let line = serde_json::to_string(&Said { message, other_variants })?;
+                write!(self.archive, "{}\n{line}", if after == 0 { "" } else { "," })?;
+                after = message.seq;
+            }
+            if !page.has_more {
+                break;
+            }
+        }
+        self.archive.write_all(b"\n]}\n")
     }
 
     fn uploads(&mut self) -> io::Result<()> {

@@ -118,7 +118,7 @@ impl Platform {
             Change::Upload { id, .. } => self.forget_upload(id, reach).await,
             Change::Preferences { user } => self.forget_preferences(user, reach).await,
             Change::Draft { user, key } => self.forget_draft(user, key, reach).await,
-            Change::Session { .. } | Change::Cancel { .. } | Change::Member { .. } => {}
+            Change::Session { .. } | Change::Cancel { .. } | Change::Member { .. } | Change::Withdrawn { .. } => {}
         }
     }
 
@@ -132,6 +132,7 @@ impl Platform {
             }
             Change::Character { .. } | Change::Conversation { .. } | Change::Upload { .. } => {}
             Change::Preferences { .. } | Change::Draft { .. } | Change::Member { .. } | Change::Gallery { .. } => {}
+            Change::Withdrawn { .. } => {}
             Change::Cancel { conversation, fence } => self.running.stop(conversation, *fence),
         }
         // Nobody may be listening: a worker has no sockets.

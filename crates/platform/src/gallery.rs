@@ -6,7 +6,9 @@ use aim_backbone::cache::{Cached, Reach, weight_of};
 use aim_backbone::keys;
 use aim_domain::error::Checks;
 use aim_domain::gallery::label;
-use aim_domain::{CharacterId, GalleryItem, Kind, MOST_PICTURES, Member, PictureWords, Refusal, UploadId, UserId};
+use aim_domain::{
+    CharacterId, Code, GalleryItem, Kind, MOST_PICTURES, Member, PictureWords, Refusal, UploadId, UserId,
+};
 use aim_store::{AddPicture, Change, DeleteUpload, Gallery, NewPicture, PictureChange, StoreError};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
@@ -75,9 +77,24 @@ fn no_picture() -> Refusal {
 }
 
 impl Platform {
-    /// The pictures of a character that `who` may see, in order.
+    /// The pictures of a character that `who` may see, in order; of one that is private, to who talks with it, its faces alone.
     pub async fn gallery(&self, who: &Member, id: &CharacterId) -> Result<Arc<Vec<GalleryItem>>, Refusal> {
-        self.character(who, id).await?;
+        match self.character(who, id).await {
+            Ok(_) => self.all_pictures(id).await,
+            Err(refusal) if refusal.code == Code::NotFound => {
+                let is_there = self.any_character(id).await?.is_some();
+                if !is_there || !self.store.talks_with(who.user_id(), id, true).await.or_refuse()? {
+                    return Err(refusal);
+                }
+                let all = self.all_pictures(id).await?;
+                Ok(Arc::new(all.iter().filter(|item| item.expression.is_some()).cloned().collect()))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Whoever asks.
+    async fn all_pictures(&self, id: &CharacterId) -> Result<Arc<Vec<GalleryItem>>, Refusal> {
         let load = async {
             let found = self.store.gallery(id).await?;
             let cached = |Gallery { items, version }| CachedGallery { items: Arc::new(items), version };
@@ -86,6 +103,11 @@ impl Platform {
         let found =
             self.backbone.cache.get_or_load(&keys::character_gallery::<CachedGallery>(id), load).await.or_refuse()?;
         Ok(found.map(|found| found.items.clone()).unwrap_or_default())
+    }
+
+    /// Whose character it is; for servers, which tell its owner that its pictures changed.
+    pub async fn owner_of(&self, id: &CharacterId) -> Result<Option<UserId>, Refusal> {
+        Ok(self.any_character(id).await?.and_then(|character| character.owner_id.clone()))
     }
 
     pub(crate) async fn forget_gallery(&self, id: &CharacterId, reach: Reach) {
@@ -158,7 +180,7 @@ impl Platform {
         self.stored_picture(id, picture).await
     }
 
-    /// Its bytes go as well, unless something else shows them: a message, a portrait, a persona.
+    /// Its bytes go as well, unless something else shows them: a message, another gallery, a portrait, a persona.
     pub async fn remove_picture(&self, who: &Member, id: &CharacterId, picture: &UploadId) -> Result<(), Refusal> {
         self.owned_character(who, id).await?;
         if !self.store.remove_picture(id, picture).await.or_refuse()? {

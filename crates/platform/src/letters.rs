@@ -5,7 +5,9 @@
 
 use crate::Platform;
 use crate::mail::Post;
-use aim_domain::{ConversationId, MailKind, MailState, Notice, Purpose, Tier, Timestamp, TokenHash, User};
+use aim_domain::{
+    CharacterId, ConversationId, MailKind, MailState, Notice, Purpose, Suspension, Tier, Timestamp, TokenHash, User,
+};
 use aim_mail::{Letter, Unsubscribe};
 use aim_store::{MailStanding, NewToken, Result, StoredMail};
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,15 @@ pub(crate) struct NewTier {
     pub tier: Tier,
 }
 
+/// What became of a character.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Relisted {
+    pub character_id: CharacterId,
+    pub unlisted: bool,
+    pub reason: String,
+}
+
 /// A letter with the tokens in it, or why there is no need for it.
 type Composed = std::result::Result<(Letter, Vec<NewToken>), &'static str>;
 
@@ -56,7 +67,8 @@ impl Platform {
     /// The letter of a mail as things are now. Its tokens are made here, so that no row ever holds one.
     pub(crate) async fn compose(&self, post: &Post, mail: &StoredMail) -> Result<Composed> {
         let Some(user) = self.store.user(&mail.user).await? else { return Ok(Err("the account is gone")) };
-        if user.erase_at.is_some() && mail.kind != MailKind::Reset {
+        let of_the_end = matches!(mail.kind, MailKind::Reset | MailKind::Closed);
+        if user.erase_at.is_some() && !of_the_end && !mail.kind.is_warning() {
             return Ok(Err("the account is closed"));
         }
         let standing = self.store.mail_standing(&mail.user).await?;
@@ -72,6 +84,11 @@ impl Platform {
             MailKind::ReplyWaiting => draft.reply_waiting().await?,
             MailKind::Usage => draft.usage(),
             MailKind::Tier => draft.tier(),
+            MailKind::AddressChanged => draft.address_changed(),
+            MailKind::PasswordChanged => Ok(draft.password_changed()),
+            MailKind::Closed => draft.closed(),
+            MailKind::Listing => draft.listing().await?,
+            MailKind::Suspended => draft.suspended().await?,
         };
         Ok(letter.map(|letter| (letter, draft.tokens)))
     }
@@ -216,6 +233,107 @@ impl Draft<'_> {
             ),
         })
     }
+    fn address_changed(&self) -> std::result::Result<Letter, &'static str> {
+        if self.user.email == self.mail.address {
+            return Err("the account has this address again");
+        }
+        // The other address in short: whoever is written to here may have nothing to do with the account.
+        let (username, url, now) = (&self.user.username, &self.post.public_url, in_short(&self.user.email));
+        let changed =
+            format!("From now on letters for {username} go to another address, {now}. This is the last one here.");
+        let otherwise = format!(
+            "If it was not you, somebody knows your password. Where you are still signed in, choose another password and put \
+             your own address back, in the settings. Where that fails, write to whoever runs {url}, at once."
+        );
+        let paragraphs = [changed.as_str(), "If it was you, there is nothing to do.", &otherwise];
+        let button = Some(("Open the settings", self.link("/settings")));
+        let letter = self.letter("The address of your account was changed", &paragraphs, button);
+        let closing =
+            vec![format!("This letter is for {username}, whose account at {url} had this address until now.")];
+        Ok(Letter { closing, ..letter })
+    }
+
+    fn password_changed(&self) -> Letter {
+        let changed = format!(
+            "The password of your account was changed, at {} (UTC), and other devices were signed out.",
+            minute(self.mail.created_at)
+        );
+        let paragraphs = [
+            changed.as_str(),
+            "If it was you, there is nothing to do.",
+            "If it was not, choose a new one now: the button leads to where you can have a link sent to your address.",
+        ];
+        self.letter("Your password was changed", &paragraphs, Some(("It was not me", self.link("/forgot"))))
+    }
+
+    fn closed(&self) -> std::result::Result<Letter, &'static str> {
+        let Some(erase_at) = self.user.erase_at else { return Err("the account was had back") };
+        let closed = format!(
+            "Your account was closed, and signed out everywhere. At {} (UTC) it is erased for good.",
+            minute(erase_at)
+        );
+        let paragraphs = [
+            closed.as_str(),
+            "Until then you can have it back as it was: sign in as ever, and say that you want it back.",
+            "If it was not you who closed it, do that, and choose another password.",
+        ];
+        Ok(self.letter("Your account was closed", &paragraphs, Some(("Sign in", self.link("/login")))))
+    }
+
+    async fn listing(&self) -> Result<std::result::Result<Letter, &'static str>> {
+        let Ok(Relisted { character_id, unlisted, reason }) = serde_json::from_value(self.mail.data.clone()) else {
+            return Ok(Err("its data cannot be read"));
+        };
+        let Some(character) = self.platform.store.character(&character_id).await? else {
+            return Ok(Err("the character is gone"));
+        };
+        if character.listing.unlisted != unlisted || !character.is_owned_by(&self.user.id) {
+            return Ok(Err("that changed again"));
+        }
+        let which = if self.standing.confirmed { character.name.as_str() } else { "One of your characters" };
+        let (subject, what) = if unlisted {
+            let what = "was taken out of lists and search by an operator of this server, and others can begin no \
+                        conversation with it. You have it as before, and conversations with it go on.";
+            ("A character of yours was taken out of the lists", what)
+        } else {
+            (
+                "A character of yours is in the lists again",
+                "was put back into lists and search by an operator of this server.",
+            )
+        };
+        let paragraphs = [format!("{which} {what}"), format!("The reason given: {reason}")];
+        let button = Some(("Open the character", self.link(&format!("/characters/{character_id}"))));
+        Ok(Ok(self.letter(subject, &[&paragraphs[0], &paragraphs[1]], button)))
+    }
+
+    async fn suspended(&self) -> Result<std::result::Result<Letter, &'static str>> {
+        let Ok(told) = serde_json::from_value::<Suspension>(self.mail.data.clone()) else {
+            return Ok(Err("its data cannot be read"));
+        };
+        if self.platform.store.suspension(&self.user.id).await?.as_ref() != Some(&told) {
+            return Ok(Err("the suspension is another, or over"));
+        }
+        let Suspension { until, reason } = told;
+        let until = match until {
+            Some(until) => format!("until {} (UTC)", minute(until)),
+            None => "until an operator ends that".to_owned(),
+        };
+        let paragraphs = [
+            format!("Your account was suspended, {until}: nobody can sign in with it. What you have here stays."),
+            format!("The reason given: {reason}"),
+            format!("If you think that this is wrong, write to whoever runs {}.", self.post.public_url),
+        ];
+        let paragraphs = [paragraphs[0].as_str(), &paragraphs[1], &paragraphs[2]];
+        Ok(Ok(self.letter("Your account is suspended", &paragraphs, None)))
+    }
+}
+
+/// `a…@e…`: enough for its owner to know it by, and too little to say anything with.
+fn in_short(address: &str) -> String {
+    let (name, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let first = |part: &str| part.chars().next().filter(|first| first.is_alphanumeric());
+    let shortened = |part: &str| first(part).map_or("…".to_owned(), |first| format!("{first}…"));
+    format!("{}@{}", shortened(name), shortened(domain))
 }
 
 /// `2026-11-23 04:25`.

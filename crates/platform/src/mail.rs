@@ -69,6 +69,9 @@ impl Platform {
             return Ok(());
         }
         let Occasion { kind, user, address, name, data, wait, premium } = occasion;
+        if address.is_empty() {
+            return Ok(());
+        }
         let new = NewMail { id: self.ambient.id(), user, address, kind, occasion: name, data, wait };
         if let Some(due) = self.store.queue_mail(new).await? {
             metrics::counter!("aim_mails_queued_total", "kind" => kind.as_str()).increment(1);

@@ -24,9 +24,11 @@ impl Platform {
         reason: &str,
     ) -> Result<Character, Refusal> {
         let deed = self.deed(operator, reason)?;
-        let character = self.store.set_unlisted(id, unlist, &deed).await.or_refuse()?;
-        let character = character.ok_or_else(|| Refusal::not_found("character"))?;
+        let missing = || Refusal::not_found("character");
+        let before = self.store.character(id).await.or_refuse()?.ok_or_else(missing)?;
+        let character = self.store.set_unlisted(id, unlist, &deed).await.or_refuse()?.ok_or_else(missing)?;
         self.take_in(Change::Character { id: id.clone() }).await;
+        self.notice_listing(&before.listing, &character, &deed.reason).await;
         Ok(character)
     }
 
@@ -45,6 +47,7 @@ impl Platform {
         if operator.is_some_and(|operator| operator.user_id() == id) {
             return Err(Refusal::conflict("You cannot suspend yourself. Ask another administrator."));
         }
+        let before = self.store.suspension(id).await.or_refuse()?;
         match self.store.suspend(id, until, &deed).await.or_refuse()? {
             Suspended::Done { changes, withdrawn } => {
                 for change in changes {
@@ -53,7 +56,11 @@ impl Platform {
                 for one in withdrawn {
                     self.tell_withdrawn(one).await;
                 }
-                self.standing_of(id).await
+                let (profile, suspension) = self.standing_of(id).await?;
+                if let Some(now) = &suspension {
+                    self.notice_suspension(before.as_ref(), id, now).await;
+                }
+                Ok((profile, suspension))
             }
             Suspended::LastAdmin => {
                 Err(Refusal::conflict("This is the last administrator: nobody could undo it. Make another one first."))

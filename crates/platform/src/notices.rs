@@ -1,10 +1,14 @@
-//! Notices by mail: a reply waits, the day's allowance is used up, the tier changed. Each is beside the point of what it
+//! Notices by mail: a reply waits, the day's allowance is used up, the tier changed, something happened to an account that its
+//! owner is to know of. Each is beside the point of what it
 //! tells of: it goes on behind the answer, and failing to queue one fails nothing.
 
 use crate::Platform;
-use crate::letters::{NewTier, UsedUp, Waiting};
+use crate::letters::{NewTier, Relisted, UsedUp, Waiting};
 use crate::mail::Occasion;
-use aim_domain::{ConversationId, Kind, MailKind, Member, Message, Tier, Usage, User, UserId};
+use aim_domain::{
+    Character, ConversationId, Kind, Listing, MailId, MailKind, Member, Message, Suspension, Tier, Timestamp, Usage,
+    User, UserId,
+};
 use aim_store::StoreError;
 use parking_lot::Mutex;
 use serde_json::json;
@@ -87,5 +91,61 @@ impl Platform {
         let name = format!("tier:{}:{}", user.id, user.version);
         let occasion = Occasion::of(MailKind::Tier, user, name);
         self.try_mail(Occasion { data: json!(NewTier { tier: user.tier }), wait: Duration::ZERO, ..occasion }).await;
+    }
+
+    /// Tells the address that an account had until now; `user` as it is since.
+    pub(crate) async fn warn_of_address(&self, before: &str, user: &User) {
+        if before.to_lowercase() == user.email.to_lowercase() {
+            return;
+        }
+        let name = format!("address:{}:{}", user.id, user.version);
+        let occasion = Occasion::of(MailKind::AddressChanged, user, name);
+        self.try_mail(Occasion { address: before.to_owned(), ..occasion }).await;
+    }
+
+    /// `user` as it is since.
+    pub(crate) async fn warn_of_password(&self, user: &User) {
+        let name = format!("password:{}:{}", user.id, user.version);
+        self.try_mail(Occasion::of(MailKind::PasswordChanged, user, name)).await;
+    }
+
+    /// Once for each time that it was closed: an account keeps the day of its erasure.
+    pub(crate) async fn notice_closing(&self, id: &UserId, erase_at: Timestamp) {
+        let name = format!("closed:{id}:{}", erase_at.0);
+        self.mail_to(id, |user| Occasion::of(MailKind::Closed, user, name)).await;
+    }
+
+    /// What an operator did about a character, to its owner; `before` is how it stood. Nothing where that is as it was.
+    pub(crate) async fn notice_listing(&self, before: &Listing, character: &Character, reason: &str) {
+        let Some(owner) = &character.owner_id else { return };
+        let unlisted = character.listing.unlisted;
+        if !unlisted && !before.unlisted || *before == character.listing {
+            return;
+        }
+        let name = format!("listing:{}:{}", character.id, character.revision);
+        let data = json!(Relisted { character_id: character.id.clone(), unlisted, reason: reason.to_owned() });
+        self.mail_to(owner, |user| Occasion { data, ..Occasion::of(MailKind::Listing, user, name) }).await;
+    }
+
+    /// Somebody was shut out; `before` is how they stood. Nothing where that is as it was.
+    pub(crate) async fn notice_suspension(&self, before: Option<&Suspension>, id: &UserId, now: &Suspension) {
+        if before == Some(now) {
+            return;
+        }
+        let (deed, data): (MailId, _) = (self.ambient.id(), json!(now));
+        let name = format!("suspended:{deed}");
+        self.mail_to(id, |user| Occasion { data, ..Occasion::of(MailKind::Suspended, user, name) }).await;
+    }
+
+    /// Queues a mail for whom only the id is at hand.
+    async fn mail_to(&self, id: &UserId, occasion: impl FnOnce(&User) -> Occasion) {
+        if !self.sends_mail() {
+            return;
+        }
+        match self.store.user(id).await {
+            Ok(Some(user)) => self.try_mail(occasion(&user)).await,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "a mail was not queued"),
+        }
     }
 }

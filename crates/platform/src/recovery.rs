@@ -90,6 +90,7 @@ impl Platform {
             if let Ok(Some(user)) = self.store.user(&reset.user).await {
                 self.forget_attempts(&user.email).await;
                 self.forget_attempts(&user.username).await;
+                self.warn_of_password(&user).await;
             }
             Ok(())
         })

@@ -15,10 +15,10 @@ use aim_store::{Change, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Re
 
 /// What came of it, with what the limiter said, for the headers.
 #[derive(Debug)]
-pub struct RevisionReport {
+pub struct RevisionReport<T = Message> {
     pub verdict: Option<Verdict>,
-    /// The message that is answered anew, due again.
-    pub outcome: Result<Message, Refusal>,
+    /// The message that is answered anew, due again; or what else was made.
+    pub outcome: Result<T, Refusal>,
 }
 
 impl Platform {
@@ -92,12 +92,12 @@ impl Platform {
         Ok(message)
     }
 
-    async fn with_limits(
+    pub(crate) async fn with_limits<T>(
         &self,
         who: &Member,
         rules: &[Rule],
-        act: impl Future<Output = Result<Message, Refusal>>,
-    ) -> RevisionReport {
+        act: impl Future<Output = Result<T, Refusal>>,
+    ) -> RevisionReport<T> {
         let asks: Vec<_> = rules.iter().map(|rule| self.user_ask(*rule, who)).collect();
         let verdict = match self.admit(&asks).await {
             Ok(verdict) => verdict,

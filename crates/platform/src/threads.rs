@@ -1,11 +1,11 @@
 //! What becomes of a conversation besides being talked in: its last exchange is removed, it is branched off, deleted for a while
 //! or for good, and read.
 
-use crate::Platform;
 use crate::conversations::MAX_PAGE;
 use crate::faults::{OrRefuse, hint};
+use crate::{Platform, RevisionReport};
 use aim_backbone::bus::{Origin, UserNote};
-use aim_domain::{ConversationId, Member, Message, MessageId, Refusal, RoomEvent, UserEvent, UserId};
+use aim_domain::{ConversationId, Member, Message, MessageId, Refusal, RoomEvent, Rule, UserEvent, UserId};
 use aim_store::{
     BranchConversation, Branched, Change, ConversationItem, ConversationPage, MAX_BRANCH, ReadMark, RemoveExchange,
     RoomStanding, StoreError, Unfit,
@@ -83,8 +83,17 @@ impl Platform {
         Ok(())
     }
 
-    /// A conversation of one's own that begins with what was said up to a message.
+    /// A conversation of one's own that begins with what was said up to a message. Counts `ai`: it copies much.
     pub async fn branch_conversation(
+        &self,
+        who: &Member,
+        id: &ConversationId,
+        message: &MessageId,
+    ) -> RevisionReport<ConversationItem> {
+        self.with_limits(who, &[Rule::Ai], self.make_branch(who, id, message)).await
+    }
+
+    async fn make_branch(
         &self,
         who: &Member,
         id: &ConversationId,

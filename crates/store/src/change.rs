@@ -33,6 +33,10 @@ pub enum Change {
         conversation: ConversationId,
         user: UserId,
     },
+    /// What waited for its reply was cancelled by an operator, who may be at a terminal and reach no room: whoever is in one looks.
+    Withdrawn {
+        conversation: ConversationId,
+    },
     /// The reply under way is to stop, if it is still the one of the claim with this fence.
     Cancel {
         conversation: ConversationId,

@@ -47,7 +47,7 @@ pub use mail::{
     DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail, TokenOwner,
 };
 pub use persona::{NewPersona, PersonaChange, PersonaChoice, Personas, SavePersona};
-pub use personal::{ChangeEmail, Closed, Draft, Personal, Preferences, SaveDraft};
+pub use personal::{ChangeEmail, Closed, Draft, OtherVariant, Personal, Preferences, SaveDraft};
 pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
 };

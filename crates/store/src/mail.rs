@@ -14,6 +14,9 @@ use std::time::Duration;
 /// Why a mail failed whose holder died while it was handed over.
 pub const IN_DOUBT: &str = "in doubt";
 
+/// The kinds that are warnings, for SQL; see [`MailKind::is_warning`].
+pub(crate) const WARNINGS: &str = "('address-changed', 'password-changed')";
+
 #[derive(Clone, Debug)]
 pub struct NewMail {
     pub id: MailId,

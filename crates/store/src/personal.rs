@@ -1,7 +1,9 @@
 //! What belongs to one person alone: settings, forms on the way, and the end of an account.
 
-use crate::{Change, Result};
-use aim_domain::{Character, CharacterId, DraftKey, Timestamp, Upload, UploadId, User, UserId};
+use crate::{Change, MessagePage, Result};
+use aim_domain::{
+    Character, CharacterId, ConversationId, DraftKey, Personality, Timestamp, Upload, UploadId, User, UserId,
+};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -55,6 +57,17 @@ pub enum ChangeEmail {
     NoUser,
 }
 
+/// An answer that a reply has besides the chosen one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OtherVariant {
+    /// Counted from 0, the chosen one among them.
+    pub number: u32,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personality: Option<Personality>,
+}
+
 #[async_trait]
 pub trait Personal: Send + Sync + 'static {
     /// As saved last; none when never.
@@ -84,12 +97,32 @@ pub trait Personal: Send + Sync + 'static {
     /// The user's uploads but for deleted ones, in the order of their ids, only those after `after`.
     async fn own_uploads(&self, user: &UserId, after: Option<&UploadId>, limit: u32) -> Result<Vec<Upload>>;
 
-    /// Another address, not confirmed yet. Mails that wait go there; what was sent to the old one is of no use any more.
-    /// Writes `Change::User`.
+    /// The first `limit` messages with a `seq` above `after`, for who takes along what is theirs: of a conversation that `user` is
+    /// in, and of one of their own that was deleted no longer than `keep` ago. None where it is neither.
+    async fn own_messages(
+        &self,
+        id: &ConversationId,
+        user: &UserId,
+        keep: Duration,
+        after: u64,
+        limit: u32,
+    ) -> Result<Option<MessagePage>>;
+    /// What a reply says besides its chosen answer, in order; of the conversations of `own_messages`. Whoever could not choose it
+    /// gets none: it is the business of the owner, and of whom the reply was for.
+    async fn other_variants(
+        &self,
+        id: &ConversationId,
+        user: &UserId,
+        keep: Duration,
+        seq: u64,
+    ) -> Result<Vec<OtherVariant>>;
+
+    /// Another address, not confirmed yet. Mails that wait go there, warnings apart; what was sent to the old one is of no use any
+    /// more. Writes `Change::User`.
     async fn change_email(&self, user: &UserId, email: &str) -> Result<ChangeEmail>;
 
-    /// Ends all sessions and closes the account, to be erased after `grace`; an account that is closed keeps its day. None when
-    /// there is no such user. Writes `Change::User` and a `Change::Session` each.
+    /// Ends all sessions and closes the account, to be erased after `grace`; an account that is closed keeps its day. Of mails that
+    /// wait only warnings stay. None when there is no such user. Writes `Change::User` and a `Change::Session` each.
     async fn close_account(&self, user: &UserId, grace: Duration) -> Result<Option<Closed>>;
     /// Opens a closed account again; false when there is none, or its time is over. Writes `Change::User`.
     async fn restore_account(&self, user: &UserId) -> Result<bool>;

@@ -25,8 +25,8 @@ const row = (route, columns, thing = things.nothing, ask = {}) => {
 };
 
 const {
-  account, album, board, call, character, complaint, conversation, deleted, device, each, hidden, image, invitation, loose, nothing, part, person,
-  persona, said, shared, stray,
+  account, album, board, call, character, complaint, conversation, deleted, device, each, face, hidden, image, invitation, loose, nothing, part,
+  person, persona, said, shared, sketch, stray, withdrawn,
 } = things;
 const text = (more) => ({ type: 'text', text: 'Let me in', clientId: crypto.randomUUID(), ...more });
 const reason = 'As the test wants.';
@@ -94,6 +94,8 @@ export const ROUTES = [
   row('GET    /api/characters/{id}/export', '200 404 404 401 404', hidden),
   row('GET    /api/characters/{id}/gallery', OWN, album),
   row('GET    /api/characters/{id}/gallery', '200 404 404 401 404', hidden),
+  // Who talks with it sees its faces.
+  row('GET    /api/characters/{id}/gallery', '200 200 404 401 404', shared),
   row('POST   /api/characters/{id}/gallery', '201 404 404 401 404', album, (of) => ({ json: { uploadId: of.uploadId } })),
   row('PATCH  /api/characters/{id}/gallery/{mediaId}', '200 404 404 401 404', album, { json: { caption: 'Mine' } }),
   row('DELETE /api/characters/{id}/gallery/{mediaId}', '204 404 404 401 404', album),
@@ -144,6 +146,10 @@ export const ROUTES = [
   row('DELETE /api/uploads/tus/{id}', '204 404 404 401 404', part, { headers: { 'tus-resumable': '1.0.0' } }),
   row('GET    /media/{uploadId}/{variant}', '200 200 404 401 404', image),
   row('GET    /media/{uploadId}/{variant}', '200 404 404 401 404', stray),
+  row('GET    /media/{uploadId}/{variant}', '200 200 404 401 404', face),
+  row('GET    /media/{uploadId}/{variant}', '200 404 404 401 404', sketch),
+  // Of a character that was taken down; operators go on looking.
+  row('GET    /media/{uploadId}/{variant}', '200 200 404 401 200', withdrawn),
 
   row('GET    /api/admin/ai/usage', ADMINS),
   row('GET    /api/admin/reports', ADMINS),
@@ -221,4 +227,6 @@ export const TOLD = [
   row('TOLD message:removed', 'heard heard silence silence silence', call),
   row('TOLD conversation:updated', 'heard heard silence silence silence', call),
   row('TOLD typing', 'heard heard silence silence silence', call),
+  // The pictures of the character: to those who talk with it, and to its owner wherever he is.
+  row('TOLD gallery:updated', 'heard heard silence silence silence', call),
 ];

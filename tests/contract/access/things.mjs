@@ -72,7 +72,7 @@ export async function shared(world) {
 export async function conversation(world) {
   const made = await world.owner.conversation(await world.owner.character({ name: 'Mara canary', greeting: 'Ahoy, canary.' }));
   await world.owner.must('POST', `/api/conversations/${made.id}/members`, { userId: world.guest.id });
-  return { id: made.id };
+  return { id: made.id, characterId: made.characterId };
 }
 
 export const call = conversation;
@@ -115,7 +115,7 @@ export async function album(world) {
   return { id, mediaId: item.id, uploadId };
 }
 
-async function upload(world) {
+export async function upload(world) {
   const answer = await fetch(`${world.server.url}/api/uploads`, {
     method: 'POST', headers: { authorization: `Bearer ${world.owner.token}` }, body: picture(),
   });
@@ -134,6 +134,32 @@ export async function image(world) {
   await world.owner.must('POST', `/api/conversations/${id}/messages`, {
     type: 'image', uploadId: of.id, text: 'canary', clientId: crypto.randomUUID(),
   });
+  return of;
+}
+
+async function talkedWith(world, how) {
+  const { id } = await world.owner.character(how);
+  const talk = await world.owner.conversation({ id });
+  await world.owner.must('POST', `/api/conversations/${talk.id}/members`, { userId: world.guest.id });
+  return id;
+}
+
+/** A picture of a private character, with which the owner talks in the guest's presence. */
+async function ofPrivate(world, expression) {
+  const [id, of] = [await talkedWith(world, { name: 'Hidden canary', visibility: 'private' }), await upload(world)];
+  await world.owner.must('POST', `/api/characters/${id}/gallery`, { uploadId: of.id, expression });
+  return of;
+}
+
+export const face = (world) => ofPrivate(world, 'joy');
+/** No face. */
+export const sketch = (world) => ofPrivate(world, undefined);
+
+/** A picture of a public character of such a conversation that operators took down. */
+export async function withdrawn(world) {
+  const [id, of] = [await talkedWith(world, { name: 'Mara canary' }), await upload(world)];
+  await world.owner.must('POST', `/api/characters/${id}/gallery`, { uploadId: of.id });
+  await world.admin.must('PATCH', `/api/admin/characters/${id}`, { unlisted: true, reason: 'As the test wants.' });
   return of;
 }
 

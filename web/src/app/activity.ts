@@ -3,6 +3,7 @@ import { useEffect } from 'react';
 import { useStore } from '../lib/store';
 import type { ServerEvent } from '../live/events';
 import type { Connection } from '../live/connection';
+import { renewGalleries, renewGallery } from './gallery';
 import { conversations, readConversation, refreshConversations, takeSaid } from './library';
 import { readIn, shownCount, unreadIn } from './listing';
 import { useWho } from './who';
@@ -37,6 +38,10 @@ function follow(me: string, event: ServerEvent): void {
       else conversations.set(readIn(listing, conversationId, unread));
       break;
     }
+    case 'gallery:updated':
+      // One that cannot be read is the one that is known.
+      renewGallery(event.payload.characterId).catch(() => undefined);
+      break;
     default:
   }
 }
@@ -50,7 +55,10 @@ export function useActivity(): void {
     let wasLost = false;
     return connection.state.subscribe(() => {
       const now = connection.state.get();
-      if (now === 'connected' && wasLost) refreshConversations().catch(() => undefined);
+      if (now === 'connected' && wasLost) {
+        refreshConversations().catch(() => undefined);
+        renewGalleries().catch(() => undefined);
+      }
       wasLost = now !== 'connected';
     });
   }, [connection]);

@@ -1,6 +1,15 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { GalleryItem } from '../api/types';
-import { withAdded, withChanged, withoutPicture } from './gallery';
+import {
+  clearGalleries,
+  galleries,
+  loadGallery,
+  renewGalleries,
+  renewGallery,
+  withAdded,
+  withChanged,
+  withoutPicture,
+} from './gallery';
 
 const item = (id: string, position: number): GalleryItem => ({
   id,
@@ -50,4 +59,38 @@ test('what a change leaves is what a fresh fetch says', () => {
     known = withoutPicture(known, id);
     expect(known).toEqual(server.fetch());
   }
+});
+
+afterEach(() => {
+  clearGalleries();
+  vi.unstubAllGlobals();
+});
+
+test('what is read anew is what was asked for last', async () => {
+  const server = new Server();
+  const waiting: (() => void)[] = [];
+  let reads = 0;
+  vi.stubGlobal('fetch', async () => {
+    reads += 1;
+    const items = server.fetch();
+    if (reads > 1) await new Promise<void>((done) => waiting.push(done));
+    return Response.json({ items });
+  });
+  const ids = () => galleries.get()['mara']?.map(({ id }) => id);
+  await renewGallery('mara');
+  expect(reads, 'what nobody looks at is not read').toBe(0);
+  server.add('a');
+  await loadGallery('mara');
+  server.add('b');
+  const first = renewGallery('mara');
+  await vi.waitFor(() => expect(waiting).toHaveLength(1));
+  server.add('c');
+  const second = renewGalleries();
+  await vi.waitFor(() => expect(waiting).toHaveLength(2));
+  waiting[1]?.();
+  await second;
+  expect(ids()).toEqual(['a', 'b', 'c']);
+  waiting[0]?.();
+  await first;
+  expect(ids(), 'an answer of before counts no more').toEqual(['a', 'b', 'c']);
 });

@@ -13,6 +13,7 @@ const asked = new Map<string, Promise<void>>();
 export function clearGalleries(): void {
   galleries.set({});
   asked.clear();
+  renewals.clear();
 }
 
 const address = (character: string) => `/api/characters/${encodeURIComponent(character)}/gallery`;
@@ -33,6 +34,25 @@ export async function loadGallery(character: string): Promise<void> {
     asked.set(character, reading);
   }
   await reading;
+}
+
+/** The last read of each that was asked for because it changed: an answer that was overtaken counts no more. */
+const renewals = new Map<string, number>();
+
+/** Reads pictures anew that are known here; those that are not are read when they are looked at. */
+export async function renewGallery(character: string): Promise<void> {
+  if (galleries.get()[character] === undefined && !asked.has(character)) return;
+  const mine = (renewals.get(character) ?? 0) + 1;
+  renewals.set(character, mine);
+  // What is being read may be of before the change.
+  await asked.get(character)?.catch(() => undefined);
+  const { items } = await http.get<{ items: GalleryItem[] }>(address(character));
+  if (renewals.get(character) === mine) put(character, () => items);
+}
+
+/** All that are known here: after a lost connection nobody knows what was missed. */
+export async function renewGalleries(): Promise<void> {
+  await Promise.all(Object.keys(galleries.get()).map(renewGallery));
 }
 
 const numbered = (items: Items): Items =>

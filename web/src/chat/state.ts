@@ -347,6 +347,7 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
     case 'upload:updated':
     case 'conversation:activity':
     case 'conversation:read':
+    case 'gallery:updated':
     case 'draft:updated':
       return state;
     case 'usage:updated':

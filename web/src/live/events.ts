@@ -54,6 +54,8 @@ export interface ServerEvents {
   'conversation:activity': { conversationId: string; lastMessage: Message | null; lastSeq: number };
   /** One's own reading, in another place. */
   'conversation:read': { conversationId: string; seq: number; unread: number };
+  /** The pictures of a character of one's own, or of one that is talked with here, are others now. */
+  'gallery:updated': { characterId: string };
   /** A form of one's own was saved, here or elsewhere; without a time it is gone. */
   'draft:updated': { key: string; savedAt: string | null };
 }
@@ -80,6 +82,7 @@ export const SERVER_EVENTS: readonly ServerEventName[] = [
   'upload:updated',
   'conversation:activity',
   'conversation:read',
+  'gallery:updated',
   'draft:updated',
 ];
 

@@ -4,11 +4,11 @@ import { conversations, loadConversations } from '../app/library';
 import { shownCount } from '../app/listing';
 import { useWho } from '../app/who';
 import type { Conversation } from '../api/types';
-import { plainText } from '../chat/words';
 import { useAction, useLoad } from '../lib/load';
 import { recall } from '../lib/storage';
 import { useStore } from '../lib/store';
 import { PartingNotice } from '../rooms/parting';
+import { useLastWords } from '../safety/blocked';
 import { shortTime } from '../lib/time';
 import { Avatar } from '../ui/avatar';
 import { Icon } from '../ui/icons';
@@ -103,7 +103,7 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
   const { id, character, title, lastMessage, updatedAt, unread } = conversation;
   const isOpen = path === `/c/${id}`;
   const draft = isOpen ? undefined : recall(`draft.${id}`);
-  const said = lastMessage ? plainText(lastMessage.text) : 'Say hello';
+  const said = useLastWords(lastMessage) ?? 'Say hello';
   return (
     <Link
       href={`/c/${id}`}

@@ -4,9 +4,9 @@ import { useLocation } from 'wouter';
 import type { Conversation } from '../api/types';
 import { listDeleted } from '../app/library';
 import { restoreConversation } from '../app/rooms';
-import { plainText } from '../chat/words';
 import { useAction, useLoad } from '../lib/load';
 import { shortTime } from '../lib/time';
+import { useLastWords } from '../safety/blocked';
 import { Avatar } from '../ui/avatar';
 import { Empty, Failure, Loading } from '../ui/notice';
 import { Page } from '../ui/page';
@@ -56,12 +56,13 @@ function Deleted({ conversation }: { conversation: Conversation }) {
   const { busy, error, run } = useAction();
   const [, go] = useLocation();
   const { id, character, title, lastMessage, deletedAt } = conversation;
+  const said = useLastWords(lastMessage) ?? 'Nothing was said';
   return (
     <li className="deleted__one">
       <Avatar id={character.id} name={character.name} url={character.avatarUrl} />
       <div className="deleted__words">
         <p className="chat-list__name">{title}</p>
-        <p className="chat-list__last">{lastMessage ? plainText(lastMessage.text) : 'Nothing was said'}</p>
+        <p className="chat-list__last">{said}</p>
         {error ? (
           <p className="said__trouble" role="alert">
             {error.message}

@@ -1,11 +1,13 @@
 /** Those whom one blocked, in the settings; and what stands in the place of what they say. */
 import { useState, type ReactNode } from 'react';
+import type { Message } from '../api/types';
+import { useWho } from '../app/who';
 import { useAction, useLoad } from '../lib/load';
 import { useStore } from '../lib/store';
 import { dayName } from '../lib/time';
 import { Avatar } from '../ui/avatar';
 import { Failure, FormError, Loading } from '../ui/notice';
-import { blocks, isBlocked, loadBlocks, unblock } from './safety';
+import { blocks, inALine, isBlocked, isOfAnother, loadBlocks, unblock } from './safety';
 
 export function BlockedPeople() {
   const now = useStore(blocks);
@@ -57,6 +59,14 @@ export function useUnblocked<Chat extends { readonly typists: readonly string[] 
   const now = useStore(blocks);
   const typists = chat.typists.filter((id) => !isBlocked(now, id));
   return typists.length === chat.typists.length ? chat : { ...chat, typists };
+}
+
+/** What was said last, in the line of a list; undefined where nothing was. */
+export function useLastWords(message: Message | null | undefined): string | undefined {
+  const me = useWho().user.id;
+  useLoad(message && isOfAnother(message, me) ? 'blocks' : undefined, loadBlocks);
+  const now = useStore(blocks);
+  return message ? inALine(now, me, message) : undefined;
 }
 
 /** What a blocked person said, folded until one wants to see it. */

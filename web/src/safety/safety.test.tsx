@@ -2,7 +2,8 @@ import { act } from 'react';
 import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Folded } from './blocked';
-import { block, blocks, forgetBlocks, isBlocked, loadBlocks, report, unblock } from './safety';
+import type { Message } from '../api/types';
+import { block, blocks, forgetBlocks, inALine, isBlocked, loadBlocks, report, unblock } from './safety';
 
 const person = (id: string) => ({
   user: { id, username: id, displayName: id.toUpperCase(), avatarUrl: null },
@@ -84,6 +85,22 @@ describe('blocked people', () => {
     expect(shown('ines')).toContain('Message of a blocked person.');
     expect(shown('ines')).not.toContain('Rude');
     expect(shown('otto')).toBe('Rude words');
+  });
+});
+
+describe('a message in the line of a list', () => {
+  const said = (senderId: string, role: Message['role'] = 'user') =>
+    ({ senderId, role, text: 'Rude *words*' }) as Message;
+
+  it('says nothing of what a blocked person said', () => {
+    expect(inALine([person('ines')], 'me', said('ines'))).toBe('Message of a blocked person');
+    expect(inALine([person('ines')], 'me', said('otto'))).toBe('Rude words');
+  });
+
+  it('waits for who is blocked where others speak', () => {
+    expect(inALine(undefined, 'me', said('otto'))).toBe('A message');
+    expect(inALine(undefined, 'me', said('me'))).toBe('Rude words');
+    expect(inALine(undefined, 'me', said('mara', 'character'))).toBe('Rude words');
   });
 });
 

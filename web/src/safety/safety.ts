@@ -1,5 +1,7 @@
 /** Whom one blocked, and reporting: what people do about each other. */
 import { http } from '../api/client';
+import type { Message } from '../api/types';
+import { plainText } from '../chat/words';
 import { createStore } from '../lib/store';
 
 export interface BlockedPerson {
@@ -34,6 +36,17 @@ export function forgetBlocks(): void {
 
 export function isBlocked(now: readonly BlockedPerson[] | undefined, id: string): boolean {
   return now?.some((one) => one.user.id === id) === true;
+}
+
+/** Whether these are words of somebody else, who may be blocked. */
+export const isOfAnother = (message: Message, me: string) =>
+  message.role === 'user' && message.senderId !== me;
+
+/** A message in the line of a list: without the words of who is blocked, nor of who may be while that was not read yet. */
+export function inALine(now: readonly BlockedPerson[] | undefined, me: string, message: Message): string {
+  if (!isOfAnother(message, me)) return plainText(message.text);
+  if (now === undefined) return 'A message';
+  return isBlocked(now, message.senderId) ? 'Message of a blocked person' : plainText(message.text);
 }
 
 export async function block(id: string): Promise<void> {

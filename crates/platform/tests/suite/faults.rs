@@ -101,6 +101,8 @@ flaky! {
     drafts(user: &UserId) -> Vec<Draft>;
     own_characters(user: &UserId, after: Option<&CharacterId>, limit: u32) -> Vec<Character>;
     own_uploads(user: &UserId, after: Option<&UploadId>, limit: u32) -> Vec<Upload>;
+    own_messages(id: &ConversationId, user: &UserId, keep: Duration, after: u64, limit: u32) -> Option<MessagePage>;
+    other_variants(id: &ConversationId, user: &UserId, keep: Duration, seq: u64) -> Vec<OtherVariant>;
     change_email(user: &UserId, email: &str) -> ChangeEmail;
 }
 

@@ -9,6 +9,7 @@ mod caching;
 mod cleaning;
 mod faults;
 mod fleet;
+mod letters;
 mod mails;
 mod notices;
 mod personas;

@@ -1,5 +1,5 @@
 //! Who is in a conversation and who is not: rooms that may have other people by now, and people who may be in or out of a
-//! conversation, are looked up in the store, and their sockets told. An event that says so is a hint; the store decides.
+//! conversation, are looked up in the store, and their sockets told; so are those who see a character whose pictures changed. An event that says so is a hint; the store decides.
 //!
 //! A room or a person is looked at by one at a time, so that what is told last is how it is. What the store does not answer
 //! is looked at again a second later.
@@ -7,7 +7,7 @@
 use super::Gateway;
 use super::client::Socket;
 use super::room;
-use aim_domain::{ConversationId, RoomEvent, UserEvent, UserId};
+use aim_domain::{CharacterId, ConversationId, RoomEvent, UserEvent, UserId};
 use futures::{StreamExt, stream};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -28,6 +28,7 @@ type Place = (UserId, ConversationId);
 pub struct Looks {
     rooms: Mutex<HashSet<ConversationId>>,
     people: Mutex<HashSet<Place>>,
+    galleries: Mutex<HashSet<CharacterId>>,
     /// Whether they were told that they are in.
     told: Mutex<HashMap<Place, bool>>,
     more: Notify,
@@ -41,6 +42,11 @@ impl Looks {
 
     pub fn person(&self, user: &UserId, id: &ConversationId) {
         self.people.lock().insert((user.clone(), id.clone()));
+        self.more.notify_one();
+    }
+
+    pub fn gallery(&self, id: &CharacterId) {
+        self.galleries.lock().insert(id.clone());
         self.more.notify_one();
     }
 
@@ -67,6 +73,8 @@ impl Gateway {
             stream::iter(rooms).for_each_concurrent(AT_ONCE, async |id| self.look_at_room(&id).await).await;
             let people = std::mem::take(&mut *self.looks.people.lock());
             stream::iter(people).for_each_concurrent(AT_ONCE, async |place| self.look_at_person(place).await).await;
+            let galleries = std::mem::take(&mut *self.looks.galleries.lock());
+            stream::iter(galleries).for_each_concurrent(AT_ONCE, async |id| self.tell_of_gallery(id).await).await;
         }
     }
 
@@ -129,6 +137,19 @@ impl Gateway {
             false => UserEvent::Removed { conversation_id },
         };
         self.users.of(user).iter().for_each(|socket| tell(socket, &event));
+    }
+
+    /// Tells those who talk with a character, and its owner, that its pictures changed.
+    async fn tell_of_gallery(self: &Arc<Self>, id: CharacterId) {
+        let Ok(owner) = self.platform.owner_of(&id).await else {
+            self.later(|gateway, id| gateway.looks.gallery(id), id);
+            return;
+        };
+        let owners = owner.map(|owner| self.users.of(&owner)).unwrap_or_default();
+        let mut sockets: HashMap<_, _> = owners.into_iter().map(|socket| (socket.id, socket)).collect();
+        sockets.extend(self.rooms.sockets_with(&id).into_iter().map(|socket| (socket.id, socket)));
+        let event = UserEvent::Gallery { character_id: id };
+        sockets.values().for_each(|socket| tell(socket, &event));
     }
 
     fn later<T: Send + 'static>(self: &Arc<Self>, again: fn(&Self, &T), what: T) {

@@ -168,6 +168,8 @@ impl Gateway {
                     self.looks.room(&id);
                     self.rooms.compare_soon(&id);
                 }
+                Ok(Change::Withdrawn { conversation }) => self.rooms.look_anew(&conversation),
+                Ok(Change::Gallery { id }) => self.looks.gallery(&id),
                 Ok(Change::Member { conversation, user }) => self.looks.person(&user, &conversation),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {

@@ -301,7 +301,6 @@ impl Room {
         self.state.lock().sockets.is_empty()
     }
 
-    #[cfg(test)]
     pub fn sockets(&self) -> Vec<Socket> {
         self.state.lock().sockets.values().cloned().collect()
     }

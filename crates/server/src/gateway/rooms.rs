@@ -45,6 +45,12 @@ impl Rooms {
         self.rooms.lock().values().cloned().collect()
     }
 
+    /// Sockets in rooms of conversations with a character.
+    pub fn sockets_with(&self, character: &CharacterId) -> Vec<Socket> {
+        let rooms = self.all().into_iter().filter(|room| room.character == *character);
+        rooms.flat_map(|room| room.sockets()).collect()
+    }
+
     /// The room, open: it hears the bus and knows the last `seq` and the reply under way. It stays open while the guard is held.
     pub async fn open(
         self: &Arc<Self>,

@@ -2,10 +2,12 @@
 
 use super::Site;
 use super::extract::{Asked, Caller, Json, Named, page_size};
-use super::problem::Result;
+use super::messages::with_standing;
+use super::problem::{Problem, Result};
 use aim_domain::{CharacterId, ConversationId, ConversationState, MessageId};
 use aim_store::ConversationItem;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -202,19 +204,27 @@ async fn cancel(
 /// Branches a conversation off
 ///
 /// A new conversation of one's own with the same character, which begins with copies of all messages up to one, 10,000 at the most;
-/// of a reply the chosen variant. Nothing is answered in it before something new is said.
+/// of a reply the chosen variant. Nothing is answered in it before something new is said. Counts `ai`: so much is copied.
 #[utoipa::path(
     post, path = "/api/conversations/{id}/branch", tag = "conversations", params(("id" = ConversationId, Path)), request_body = BranchForm,
-    responses((status = 201, description = "The new conversation", body = ConversationAnswer), (status = 409, description = "It is too long")),
+    responses(
+        (status = 201, description = "The new conversation", body = ConversationAnswer),
+        (status = 403, description = "The character takes no new conversations: it is private now, or was taken out of the lists"),
+        (status = 409, description = "It is too long"),
+    ),
 )]
 async fn branch_conversation(
     State(site): State<Site>,
     caller: Caller,
     Named(id): Named<ConversationId>,
     Json(form): Json<BranchForm>,
-) -> Result<(StatusCode, axum::Json<ConversationAnswer>)> {
-    let conversation = site.platform.branch_conversation(&caller, &id, &form.message_id).await?;
-    Ok((StatusCode::CREATED, answer(conversation)))
+) -> Response {
+    let report = site.platform.branch_conversation(&caller, &id, &form.message_id).await;
+    let response = match report.outcome {
+        Ok(conversation) => (StatusCode::CREATED, answer(conversation)).into_response(),
+        Err(refusal) => Problem(refusal).into_response(),
+    };
+    with_standing(response, report.verdict.as_ref())
 }
 
 /// Has a deleted conversation back; its owner may

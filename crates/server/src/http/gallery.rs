@@ -30,8 +30,8 @@ struct GalleryItemAnswer {
 
 /// The pictures of a character, in order
 ///
-/// For whoever may see it: everyone a public one, its owner a private one. 200 at most; those that are still being processed
-/// are not among them.
+/// For whoever may see it: everyone a public one, its owner a private one. Whoever is in a conversation with a private character gets its
+/// faces, the pictures that have an `expression`. 200 at most; those that are still being processed are not among them.
 #[utoipa::path(
     get, path = "/api/characters/{id}/gallery", tag = "characters", params(("id" = CharacterId, Path)),
     responses((status = 200, description = "All of them", body = GalleryAnswer)),
@@ -84,7 +84,8 @@ async fn change_picture(
 
 /// Removes a picture
 ///
-/// With its upload, unless a message or a portrait shows that.
+/// With its upload, unless that is shown elsewhere as well: in a message or another gallery, or as the picture of a profile, a character or
+/// a persona.
 #[utoipa::path(
     delete, path = "/api/characters/{id}/gallery/{mediaId}", tag = "characters",
     params(("id" = CharacterId, Path), ("mediaId" = UploadId, Path)),

@@ -101,7 +101,10 @@ async fn delete_me(State(site): State<Site>, visit: Visit, caller: Caller) -> Re
 
 /// All that one left here
 ///
-/// A zip archive: the account, its settings and drafts, characters, conversations with all their messages, and files.
+/// A zip archive of JSON and files: `profile.json`, `safety.json`, `preferences.json`, `personas.json`, `drafts/{key}.json`,
+/// `characters/{id}.json` (a card) and `characters/{id}.gallery.json`, `conversations/{id}.json` with all its messages,
+/// `deleted-conversations/{id}.json` of one's own that can still be had back, with `deletedAt`, and `media/{id}/…`. A reply with several
+/// answers that are one's own to choose among has the others in `otherVariants: [{number, text, personality?}]`.
 #[utoipa::path(
     get, path = "/api/users/me/export", tag = "users",
     responses((status = 200, description = "The archive, made while it is sent", content_type = "application/zip", body = Vec<u8>)),

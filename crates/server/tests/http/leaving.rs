@@ -98,6 +98,21 @@ async fn an_export_holds_all_that_is_ones_own() {
             answered(&app, &finn, &theirs).await;
         }
     }
+    // A conversation of hers with a reply of two answers; and another, which she deleted.
+    let own = app.get("/api/conversations").by(&mara).send().await.json();
+    let own = own["items"].as_array().unwrap().iter().find(|one| one["ownerId"] == json!(mara.id)).unwrap();
+    let own = text(&own["id"]).to_owned();
+    let page = app.get(&format!("/api/conversations/{own}/messages")).by(&mara).send().await.json();
+    let reply = page["items"].as_array().unwrap().iter().rev().find(|one| one["role"] == "character").unwrap();
+    let again = format!("/api/conversations/{own}/messages/{}/regenerate", text(&reply["id"]));
+    app.post(&again).by(&mara).send().await.expect(202);
+    answered(&app, &mara, &own).await;
+    let theirs_to_talk_with = app.character(&mara, "Vera").await;
+    let deleted = talk(&app, &mara, &theirs_to_talk_with).await;
+    says(&app, &mara, &deleted, json!({ "type": "text", "text": "thought better of", "clientId": "gone" })).await;
+    answered(&app, &mara, &deleted).await;
+    app.delete(&format!("/api/conversations/{deleted}")).by(&mara).send().await.expect(204);
+
     let answer = app.get("/api/users/me/export").by(&mara).send().await.expect(200);
     assert_eq!(answer.header("content-type"), "application/zip");
     assert_eq!(answer.header("content-disposition"), "attachment; filename=\"aim-mara.zip\"");
@@ -122,9 +137,20 @@ async fn an_export_holds_all_that_is_ones_own() {
     let seqs: Vec<u64> =
         shared["messages"].as_array().unwrap().iter().map(|one| one["seq"].as_u64().unwrap()).collect();
     assert!(seqs.len() > 130 && seqs.iter().copied().eq(1..=seqs.len() as u64), "all pages, in order: {seqs:?}");
+    let of_hers = object(&format!("conversations/{own}.json"));
+    assert!(of_hers["conversation"].get("deletedAt").is_none());
+    let answered_twice: Vec<&Value> =
+        of_hers["messages"].as_array().unwrap().iter().filter(|one| one.get("otherVariants").is_some()).collect();
+    assert_eq!(answered_twice.len(), 1, "{of_hers}");
+    let other = &answered_twice[0]["otherVariants"];
+    assert_eq!((other.as_array().unwrap().len(), &other[0]["number"]), (1, &json!(0)));
+    assert_eq!((&other[0]["text"], &answered_twice[0]["id"]), (&reply["text"], &reply["id"]));
+    let gone = object(&format!("deleted-conversations/{deleted}.json"));
+    assert!(gone["conversation"]["deletedAt"].is_string(), "{gone}");
+    assert_eq!(gone["messages"].as_array().unwrap().iter().filter(|one| one["text"] == "thought better of").count(), 1);
     let with =
         |start: &str, end: &str| names.iter().filter(|name| name.starts_with(start) && name.ends_with(end)).count();
-    assert_eq!((with("conversations/", ".json"), with("characters/", ".json")), (2, 1));
+    assert_eq!((with("conversations/", ".json"), with("characters/", ".json")), (2, 2));
     let card = names.iter().find(|name| name.starts_with("characters/")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&read(card)).unwrap()["spec"], "chara_card_v3");
     assert_eq!(with("media/", "upload.json"), 1);

@@ -93,6 +93,27 @@ async fn a_branch_is_a_conversation_of_ones_own() {
 }
 
 #[tokio::test]
+async fn branching_counts_as_asking_the_model_for_more_does() {
+    let app = TestApp::start().await;
+    let mara = app.person("mara").await;
+    let character = app.character(&mara, "Folio").await;
+    let talk = app.conversation(&mara, &character).await;
+    let page = app.get(&format!("/api/conversations/{talk}/messages")).by(&mara).send().await.expect(200).json();
+    let form = json!({ "messageId": page["items"][0]["id"] });
+    let branch =
+        async || app.post(&format!("/api/conversations/{talk}/branch")).by(&mara).body(form.clone()).send().await;
+    for left in (0..20).rev() {
+        assert_eq!(branch().await.expect(201).remaining("ai"), left);
+    }
+    let refused = branch().await;
+    assert_eq!(refused.remaining("ai"), 0);
+    refused.problem(429, "rate_limited");
+    let listed = app.get("/api/conversations?limit=100").by(&mara).send().await.expect(200).json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 21, "what was refused was not made");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_deleted_conversation_can_be_had_back() {
     let app = TestApp::lifted().await;
     let (mara, finn) = (app.person("mara").await, app.person("finn").await);

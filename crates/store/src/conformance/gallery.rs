@@ -2,8 +2,10 @@
 
 use super::World;
 use super::uploads::{claim, found, ready, upload};
-use crate::{AddPicture, Change, DeleteUpload, Galleries, NewPicture, PictureChange, UploadEnd};
-use aim_domain::{Character, PictureWords, Upload, UploadId, User, Visibility};
+use crate::{
+    AddPicture, Change, CreateUser, Deed, DeleteUpload, Galleries, NewPicture, NewUser, PictureChange, UploadEnd,
+};
+use aim_domain::{Character, PictureWords, Role, Upload, UploadId, User, Visibility};
 use futures::future::join_all;
 use std::time::Duration;
 
@@ -127,6 +129,60 @@ pub async fn a_picture_is_seen_by_those_who_see_its_character(world: World) {
     assert!(!sees(None).await, "and nobody else");
     store.remove_picture(&mara.id, &picture.id).await.unwrap();
     assert!(sees(Some(&tess)).await && !sees(Some(&ines)).await);
+}
+
+pub async fn pictures_of_what_was_taken_down_are_seen_by_those_who_talk_with_it(world: World) {
+    let (store, tess) = (&world.store, world.user("tess").await);
+    let (ines, guest, zoe) = (world.user("ines").await, world.user("guest").await, world.user("zoe").await);
+    let ada = store.create_user(NewUser { role: Role::Admin, ..world.new_user("ada") }).await.unwrap();
+    let CreateUser::Created(ada) = ada else { panic!() };
+    let (picture, portrait) = (ready(&world, &tess).await, ready(&world, &tess).await);
+    let mara = world.new_character("Mara", Some(&tess));
+    let mara = world.save(Character { avatar_url: Some(format!("/media/{}/thumb", portrait.id)), ..mara }).await;
+    store.add_picture(new_picture(&mara, &picture, None), MOST).await.unwrap();
+    let talk = world.conversation(&ines, &mara).await;
+    store.add_member(&talk.id, &ines.id, &guest.id).await.unwrap();
+    let seen_by = async |upload: &Upload| {
+        let mut seeing = Vec::new();
+        for who in [Some(&tess), Some(&ines), Some(&guest), Some(&zoe), Some(&ada), None] {
+            let viewer = who.map(|who| &who.id);
+            if store.visible_upload(&upload.id, viewer).await.unwrap().is_some() {
+                seeing.push(who.map_or("nobody", |who| who.username.as_str()));
+            }
+        }
+        seeing.join(" ")
+    };
+    let deed = || Deed { id: world.ambient.id(), operator: None, reason: "As the test wants.".into() };
+    let (up, down) = ("tess ines guest zoe ada", "tess ines guest ada");
+    assert_eq!((seen_by(&picture).await, seen_by(&portrait).await), (up.into(), format!("{up} nobody")));
+    store.set_unlisted(&mara.id, true, &deed()).await.unwrap().unwrap();
+    assert_eq!((seen_by(&picture).await, seen_by(&portrait).await), (down.into(), down.into()));
+    store.set_unlisted(&mara.id, false, &deed()).await.unwrap().unwrap();
+    assert_eq!((seen_by(&picture).await, seen_by(&portrait).await), (up.into(), format!("{up} nobody")));
+    store.suspend(&tess.id, Some(world.now().plus(DAY)), &deed()).await.unwrap();
+    assert_eq!((seen_by(&picture).await, seen_by(&portrait).await), (down.into(), down.into()));
+    assert!(store.delete_conversation(&talk.id, &ines.id).await.unwrap());
+    assert_eq!(seen_by(&picture).await, "tess ada", "nobody talks with it any more");
+    world.clock.advance(DAY);
+    assert_eq!(seen_by(&picture).await, up, "a suspension ends by its time alone");
+}
+
+pub async fn faces_of_a_private_character_are_seen_by_those_who_talk_with_it(world: World) {
+    let (store, tess) = (&world.store, world.user("tess").await);
+    let (guest, zoe) = (world.user("guest").await, world.user("zoe").await);
+    let mara = owned(&world, &tess, Visibility::Private).await;
+    let (face, sketch) = (ready(&world, &tess).await, ready(&world, &tess).await);
+    store.add_picture(new_picture(&mara, &face, Some("joy")), MOST).await.unwrap();
+    store.add_picture(new_picture(&mara, &sketch, None), MOST).await.unwrap();
+    let sees =
+        async |who: &User, upload: &Upload| store.visible_upload(&upload.id, Some(&who.id)).await.unwrap().is_some();
+    assert!(!sees(&guest, &face).await);
+    let talk = world.conversation(&tess, &mara).await;
+    store.add_member(&talk.id, &tess.id, &guest.id).await.unwrap();
+    assert!(sees(&guest, &face).await && !sees(&guest, &sketch).await && !sees(&zoe, &face).await);
+    assert!(sees(&tess, &face).await && sees(&tess, &sketch).await);
+    store.remove_member(&talk.id, &tess.id, &guest.id).await.unwrap();
+    assert!(!sees(&guest, &face).await);
 }
 
 pub async fn what_a_gallery_shows_is_no_orphan_until_its_character_is_gone(world: World) {

@@ -271,3 +271,22 @@ pub async fn a_sweep_takes_mails_that_ended_and_tokens_that_are_over(world: Worl
     assert_eq!(state(&world, &due.id).await.0, MailState::Due);
     assert!(store.queue_mail(new(&world, &tess, "a")).await.unwrap().is_some(), "its occasion went with it");
 }
+
+pub async fn a_warning_goes_where_it_was_going_whatever_comes_next(world: World) {
+    let (store, tess, server) = (&world.store, world.user("tess").await, world.server().await);
+    let mut mails = Vec::new();
+    for kind in [MailKind::Confirm, MailKind::AddressChanged, MailKind::PasswordChanged, MailKind::Listing] {
+        let mail = NewMail { kind, ..new(&world, &tess, kind.as_str()) };
+        mails.push(store.queue_mail(mail).await.unwrap().unwrap());
+    }
+    store.change_email(&tess.id, "thief@example.test").await.unwrap();
+    for mail in &mails {
+        let stored = store.mail(&mail.id).await.unwrap().unwrap();
+        let goes_to = if mail.kind.is_warning() { "tess@example.test" } else { "thief@example.test" };
+        assert_eq!((stored.kind, stored.address.as_str()), (mail.kind, goes_to));
+    }
+    store.close_account(&tess.id, HOUR).await.unwrap().unwrap();
+    for mail in &mails {
+        assert_eq!(claim(&world, mail, &server).await.is_some(), mail.kind.is_warning(), "{:?}", mail.kind);
+    }
+}

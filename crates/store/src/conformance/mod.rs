@@ -135,7 +135,8 @@ macro_rules! store_conformance {
                 a_reset_at_once_from_two_stores_is_done_once,
                 notices_are_unwanted_each_by_itself,
                 presence_ends_with_a_socket_or_with_its_time,
-                a_sweep_takes_mails_that_ended_and_tokens_that_are_over
+                a_sweep_takes_mails_that_ended_and_tokens_that_are_over,
+                a_warning_goes_where_it_was_going_whatever_comes_next
             ];
             personal: [
                 preferences_are_replaced_whole_and_told,
@@ -143,7 +144,8 @@ macro_rules! store_conformance {
                 a_user_has_so_many_drafts,
                 a_draft_that_was_deleted_comes_back_newer,
                 a_closed_account_is_signed_out_and_may_come_back,
-                an_account_is_erased_when_its_grace_is_over
+                an_account_is_erased_when_its_grace_is_over,
+                what_is_taken_along_has_every_answer_and_what_was_deleted
             ];
             personas: [
                 a_persona_is_stored_as_said,
@@ -166,6 +168,8 @@ macro_rules! store_conformance {
                 a_picture_is_ones_own_and_there_are_so_many,
                 pictures_are_changed_moved_and_removed,
                 a_picture_is_seen_by_those_who_see_its_character,
+                pictures_of_what_was_taken_down_are_seen_by_those_who_talk_with_it,
+                faces_of_a_private_character_are_seen_by_those_who_talk_with_it,
                 what_a_gallery_shows_is_no_orphan_until_its_character_is_gone,
                 a_picture_is_shown_when_it_is_ready_and_gone_when_it_failed,
                 an_erased_accounts_pictures_are_gone_from_galleries

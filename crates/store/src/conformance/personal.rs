@@ -2,8 +2,8 @@
 
 use super::World;
 use super::world::MONTH;
-use crate::{Change, SaveDraft, Stale, Store};
-use aim_domain::{DraftKey, UserId};
+use crate::{Change, MessagePage, OtherVariant, Redo, RedoReply, SaveDraft, Sent, Stale, Store};
+use aim_domain::{Conversation, DraftKey, User, UserId};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -136,4 +136,59 @@ pub async fn an_account_is_erased_when_its_grace_is_over(world: World) {
     assert!(told.contains(&Change::Preferences { user: tess.id.clone() }), "{told:?}");
     assert!(told.contains(&Change::Draft { user: tess.id.clone(), key: key("form") }), "{told:?}");
     assert!(store.accounts_to_erase(10).await.unwrap().is_empty());
+}
+
+pub async fn what_is_taken_along_has_every_answer_and_what_was_deleted(world: World) {
+    let (store, server) = (&world.store, world.server().await);
+    let (tess, _, talk) = world.pair().await;
+    let (ines, zoe) = (world.user("ines").await, world.user("zoe").await);
+    store.add_member(&talk.id, &tess.id, &ines.id).await.unwrap();
+    world.send(&talk, "first").await;
+    world.answer(&talk, &server, "one").await;
+    let asked = world.message(&talk, &ines.id, "second");
+    let Sent::Accepted { .. } = store.send_message(asked).await.unwrap() else { panic!() };
+    let reply = world.answer(&talk, &server, "two").await;
+    for text in ["two again", "two at last"] {
+        let redo = RedoReply { conversation: talk.id.clone(), message: reply.id.clone(), how: Redo::Variant };
+        store.redo_reply(redo).await.unwrap().unwrap();
+        world.answer(&talk, &server, text).await;
+    }
+    store.select_variant(&talk, &reply.id, 1).await.unwrap().unwrap();
+    let page = async |who: &User, after, limit| -> Option<MessagePage> {
+        store.own_messages(&talk.id, &who.id, MONTH, after, limit).await.unwrap()
+    };
+    let others = async |who: &User, talk: &Conversation, seq| -> Vec<OtherVariant> {
+        store.other_variants(&talk.id, &who.id, MONTH, seq).await.unwrap()
+    };
+    let all = world.all_messages(&talk).await;
+    let whole = page(&tess, 0, 10).await.unwrap();
+    assert_eq!((&whole.items, whole.has_more), (&all, false));
+    let first = page(&ines, 0, 3).await.unwrap();
+    assert_eq!((&first.items[..], first.has_more), (&all[..3], true));
+    let rest = page(&ines, 3, 3).await.unwrap();
+    assert_eq!((&rest.items[..], rest.has_more), (&all[3..], false));
+    assert_eq!(page(&ines, 4, 3).await, Some(MessagePage { items: vec![], has_more: false }));
+    assert_eq!(page(&zoe, 0, 10).await, None);
+    for who in [&tess, &ines] {
+        let told = others(who, &talk, 4).await;
+        let told: Vec<_> = told.iter().map(|other| (other.number, other.text.as_str())).collect();
+        assert_eq!(told, [(0, "two"), (2, "two at last")], "but for the chosen one");
+    }
+    assert_eq!((others(&zoe, &talk, 4).await, others(&tess, &talk, 2).await), (vec![], vec![]));
+
+    // What was answered to the owner is no guest's to choose among.
+    let third = world.send(&talk, "third").await;
+    world.answer(&talk, &server, "three").await;
+    let redo = RedoReply { conversation: talk.id.clone(), message: third.id, how: Redo::Variant };
+    store.redo_reply(redo).await.unwrap().unwrap();
+    world.answer(&talk, &server, "three again").await;
+    assert_eq!((others(&tess, &talk, 6).await.len(), others(&ines, &talk, 6).await.len()), (1, 0));
+
+    let all = world.all_messages(&talk).await;
+    assert!(store.delete_conversation(&talk.id, &tess.id).await.unwrap());
+    assert_eq!(page(&tess, 0, 10).await.unwrap().items, all);
+    assert_eq!(others(&tess, &talk, 4).await.len(), 2);
+    assert_eq!((page(&ines, 0, 10).await, others(&ines, &talk, 4).await), (None, vec![]), "it is its owner's alone");
+    world.clock.advance(MONTH);
+    assert_eq!((page(&tess, 0, 10).await, others(&tess, &talk, 4).await), (None, vec![]), "it is lost");
 }

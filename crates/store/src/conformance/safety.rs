@@ -226,8 +226,13 @@ pub async fn what_the_suspended_wait_for_is_cancelled(world: World) {
     let server = world.server().await;
     let claim = world.claimed(&conversation, &server).await;
     assert_eq!(claim.message.id, first.id);
+    let cursor = world.store.last_change().await.unwrap();
     let done = world.store.suspend(&guest.id, None, &deed(&world, None, "spam")).await.unwrap();
     let Suspended::Done { changes, withdrawn } = done else { panic!("{done:?}") };
+    let gone = Change::Withdrawn { conversation: conversation.id.clone() };
+    assert!(changes.contains(&gone), "rooms hear of it: {changes:?}");
+    let fed = world.store.changes(cursor, 20).await.unwrap();
+    assert_eq!(fed.into_iter().map(|(_, change)| change).collect::<Vec<_>>(), changes);
     let cancel = Change::Cancel { conversation: conversation.id.clone(), fence: claim.fence };
     assert!(changes.contains(&cancel), "the reply under way is told to stop: {changes:?}");
     let [one] = withdrawn.as_slice() else { panic!("{withdrawn:?}") };

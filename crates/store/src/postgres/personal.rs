@@ -2,13 +2,14 @@
 
 use super::db::{Again, Db, Postgres, Tried, sql};
 use super::faults::Fault;
-use super::rows::{self, CHARACTER, USER, json};
+use super::rows::{self, CHARACTER, MESSAGE, USER, int, json};
 use super::sessions::{self, millis};
 use super::uploads::{self, UPLOAD};
 use super::{PostgresStore, again, ask};
+use crate::mail::WARNINGS;
 use crate::text::plain;
-use crate::{Change, ChangeEmail, Closed, Draft, Personal, Preferences, Result, SaveDraft};
-use aim_domain::{Character, CharacterId, DraftKey, Upload, UploadId, UserId};
+use crate::{Change, ChangeEmail, Closed, Draft, MessagePage, OtherVariant, Personal, Preferences, Result, SaveDraft};
+use aim_domain::{Character, CharacterId, ConversationId, DraftKey, Upload, UploadId, UserId};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -149,6 +150,67 @@ async fn own_uploads(db: &mut Db, user: &UserId, after: Option<&UploadId>, limit
     db.all(read, uploads::upload).await
 }
 
+/// Whether `me` may take conversation `c` along: it is there, or was deleted less than `$4` ago and can be had back; the store's
+/// clock as `$3`.
+const IS_KEPT: &str =
+    "(c.deleted_at IS NULL OR (c.owner_id = me.user_id AND c.deleted_at > (SELECT aim_now($3) - $4)))";
+
+/// As a page of messages: one row without a message stands for a conversation that has none here.
+async fn own_messages(
+    db: &mut Db,
+    id: &ConversationId,
+    user: &UserId,
+    keep: Duration,
+    after: u64,
+    limit: u32,
+) -> Tried<Option<MessagePage>> {
+    let read = sql(format!(
+        "SELECT m.seq IS NOT NULL, {MESSAGE}
+         FROM all_conversations c JOIN members me ON me.conversation = c.key AND me.user_id = $2
+             LEFT JOIN LATERAL (SELECT * FROM messages p WHERE p.conversation = c.key AND p.seq > $5
+                 ORDER BY p.seq LIMIT $6) m ON true
+         WHERE c.id = $1 AND {IS_KEPT}"
+    ))
+    .bind(id.as_str())
+    .bind(user.as_str())
+    .bind(db.now)
+    .bind(millis(keep))
+    .bind(int(after))
+    .bind(i64::from(limit) + 1);
+    let rows = db.all(read, |c| if c.flag()? { rows::message(c, id).map(Some) } else { Ok(None) }).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let mut items: Vec<_> = rows.into_iter().flatten().collect();
+    items.sort_unstable_by_key(|message| message.seq);
+    let has_more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    Ok(Some(MessagePage { items, has_more }))
+}
+
+async fn other_variants(
+    db: &mut Db,
+    id: &ConversationId,
+    user: &UserId,
+    keep: Duration,
+    seq: u64,
+) -> Tried<Vec<OtherVariant>> {
+    let read = sql(format!(
+        "SELECT v.number, v.text, v.personality FROM all_conversations c
+         JOIN members me ON me.conversation = c.key AND me.user_id = $2
+         JOIN messages m ON m.conversation = c.key AND m.seq = $5
+         JOIN messages q ON q.conversation = c.key AND q.seq = m.turn
+         JOIN variants v ON v.conversation = c.key AND v.seq = m.seq AND v.number <> coalesce(m.selected, 0)
+         WHERE c.id = $1 AND {IS_KEPT} AND (c.owner_id = $2 OR q.sender = $2) ORDER BY v.number"
+    ))
+    .bind(id.as_str())
+    .bind(user.as_str())
+    .bind(db.now)
+    .bind(millis(keep))
+    .bind(int(seq));
+    db.all(read, |c| Ok(OtherVariant { number: c.small()?, text: c.string()?, personality: c.maybe_json()? })).await
+}
+
 async fn change_email(pg: &Postgres, id: &UserId, email: &str) -> Tried<ChangeEmail> {
     let email = plain(email);
     let key = email.to_lowercase();
@@ -166,8 +228,9 @@ async fn change_email(pg: &Postgres, id: &UserId, email: &str) -> Tried<ChangeEm
     };
     db.run(sql("DELETE FROM one_time_tokens WHERE user_id = $1").bind(id.as_str())).await?;
     db.run(sql("DELETE FROM confirmed_addresses WHERE user_id = $1").bind(id.as_str())).await?;
-    let mails = sql("UPDATE mails SET address = $2 WHERE user_id = $1 AND state = 'due'").bind(id.as_str());
-    db.run(mails.bind(&*email)).await?;
+    let mails =
+        sql(format!("UPDATE mails SET address = $2 WHERE user_id = $1 AND state = 'due' AND kind NOT IN {WARNINGS}"));
+    db.run(mails.bind(id.as_str()).bind(&*email)).await?;
     db.tell(&Change::User { id: id.clone(), username: user.username.clone() })?;
     db.commit().await?;
     Ok(ChangeEmail::Changed(user))
@@ -183,8 +246,9 @@ async fn close(pg: &Postgres, id: &UserId, grace: Duration) -> Tried<Option<Clos
     let Some((username, erase_at)) = db.one(update, |c| Ok((c.string()?, c.time()?))).await? else {
         return Ok(None);
     };
-    // Who is leaving is told nothing more.
-    db.run(sql("DELETE FROM mails WHERE user_id = $1 AND state = 'due'").bind(id.as_str())).await?;
+    // Who is leaving is told nothing more, but of what somebody else may have done.
+    let mails = sql(format!("DELETE FROM mails WHERE user_id = $1 AND state = 'due' AND kind NOT IN {WARNINGS}"));
+    db.run(mails.bind(id.as_str())).await?;
     let mut changes = sessions::revoke_each(&mut db, id, None).await?;
     let change = Change::User { id: id.clone(), username };
     db.tell(&change)?;
@@ -262,6 +326,27 @@ impl Personal for PostgresStore {
 
     async fn own_uploads(&self, user: &UserId, after: Option<&UploadId>, limit: u32) -> Result<Vec<Upload>> {
         ask!(self, own_uploads, user, after, limit)
+    }
+
+    async fn own_messages(
+        &self,
+        id: &ConversationId,
+        user: &UserId,
+        keep: Duration,
+        after: u64,
+        limit: u32,
+    ) -> Result<Option<MessagePage>> {
+        ask!(self, own_messages, id, user, keep, after, limit)
+    }
+
+    async fn other_variants(
+        &self,
+        id: &ConversationId,
+        user: &UserId,
+        keep: Duration,
+        seq: u64,
+    ) -> Result<Vec<OtherVariant>> {
+        ask!(self, other_variants, id, user, keep, seq)
     }
 
     async fn change_email(&self, user: &UserId, email: &str) -> Result<ChangeEmail> {

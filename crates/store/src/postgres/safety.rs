@@ -199,6 +199,9 @@ async fn withdraw(db: &mut Db, user: &UserId, now: i64, changes: &mut Vec<Change
         db.run(sql("DELETE FROM claims WHERE conversation = $1 AND seq = ANY($2)").bind(key).bind(cancelled)).await?;
         let count = sql("UPDATE conversations SET due = greatest(0, due - $2) WHERE key = $1");
         db.run(count.bind(key).bind(messages.len() as i64)).await?;
+        if !messages.is_empty() {
+            changes.push(Change::Withdrawn { conversation: conversation.clone() });
+        }
         withdrawn.push(Withdrawn { conversation, character, messages });
     }
     Ok(withdrawn)

@@ -64,10 +64,38 @@ const IS_PLAYED: &str = "EXISTS (SELECT 1 FROM personas p
      WHERE p.user_id = up.owner_id AND p.picture = up.id
          AND CASE WHEN pc.persona IS NULL THEN p.is_default ELSE p.id = pc.persona END)";
 
-/// Whether a gallery shows upload `up`, and whether one that `$2` may see does.
+/// Whether a gallery shows upload `up`.
 const IS_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g WHERE g.upload = up.id)";
-const IS_SEEN_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g JOIN characters ch ON ch.key = g.character
-     WHERE g.upload = up.id AND ch.deleted_at IS NULL AND (ch.owner_id = $2 OR (ch.visibility = 'public' AND $2 <> '')))";
+
+/// Whether character `ch` was not taken down: operators left it in the lists, and its owner is not suspended; the store's clock as
+/// `$3`.
+const IS_UP: &str = "(NOT EXISTS (SELECT 1 FROM unlisted_characters x WHERE x.character = ch.key)
+     AND NOT EXISTS (SELECT 1 FROM users o WHERE o.id = ch.owner_id AND o.suspended_until > (SELECT aim_now($3))))";
+
+/// Whether user `$2` is in a conversation with character `ch`; and whether they are an operator, who sees what was taken down.
+const IS_TALKED_WITH: &str = "EXISTS (SELECT 1 FROM members me JOIN conversations c ON c.key = me.conversation
+     WHERE me.user_id = $2 AND c.character_id = ch.id)";
+const IS_ADMINS: &str = "EXISTS (SELECT 1 FROM users a WHERE a.id = $2 AND a.role = 'admin')";
+
+/// Whether the portrait `up` is seen by `$2`: everyone sees one, but for that of a character that was taken down.
+fn is_seen_as_a_portrait() -> String {
+    format!(
+        "(EXISTS (SELECT 1 FROM users u WHERE u.id = up.owner_id AND starts_with(u.avatar_url, '/media/' || up.id || '/'))
+         OR EXISTS (SELECT 1 FROM characters ch WHERE ch.owner_id = up.owner_id
+             AND starts_with(ch.avatar_url, '/media/' || up.id || '/')
+             AND ({IS_UP} OR {IS_TALKED_WITH} OR {IS_ADMINS})))"
+    )
+}
+
+/// Whether `up` is in a gallery that `$2` sees. Of a private character whoever talks with it sees its faces, and no other pictures.
+fn is_seen_in_a_gallery() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM gallery g JOIN characters ch ON ch.key = g.character
+         WHERE g.upload = up.id AND ch.deleted_at IS NULL AND (ch.owner_id = $2
+             OR (ch.visibility = 'public' AND $2 <> '' AND ({IS_UP} OR {IS_ADMINS}))
+             OR ((ch.visibility = 'public' OR g.expression IS NOT NULL) AND {IS_TALKED_WITH})))"
+    )
+}
 
 /// Whether a message shows upload `up`.
 const IS_SHOWN: &str =
@@ -112,10 +140,12 @@ async fn visible(db: &mut Db, id: &UploadId, viewer: Option<&UserId>) -> Tried<O
                  JOIN conversations c ON c.key = m.conversation
                  JOIN members mb ON mb.conversation = m.conversation AND mb.user_id = $2
                  WHERE m.media IS NOT NULL AND (m.media::json ->> 'uploadId') = $1)
-             OR {IS_PORTRAIT} OR {IS_PLAYED}
-             OR {IS_SEEN_IN_A_GALLERY})"
+             OR {IS_PLAYED} OR {} OR {})",
+        is_seen_as_a_portrait(),
+        is_seen_in_a_gallery()
     );
-    db.one(sql(text).bind(id.as_str()).bind(viewer.map_or("", UserId::as_str)), upload).await
+    let read = sql(text).bind(id.as_str()).bind(viewer.map_or("", UserId::as_str)).bind(db.now);
+    db.one(read, upload).await
 }
 
 async fn claim(db: &mut Db, id: &UploadId, holder: &Incarnation) -> Tried<ClaimedUpload> {

@@ -1,12 +1,15 @@
 //! Settings, drafts, and accounts that are closed.
 
 use super::db::Db;
-use super::rows::{self, CHARACTER, Columns, json};
+use super::rows::{self, CHARACTER, Columns, MESSAGE, int, json};
 use super::uploads::UPLOAD;
-use super::{SqliteStore, accounts, feed, sessions, uploads};
+use super::{SqliteStore, accounts, feed, sessions, threads, uploads};
+use crate::mail::WARNINGS;
 use crate::text::plain;
-use crate::{Change, ChangeEmail, Closed, Draft, Personal, Preferences, Result, SaveDraft, StoreError};
-use aim_domain::{Character, CharacterId, DraftKey, Upload, UploadId, UserId};
+use crate::{
+    Change, ChangeEmail, Closed, Draft, MessagePage, OtherVariant, Personal, Preferences, Result, SaveDraft, StoreError,
+};
+use aim_domain::{Character, CharacterId, ConversationId, DraftKey, Upload, UploadId, UserId};
 use async_trait::async_trait;
 use rusqlite::params;
 use serde_json::{Map, Value};
@@ -114,6 +117,48 @@ fn own_uploads(db: &Db, user: &UserId, after: Option<&UploadId>, limit: u32) -> 
     })
 }
 
+/// Whether `me` may take conversation `c` along: it is there, or was deleted after `?3` and can be had back.
+const IS_KEPT: &str = "(c.deleted_at IS NULL OR (c.owner = me.user AND c.deleted_at > ?3))";
+
+fn own_messages(
+    db: &Db,
+    id: &ConversationId,
+    user: &UserId,
+    since: i64,
+    after: u64,
+    limit: u32,
+) -> Result<Option<MessagePage>> {
+    let gate = format!(
+        "SELECT c.key FROM all_conversations c JOIN members me ON me.conversation = c.key AND me.user = ?2
+         WHERE c.id = ?1 AND {IS_KEPT}"
+    );
+    let key = db.one(&gate, params![id.as_str(), user.as_str(), since], |row| row.get::<_, i64>(0))?;
+    let Some(key) = key else { return Ok(None) };
+    let sql =
+        format!("SELECT {MESSAGE} FROM messages m WHERE m.conversation = ?1 AND m.seq > ?2 ORDER BY m.seq LIMIT ?3");
+    let one_more = i64::from(limit) + 1;
+    let mut items = db.all(&sql, params![key, int(after), one_more], |row| rows::message(&mut Columns::of(row), id))?;
+    let has_more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    Ok(Some(MessagePage { items, has_more }))
+}
+
+fn other_variants(db: &Db, id: &ConversationId, user: &UserId, since: i64, seq: u64) -> Result<Vec<OtherVariant>> {
+    let sql = format!(
+        "SELECT v.number, v.text, v.personality FROM all_conversations c
+         JOIN members me ON me.conversation = c.key AND me.user = ?2
+         JOIN messages m ON m.conversation = c.key AND m.seq = ?4
+         JOIN messages q ON q.conversation = c.key AND q.seq = m.turn
+         JOIN variants v ON v.conversation = c.key AND v.seq = m.seq AND v.number <> coalesce(m.selected, 0)
+         WHERE c.id = ?1 AND {IS_KEPT} AND (c.owner = ?2 OR q.sender = ?2) ORDER BY v.number"
+    );
+    db.all(&sql, params![id.as_str(), user.as_str(), since, int(seq)], |row| {
+        let mut c = Columns::of(row);
+        let number = u32::try_from(c.int()?).unwrap_or(u32::MAX);
+        Ok(OtherVariant { number, text: c.string()?, personality: c.maybe_json()? })
+    })
+}
+
 fn change_email(db: &Db, id: &UserId, email: &str) -> Result<ChangeEmail> {
     let key = email.to_lowercase();
     let taken = "SELECT 1 FROM users WHERE email_key = ?2 AND id <> ?1";
@@ -127,7 +172,8 @@ fn change_email(db: &Db, id: &UserId, email: &str) -> Result<ChangeEmail> {
     let me = [id.as_str()];
     db.run("DELETE FROM one_time_tokens WHERE user = ?1", me)?;
     db.run("DELETE FROM confirmed_addresses WHERE user = ?1", me)?;
-    db.run("UPDATE mails SET address = ?2 WHERE user = ?1 AND state = 'due'", [id.as_str(), email])?;
+    let mails = format!("UPDATE mails SET address = ?2 WHERE user = ?1 AND state = 'due' AND kind NOT IN {WARNINGS}");
+    db.run(&mails, [id.as_str(), email])?;
     let Some(user) = accounts::user(db, id)? else { return Ok(ChangeEmail::NoUser) };
     feed::write(db, &Change::User { id: id.clone(), username: user.username.clone() })?;
     Ok(ChangeEmail::Changed(user))
@@ -141,8 +187,9 @@ fn close(db: &Db, id: &UserId, grace: Duration) -> Result<Option<Closed>> {
     if closed == 0 {
         return Ok(None);
     }
-    // Who is leaving is told nothing more.
-    db.run("DELETE FROM mails WHERE user = ?1 AND state = 'due'", [id.as_str()])?;
+    // Who is leaving is told nothing more, but of what somebody else may have done.
+    let mails = format!("DELETE FROM mails WHERE user = ?1 AND state = 'due' AND kind NOT IN {WARNINGS}");
+    db.run(&mails, [id.as_str()])?;
     let mut changes = sessions::revoke_each(db, id, None)?;
     let Some(user) = accounts::user(db, id)? else { return Ok(None) };
     let change = Change::User { id: id.clone(), username: user.username };
@@ -223,6 +270,29 @@ impl Personal for SqliteStore {
     async fn own_uploads(&self, user: &UserId, after: Option<&UploadId>, limit: u32) -> Result<Vec<Upload>> {
         let (user, after) = (user.clone(), after.cloned());
         self.read(move |db| own_uploads(db, &user, after.as_ref(), limit)).await
+    }
+
+    async fn own_messages(
+        &self,
+        id: &ConversationId,
+        user: &UserId,
+        keep: Duration,
+        after: u64,
+        limit: u32,
+    ) -> Result<Option<MessagePage>> {
+        let (id, user) = (id.clone(), user.clone());
+        self.read(move |db| own_messages(db, &id, &user, threads::since(db, keep), after, limit)).await
+    }
+
+    async fn other_variants(
+        &self,
+        id: &ConversationId,
+        user: &UserId,
+        keep: Duration,
+        seq: u64,
+    ) -> Result<Vec<OtherVariant>> {
+        let (id, user) = (id.clone(), user.clone());
+        self.read(move |db| other_variants(db, &id, &user, threads::since(db, keep), seq)).await
     }
 
     async fn change_email(&self, user: &UserId, email: &str) -> Result<ChangeEmail> {

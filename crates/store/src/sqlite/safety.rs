@@ -202,6 +202,9 @@ fn withdraw(db: &Db, user: &UserId, changes: &mut Vec<Change>) -> Result<Vec<Wit
                  claimed = iif(?3, NULL, claimed) WHERE key = ?1",
             params![key, cancelled as i64, frees],
         )?;
+        if !messages.is_empty() {
+            changes.push(Change::Withdrawn { conversation: conversation.clone() });
+        }
         withdrawn.push(Withdrawn { conversation, character, messages });
     }
     Ok(withdrawn)

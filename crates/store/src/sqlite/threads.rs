@@ -140,7 +140,7 @@ fn branch(db: &Db, ask: &BranchConversation) -> Result<Branched> {
 }
 
 /// What was deleted before this can no longer be had back.
-fn since(db: &Db, keep: Duration) -> i64 {
+pub(super) fn since(db: &Db, keep: Duration) -> i64 {
     db.now.0.saturating_sub(i64::try_from(keep.as_millis()).unwrap_or(i64::MAX))
 }
 

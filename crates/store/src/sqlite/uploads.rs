@@ -47,11 +47,20 @@ fn resumable(c: &mut Columns) -> rusqlite::Result<Resumable> {
 /// Whether the holder of upload `up` lives, with the time as `?2`.
 const HELD: &str = "EXISTS (SELECT 1 FROM servers s WHERE s.id = up.holder AND s.lease_until > ?2)";
 
+/// Whether the address in a column is one of upload `up`.
+fn names(column: &str) -> String {
+    format!("substr({column}, 1, length('/media/' || up.id || '/')) = '/media/' || up.id || '/'")
+}
+
 /// Whether the owner of upload `up` uses it as the picture of their profile or of a character.
-const IS_PORTRAIT: &str = "(EXISTS (SELECT 1 FROM users u WHERE u.id = up.owner
-         AND substr(u.avatar_url, 1, length('/media/' || up.id || '/')) = '/media/' || up.id || '/')
-     OR EXISTS (SELECT 1 FROM characters ch WHERE ch.owner = up.owner
-         AND substr(ch.avatar_url, 1, length('/media/' || up.id || '/')) = '/media/' || up.id || '/'))";
+fn is_portrait() -> String {
+    format!(
+        "(EXISTS (SELECT 1 FROM users u WHERE u.id = up.owner AND {})
+         OR EXISTS (SELECT 1 FROM characters ch WHERE ch.owner = up.owner AND {}))",
+        names("u.avatar_url"),
+        names("ch.avatar_url")
+    )
+}
 
 /// Whether the owner of upload `up` has a persona with it as its picture.
 const IS_PERSONAS: &str = "EXISTS (SELECT 1 FROM personas p WHERE p.user = up.owner AND p.picture = up.id)";
@@ -63,10 +72,38 @@ const IS_PLAYED: &str = "EXISTS (SELECT 1 FROM personas p
      LEFT JOIN persona_choices pc ON pc.conversation = o.conversation AND pc.user = o.user
      WHERE p.user = up.owner AND p.picture = up.id AND iif(pc.persona IS NULL, p.is_default, p.id = pc.persona))";
 
-/// Whether a gallery shows upload `up`, and whether one that `?2` may see does.
+/// Whether a gallery shows upload `up`.
 const IS_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g WHERE g.upload = up.id)";
-const IS_SEEN_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g JOIN characters ch ON ch.key = g.character
-     WHERE g.upload = up.id AND ch.deleted_at IS NULL AND (ch.owner = ?2 OR (ch.visibility = 'public' AND ?2 <> '')))";
+
+/// Whether character `ch` was not taken down: operators left it in the lists, and its owner is not suspended; `?3` is the time.
+const IS_UP: &str = "(NOT EXISTS (SELECT 1 FROM unlisted_characters x WHERE x.character = ch.key)
+     AND NOT EXISTS (SELECT 1 FROM users o WHERE o.id = ch.owner AND o.suspended_until > ?3))";
+
+/// Whether user `?2` is in a conversation with character `ch`; and whether they are an operator, who sees what was taken down.
+const IS_TALKED_WITH: &str = "EXISTS (SELECT 1 FROM members me JOIN conversations c ON c.key = me.conversation
+     WHERE me.user = ?2 AND c.character = ch.id)";
+const IS_ADMINS: &str = "EXISTS (SELECT 1 FROM users a WHERE a.id = ?2 AND a.role = 'admin')";
+
+/// Whether the portrait `up` is seen by `?2`: everyone sees one, but for that of a character that was taken down.
+fn is_seen_as_a_portrait() -> String {
+    format!(
+        "(EXISTS (SELECT 1 FROM users u WHERE u.id = up.owner AND {})
+         OR EXISTS (SELECT 1 FROM characters ch WHERE ch.owner = up.owner AND {}
+             AND ({IS_UP} OR {IS_TALKED_WITH} OR {IS_ADMINS})))",
+        names("u.avatar_url"),
+        names("ch.avatar_url")
+    )
+}
+
+/// Whether `up` is in a gallery that `?2` sees. Of a private character whoever talks with it sees its faces, and no other pictures.
+fn is_seen_in_a_gallery() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM gallery g JOIN characters ch ON ch.key = g.character
+         WHERE g.upload = up.id AND ch.deleted_at IS NULL AND (ch.owner = ?2
+             OR (ch.visibility = 'public' AND ?2 <> '' AND ({IS_UP} OR {IS_ADMINS}))
+             OR ((ch.visibility = 'public' OR g.expression IS NOT NULL) AND {IS_TALKED_WITH})))"
+    )
+}
 
 /// Whether a message shows upload `up`.
 const IS_SHOWN: &str = "EXISTS (SELECT 1 FROM messages m INDEXED BY messages_by_upload
@@ -108,11 +145,12 @@ fn visible(db: &Db, id: &UploadId, viewer: Option<&UserId>) -> Result<Option<Upl
                  JOIN conversations c ON c.key = m.conversation
                  JOIN members mb ON mb.conversation = m.conversation AND mb.user = ?2
                  WHERE m.media IS NOT NULL AND json_extract(m.media, '$.uploadId') = ?1)
-             OR {IS_PORTRAIT} OR {IS_PLAYED}
-             OR {IS_SEEN_IN_A_GALLERY})"
+             OR {IS_PLAYED} OR {} OR {})",
+        is_seen_as_a_portrait(),
+        is_seen_in_a_gallery()
     );
     let viewer = viewer.map_or("", UserId::as_str);
-    db.one(&sql, [id.as_str(), viewer], |row| upload(&mut Columns::of(row)))
+    db.one(&sql, params![id.as_str(), viewer, db.now.0], |row| upload(&mut Columns::of(row)))
 }
 
 fn claim(db: &Db, id: &UploadId, holder: &Incarnation) -> Result<ClaimedUpload> {
@@ -188,8 +226,9 @@ fn delete(db: &Db, id: &UploadId, owner: Option<&UserId>) -> Result<DeleteUpload
     };
     let sql = format!(
         "UPDATE uploads AS up SET status = 'deleted', holder = NULL, version = up.version + 1
-         WHERE up.id = ?1 AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}
-             AND NOT {IS_IN_A_GALLERY}"
+         WHERE up.id = ?1 AND NOT {IS_SHOWN} AND NOT {} AND NOT {IS_PERSONAS}
+             AND NOT {IS_IN_A_GALLERY}",
+        is_portrait()
     );
     if db.run(&sql, [id.as_str()])? == 0 {
         return Ok(DeleteUpload::InUse);
@@ -213,8 +252,9 @@ pub(super) fn delete_all(db: &Db, owner: &UserId) -> Result<()> {
 fn orphaned(db: &Db, age: Duration, after: Option<&UploadId>, limit: u32) -> Result<Vec<UploadId>> {
     let sql = format!(
         "SELECT up.id FROM uploads up WHERE up.id > ?1 AND up.created_at < ?2 AND up.status IN ('ready', 'failed')
-             AND NOT {IS_SHOWN} AND NOT {IS_PORTRAIT} AND NOT {IS_PERSONAS}
-             AND NOT {IS_IN_A_GALLERY} ORDER BY up.id LIMIT ?3"
+             AND NOT {IS_SHOWN} AND NOT {} AND NOT {IS_PERSONAS}
+             AND NOT {IS_IN_A_GALLERY} ORDER BY up.id LIMIT ?3",
+        is_portrait()
     );
     let before = db.now.0.saturating_sub(millis(age));
     db.all(&sql, params![after.map_or("", UploadId::as_str), before, limit], |row| {
