@@ -6,9 +6,8 @@ import { asApiError, http } from '../api/client';
 import type {
   Answer,
   Character,
-  CharacterList,
   Conversation,
-  ConversationList,
+  List,
   Message,
   RoomView,
   TagCount,
@@ -99,8 +98,8 @@ function readCharacter(id: string): Promise<Character> {
 export async function listCharacters(
   query: { q?: string; tag?: string; sort?: string; favourite?: 'true' | ''; cursor?: string },
   signal: AbortSignal,
-): Promise<CharacterList> {
-  const page = await http.get<CharacterList>('/api/characters', { ...query, limit: 24 }, { signal });
+): Promise<List<'Character'>> {
+  const page = await http.get<List<'Character'>>('/api/characters', { ...query, limit: 24 }, { signal });
   takeCharacters(page.items);
   return page;
 }
@@ -109,9 +108,7 @@ export async function listCharacters(
 export const popularTags = createStore<readonly TagCount[]>([]);
 
 export async function loadTags(signal: AbortSignal): Promise<void> {
-  popularTags.set(
-    (await http.get<{ items: TagCount[] }>('/api/characters/tags', { limit: 12 }, { signal })).items,
-  );
+  popularTags.set((await http.get<List<'Tag'>>('/api/characters/tags', { limit: 12 }, { signal })).items);
 }
 
 export async function deleteCharacter(id: string): Promise<void> {
@@ -127,7 +124,7 @@ export async function loadConversations(): Promise<void> {
   const { nextCursor: cursor } = conversations.get();
   if (cursor === null) return;
   const asker = owners;
-  const page = await http.get<ConversationList>('/api/conversations', { cursor, limit: 30 });
+  const page = await http.get<List<'Conversation'>>('/api/conversations', { cursor, limit: 30 });
   if (asker !== owners) return;
   // Events may have changed the list meanwhile, and know better.
   const { items } = conversations.get();
@@ -197,7 +194,7 @@ export async function readConversation(id: string): Promise<void> {
 export async function refreshConversations(): Promise<void> {
   if (conversations.get().nextCursor === undefined) return;
   const asker = owners;
-  const page = await http.get<ConversationList>('/api/conversations', { limit: 30 });
+  const page = await http.get<List<'Conversation'>>('/api/conversations', { limit: 30 });
   if (asker !== owners) return;
   const { items, nextCursor } = conversations.get();
   const oldest = page.items.at(-1)?.updatedAt ?? '';
@@ -239,9 +236,9 @@ export async function renameConversation(id: string, title: string): Promise<voi
 export async function listDeleted(
   cursor: string | undefined,
   signal?: AbortSignal,
-): Promise<ConversationList> {
+): Promise<List<'Conversation'>> {
   const query = { deleted: 'true', cursor, limit: 30 };
-  return http.get<ConversationList>('/api/conversations', query, signal === undefined ? {} : { signal });
+  return http.get<List<'Conversation'>>('/api/conversations', query, signal === undefined ? {} : { signal });
 }
 
 export async function loadUsage(): Promise<void> {
