@@ -31,8 +31,6 @@ let usageRead: Promise<void> | undefined;
 const whole = new Set<string>();
 const charactersAsked = new Map<string, Promise<Character>>();
 
-/** Raised when somebody else is here: what was asked for before is not theirs. */
-let owners = 0;
 /** Conversations that were heard to be gone; an answer that was under way may have them still. */
 const dropped = new Set<string>();
 
@@ -45,7 +43,6 @@ export function clearLibrary(): void {
   charactersAsked.clear();
   whole.clear();
   dropped.clear();
-  owners += 1;
   clearGalleries();
 }
 
@@ -123,9 +120,7 @@ export async function deleteCharacter(id: string): Promise<void> {
 export async function loadConversations(): Promise<void> {
   const { nextCursor: cursor } = conversations.get();
   if (cursor === null) return;
-  const asker = owners;
   const page = await http.get<List<'Conversation'>>('/api/conversations', { cursor, limit: 30 });
-  if (asker !== owners) return;
   // Events may have changed the list meanwhile, and know better.
   const { items } = conversations.get();
   const known = new Set(items.map((item) => item.id));
@@ -175,16 +170,14 @@ export async function readConversation(id: string): Promise<void> {
     readAnew.set(id, true);
     return;
   }
-  const asker = owners;
   try {
     do {
       readAnew.set(id, false);
       const { conversation } = await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`);
-      if (asker !== owners) return;
       takeConversation(conversation);
     } while (readAnew.get(id));
   } catch (error) {
-    if (asker === owners && asApiError(error).code === 'not_found') dropConversation(id);
+    if (asApiError(error).code === 'not_found') dropConversation(id);
   } finally {
     readAnew.delete(id);
   }
@@ -193,9 +186,7 @@ export async function readConversation(id: string): Promise<void> {
 /** The first page anew, after a time in which nothing was heard. */
 export async function refreshConversations(): Promise<void> {
   if (conversations.get().nextCursor === undefined) return;
-  const asker = owners;
   const page = await http.get<List<'Conversation'>>('/api/conversations', { limit: 30 });
-  if (asker !== owners) return;
   const { items, nextCursor } = conversations.get();
   const oldest = page.items.at(-1)?.updatedAt ?? '';
   const fresh = new Set(page.items.map((item) => item.id));
@@ -242,14 +233,16 @@ export async function listDeleted(
 }
 
 export async function loadUsage(): Promise<void> {
-  usageRead ??= http.get<UsageReport>('/api/auth/usage').then(({ characters: read, limits }) => {
-    usageLimits.set(limits);
-    usages.set({ ...read, ...usages.get() });
-  });
+  const reading = (usageRead ??= http
+    .get<UsageReport>('/api/auth/usage')
+    .then(({ characters: read, limits }) => {
+      usageLimits.set(limits);
+      usages.set({ ...read, ...usages.get() });
+    }));
   try {
-    await usageRead;
+    await reading;
   } catch (error) {
-    usageRead = undefined;
+    if (usageRead === reading) usageRead = undefined;
     throw error;
   }
 }
