@@ -18,6 +18,7 @@ import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
 import { Face, useFace } from '../chat/face';
 import { ConversationMenu, Renaming } from '../chat/menu';
+import { Origin } from '../chat/origin';
 import { SpeakersOf, SpeakingAs } from '../chat/speaking';
 import { Transcript } from '../chat/transcript';
 import { useKeptFocus } from '../lib/focus';
@@ -152,6 +153,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
         </header>
         <div>
           <DemoBanner />
+          <Origin conversation={conversation} />
         </div>
         {error ? (
           <Failure error={error} onRetry={() => void chat.load()} />
