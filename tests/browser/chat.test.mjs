@@ -1,57 +1,14 @@
 // The whole way in a real browser: the page, the server, the built-in model. Named after what they promise.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { after, before, describe, test } from 'node:test';
-import { requireProduct, startAim } from './aim.mjs';
-import {
-  assertShownAsStored,
-  bare,
-  CHARACTER,
-  launchChromium,
-  meet,
-  openPage,
-  PASSWORD,
-  quiet,
-  register,
-  say,
-  shown,
-  stored,
-} from './chromium.mjs';
+import { describe } from 'node:test';
+import { assertShownAsStored, bare, CHARACTER, meet, newName, PASSWORD, quiet, register, say, shown, stored } from './chromium.mjs';
+import { assertAccessible, assertFits, PHONE, product } from './harness.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const { model, visit, signedIn } = product();
 
-let browser;
-let aim;
+describe('a conversation with the built-in model', () => {
+  const { signedIn } = product({ answers: 'built-in' });
 
-before(async () => {
-  requireProduct();
-  aim = await startAim();
-  browser = await launchChromium();
-});
-
-after(async () => {
-  await browser?.close();
-  await aim?.stop();
-});
-
-/** A test with a page of its own, signed in as somebody new. */
-function signedIn(name, body, settings) {
-  test(name, { timeout: 240_000 }, async () => {
-    const { page, context, close } = await openPage(browser, aim.url, settings);
-    try {
-      const username = await register(page);
-      await body(page, { username, context });
-    } catch (error) {
-      error.message += `\nat ${page.url()}; the server said last:\n${aim.log().slice(-1_500)}`;
-      throw error;
-    } finally {
-      await close();
-    }
-  });
-}
-
-describe('a conversation', () => {
   signedIn('streams a reply in, and a reload in the middle of the next one loses nothing', async (page) => {
     const conversation = await meet(page);
     await page.getByText('A small demo model answers here.').waitFor();
@@ -89,6 +46,12 @@ describe('a conversation', () => {
       kept.map(({ seq }) => seq),
       [1, 2, 3, 4, 5],
     );
+
+    await page.getByRole('button', { name: 'Connect a better one' }).click();
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      await assertAccessible(page, `dialog, ${colorScheme}`);
+    }
   });
 
   signedIn('stops a reply by Escape and keeps what was said so far', async (page) => {
@@ -111,13 +74,17 @@ describe('a conversation', () => {
     await page.locator('[data-message]').first().waitFor();
     await assertShownAsStored(page, conversation);
   });
+});
 
+describe('a conversation', () => {
   signedIn('takes a message while a reply is under way, and answers both in order', async (page) => {
     const conversation = await meet(page, 'Idris Quill');
+    model.plan = { ...model.plan, steps: true };
     await say(page, 'Who are you?');
     await page.locator('.bubble--typing, .bubble--streaming').waitFor({ timeout: 60_000 });
     await say(page, 'And what do you do?');
     await page.getByText('Waiting for its turn').waitFor();
+    model.release();
     await quiet(page, 3);
     const kept = await assertShownAsStored(page, conversation);
     const [first, second] = kept.filter(({ role }) => role === 'user');
@@ -128,21 +95,19 @@ describe('a conversation', () => {
     );
   });
 
-  signedIn('tells a second person of one character that others come first', async (page) => {
-    const other = await openPage(browser, aim.url);
-    try {
-      await register(other.page);
-      await meet(page, 'Hild Emberlock');
-      await meet(other.page, 'Hild Emberlock');
-      await say(page, 'Tell me about the dragon valley.');
-      await page.locator('.bubble--typing, .bubble--streaming').waitFor();
-      await say(other.page, 'Can you mend my sword?');
-      await other.page.getByText(/repl(?:y|ies) before yours|answers you next/).waitFor();
-      await quiet(page, 2);
-      await quiet(other.page, 2);
-    } finally {
-      await other.close();
-    }
+  signedIn('tells a second person of one character that others come first', async (page, { open }) => {
+    const other = await open();
+    await register(other.page);
+    await meet(page, 'Hild Emberlock');
+    await meet(other.page, 'Hild Emberlock');
+    model.plan = { ...model.plan, steps: true };
+    await say(page, 'Tell me about the dragon valley.');
+    await page.locator('.bubble--typing, .bubble--streaming').waitFor();
+    await say(other.page, 'Can you mend my sword?');
+    await other.page.getByText(/repl(?:y|ies) before yours|answers you next/).waitFor();
+    model.release();
+    await quiet(page, 2);
+    await quiet(other.page, 2);
   });
 
   signedIn('sends what was written offline once it is back, exactly once', async (page, { context }) => {
@@ -195,21 +160,12 @@ describe('an account', () => {
     await page.locator('[data-message]').first().waitFor();
   });
 
-  signedIn('signs another device out, and that one knows at once', async (page, { username }) => {
-    const other = await openPage(browser, aim.url, { userAgent: 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' });
-    try {
-      await other.page.goto('/login');
-      await other.page.getByLabel('Email or username').fill(username);
-      await other.page.getByLabel('Password').fill(PASSWORD);
-      await other.page.getByRole('button', { name: 'Log in' }).click();
-      await other.page.waitForURL('**/characters');
-      await page.goto('/settings');
-      await page.getByRole('button', { name: 'Sign out Firefox on Linux' }).click();
-      await page.getByRole('button', { name: 'Sign out Firefox on Linux' }).waitFor({ state: 'detached' });
-      await other.page.getByText('You were signed out.').waitFor({ timeout: 5_000 });
-    } finally {
-      await other.close();
-    }
+  signedIn('signs another device out, and that one knows at once', async (page, { username, elsewhere }) => {
+    const other = await elsewhere(username, { userAgent: 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' });
+    await page.goto('/settings');
+    await page.getByRole('button', { name: 'Sign out Firefox on Linux' }).click();
+    await page.getByRole('button', { name: 'Sign out Firefox on Linux' }).waitFor({ state: 'detached' });
+    await other.page.getByText('You were signed out.').waitFor({ timeout: 5_000 });
   });
 
   signedIn('changes its name and writes, edits and deletes a character', async (page) => {
@@ -239,89 +195,70 @@ describe('an account', () => {
 });
 
 describe('everybody', () => {
-  test('goes the whole way with the keyboard alone', { timeout: 180_000 }, async () => {
-    const { page, close } = await openPage(browser, aim.url);
-    try {
-      await page.goto('/register');
-      const reach = async (name) => {
-        for (let presses = 0; presses < 60; presses += 1) {
-          await page.keyboard.press('Tab');
-          const focused = await page.evaluate(() => {
-            const element = document.activeElement;
-            const label = element.labels?.[0]?.textContent ?? element.getAttribute('aria-label') ?? element.textContent;
-            const style = getComputedStyle(element);
-            const ringed = element.closest('.card, .composer__box, .segments__one') !== null;
-            return { label: label.trim(), visible: ringed || style.outlineStyle !== 'none' || style.boxShadow !== 'none' };
-          });
-          if (focused.label.startsWith(name)) {
-            assert.ok(focused.visible, `the focus on ${name} can be seen`);
-            return;
-          }
+  visit('goes the whole way with the keyboard alone', async ({ open }) => {
+    const { page } = await open();
+    await page.goto('/register');
+    const reach = async (name) => {
+      for (let presses = 0; presses < 60; presses += 1) {
+        await page.keyboard.press('Tab');
+        const focused = await page.evaluate(() => {
+          const element = document.activeElement;
+          const label = element.labels?.[0]?.textContent ?? element.getAttribute('aria-label') ?? element.textContent;
+          const style = getComputedStyle(element);
+          const ringed = element.closest('.card, .composer__box, .segments__one') !== null;
+          return { label: label.trim(), visible: ringed || style.outlineStyle !== 'none' || style.boxShadow !== 'none' };
+        });
+        if (focused.label.startsWith(name)) {
+          assert.ok(focused.visible, `the focus on ${name} can be seen`);
+          return;
         }
-        assert.fail(`Tab never reached ${name}`);
-      };
-      const username = `keys_${process.pid}`;
-      await reach('Username');
-      await page.keyboard.type(username);
-      await reach('Email');
-      await page.keyboard.type(`${username}@example.test`);
-      await reach('Password');
-      await page.keyboard.type(PASSWORD);
-      await page.keyboard.press('Enter');
-      await page.waitForURL('**/characters');
-      await page.getByRole('link', { name: CHARACTER }).waitFor();
-      await reach(CHARACTER);
-      await page.keyboard.press('Enter');
-      await page.getByRole('button', { name: `Talk with ${CHARACTER}` }).waitFor();
-      await reach('Talk with');
-      await page.keyboard.press('Enter');
-      await page.waitForURL('**/c/*');
-      await page.locator('.composer__text:focus').waitFor();
-      await page.keyboard.type('Hello there.');
-      await page.keyboard.press('Enter');
-      await page.locator('[data-message][data-role="user"]').waitFor();
-      await quiet(page, 2);
-    } finally {
-      await close();
-    }
+      }
+      assert.fail(`Tab never reached ${name}`);
+    };
+    const username = newName();
+    await reach('Username');
+    await page.keyboard.type(username);
+    await reach('Email');
+    await page.keyboard.type(`${username}@example.test`);
+    await reach('Password');
+    await page.keyboard.type(PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/characters');
+    await page.getByRole('link', { name: CHARACTER }).waitFor();
+    await reach(CHARACTER);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: `Talk with ${CHARACTER}` }).waitFor();
+    await reach('Talk with');
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/c/*');
+    await page.locator('.composer__text:focus').waitFor();
+    await page.keyboard.type('Hello there.');
+    await page.keyboard.press('Enter');
+    await page.locator('[data-message][data-role="user"]').waitFor();
+    await quiet(page, 2);
   });
 
   for (const colorScheme of ['light', 'dark']) {
-    test(`finds no serious fault for assistive technology (${colorScheme})`, { timeout: 240_000 }, async () => {
-      const { page, close } = await openPage(browser, aim.url, { colorScheme });
-      const check = async (place) => {
-        // Evaluated by the debugger: the page's own policy admits no script from elsewhere.
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate(() => window.axe.run());
-        const serious = violations
-          .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-          .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
-        assert.deepEqual(serious, [], place);
-      };
-      try {
-        await page.goto('/login');
-        await page.getByLabel('Password').waitFor();
-        await check('login');
-        await page.goto('/register');
-        await page.getByLabel('Password').waitFor();
-        await check('register');
-        await register(page);
-        await page.getByRole('link', { name: CHARACTER }).waitFor();
-        await check('characters');
-        await meet(page);
-        await say(page, 'Is it far? *I look down.*');
-        await quiet(page, 2);
-        await check('chat');
-        await page.getByRole('button', { name: 'Connect a better one' }).click();
-        await check('dialog');
-        for (const path of ['/', '/settings', '/characters/new', '/characters/mara-vale', '/nowhere']) {
-          await page.goto(path);
-          await page.getByRole('heading', { level: 1 }).waitFor();
-          await page.waitForFunction(() => document.querySelector('.loading, .skeleton') === null);
-          await check(path);
-        }
-      } finally {
-        await close();
+    visit(`finds no serious fault for assistive technology (${colorScheme})`, async ({ open }) => {
+      const { page } = await open({ colorScheme });
+      await page.goto('/login');
+      await page.getByLabel('Password').waitFor();
+      await assertAccessible(page, 'login');
+      await page.goto('/register');
+      await page.getByLabel('Password').waitFor();
+      await assertAccessible(page, 'register');
+      await register(page);
+      await page.getByRole('link', { name: CHARACTER }).waitFor();
+      await assertAccessible(page, 'characters');
+      await meet(page);
+      await say(page, 'Is it far? *I look down.*');
+      await quiet(page, 2);
+      await assertAccessible(page, 'chat');
+      for (const path of ['/', '/settings', '/characters/new', '/characters/mara-vale', '/nowhere']) {
+        await page.goto(path);
+        await page.getByRole('heading', { level: 1 }).waitFor();
+        await page.waitForFunction(() => document.querySelector('.loading, .skeleton') === null);
+        await assertAccessible(page, path);
       }
     });
   }
@@ -331,8 +268,7 @@ describe('everybody', () => {
       `fits a phone of ${width} pixels without a scroll sideways`,
       async (page) => {
         const fits = async (place) => {
-          const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-          assert.ok(over <= 0, `${place} is ${over} pixels too wide`);
+          await assertFits(page, place);
           const tall = await page.evaluate(() => document.querySelector('h1')?.getBoundingClientRect().height ?? 0);
           assert.ok(tall < 100, `the heading of ${place} is broken into lines of ${tall} pixels`);
         };
@@ -353,67 +289,57 @@ describe('everybody', () => {
           assert.deepEqual(small, [], `${path} has targets too small for a finger`);
         }
       },
-      { viewport: { width, height: 760 }, hasTouch: true, isMobile: true },
+      { ...PHONE, viewport: { width, height: 760 } },
     );
   }
 });
 
 describe('a long conversation', () => {
-  /** Answers nothing, and allows four times the usual: what is tested is the page. */
-  let silent;
-  before(async () => {
-    silent = await startAim({ AIM_WORKERS__ENABLED: 'false', AIM_USAGE__MULTIPLIER: '4' });
-  });
-  after(() => silent?.stop());
+  // Answers nothing, and allows four times the usual: what is tested is the page.
+  const silent = product({ answers: 'nobody', env: { AIM_WORKERS__ENABLED: 'false', AIM_USAGE__MULTIPLIER: '4' } });
 
-  test('is read page by page without losing the place, until the limit of the day is told', { timeout: 180_000 }, async () => {
-    const { page, close } = await openPage(browser, silent.url);
-    try {
-      await register(page);
-      const conversation = await meet(page);
-      for (let n = 1; n < 120; n += 1) {
-        const data = { type: 'text', clientId: `history-${n}`, text: `Line ${n} of a long evening.` };
-        const answer = await page.request.post(`/api/conversations/${conversation}/messages`, {
-          data,
-          headers: { origin: silent.url },
-        });
-        assert.equal(answer.status(), 202, await answer.text());
-      }
-      await page.reload();
-      await page.locator('.log').getByText('Line 119 of a long evening.').waitFor();
-      assert.equal(await page.getByText('Line 2 of a long evening.').count(), 0, 'only the newest page is read');
-
-      const place = () =>
-        page.evaluate(() => {
-          const { top, height } = document.querySelector('.transcript__scroll').getBoundingClientRect();
-          const rows = [...document.querySelectorAll('[data-message]')];
-          // What is read stands in the middle; the first row of a page may close up to the one that comes before it.
-          const read = rows.find((row) => row.getBoundingClientRect().bottom >= top + height / 2);
-          const at = read.querySelector('.bubble').getBoundingClientRect().top;
-          return { id: read.dataset.message, at, rows: rows.length };
-        });
-      // Held back for a moment, so that the place before it comes can be measured.
-      await page.route(/\/messages\?before=/, async (route) => {
-        await new Promise((wake) => setTimeout(wake, 500));
-        await route.continue();
+  silent.signedIn('is read page by page without losing the place, until the limit of the day is told', async (page) => {
+    const conversation = await meet(page);
+    for (let n = 1; n < 120; n += 1) {
+      const data = { type: 'text', clientId: `history-${n}`, text: `Line ${n} of a long evening.` };
+      const answer = await page.request.post(`/api/conversations/${conversation}/messages`, {
+        data,
+        headers: { origin: silent.aim.url },
       });
-      await page.locator('.transcript__scroll').evaluate((box) => (box.scrollTop = 60));
-      const before = await place();
-      await page.waitForFunction((rows) => document.querySelectorAll('[data-message]').length > rows, before.rows);
-      const bubble = page.locator(`[data-message="${before.id}"] .bubble`);
-      const moved = await bubble.evaluate((box) => box.getBoundingClientRect().top);
-      assert.ok(Math.abs(moved - before.at) <= 2, `what is read stays in its place: ${before.at}, then ${moved}`);
-
-      await page.getByRole('button', { name: 'Latest' }).click();
-      await page.getByText('1 of 120 left').waitFor();
-      await say(page, 'The last one of today.');
-      await page.getByText('You have sent Captain Mara Vale all 120 messages of today.').waitFor();
-      const box = page.getByRole('textbox', { name: /^Message to/ });
-      await box.fill('One more?');
-      assert.ok(await page.getByRole('button', { name: 'Send' }).isDisabled());
-      assert.equal(bare((await shown(page)).at(-1).text), bare('The last one of today.'));
-    } finally {
-      await close();
+      assert.equal(answer.status(), 202, await answer.text());
     }
+    await page.reload();
+    await page.locator('.log').getByText('Line 119 of a long evening.').waitFor();
+    assert.equal(await page.getByText('Line 2 of a long evening.').count(), 0, 'only the newest page is read');
+
+    const place = () =>
+      page.evaluate(() => {
+        const { top, height } = document.querySelector('.transcript__scroll').getBoundingClientRect();
+        const rows = [...document.querySelectorAll('[data-message]')];
+        // What is read stands in the middle; the first row of a page may close up to the one that comes before it.
+        const read = rows.find((row) => row.getBoundingClientRect().bottom >= top + height / 2);
+        const at = read.querySelector('.bubble').getBoundingClientRect().top;
+        return { id: read.dataset.message, at, rows: rows.length };
+      });
+    // Held back for a moment, so that the place before it comes can be measured.
+    await page.route(/\/messages\?before=/, async (route) => {
+      await new Promise((wake) => setTimeout(wake, 500));
+      await route.continue();
+    });
+    await page.locator('.transcript__scroll').evaluate((box) => (box.scrollTop = 60));
+    const before = await place();
+    await page.waitForFunction((rows) => document.querySelectorAll('[data-message]').length > rows, before.rows);
+    const bubble = page.locator(`[data-message="${before.id}"] .bubble`);
+    const moved = await bubble.evaluate((box) => box.getBoundingClientRect().top);
+    assert.ok(Math.abs(moved - before.at) <= 2, `what is read stays in its place: ${before.at}, then ${moved}`);
+
+    await page.getByRole('button', { name: 'Latest' }).click();
+    await page.getByText('1 of 120 left').waitFor();
+    await say(page, 'The last one of today.');
+    await page.getByText('You have sent Captain Mara Vale all 120 messages of today.').waitFor();
+    const box = page.getByRole('textbox', { name: /^Message to/ });
+    await box.fill('One more?');
+    assert.ok(await page.getByRole('button', { name: 'Send' }).isDisabled());
+    assert.equal(bare((await shown(page)).at(-1).text), bare('The last one of today.'));
   });
 });

@@ -44,17 +44,30 @@ export async function openPage(browser, url, settings = {}) {
 
 let people = 0;
 
-/** Registers somebody new through the form; ends on the list of characters. */
-export async function register(page) {
+/** A name that nobody has, for somebody new. */
+export function newName() {
   people += 1;
-  const username = `person_${process.pid}_${people}`;
-  await page.goto('/register');
-  await page.getByLabel('Username').fill(username);
-  await page.getByLabel('Email').fill(`${username}@example.test`);
-  await page.getByLabel('Password').fill(PASSWORD);
-  await page.getByRole('button', { name: 'Create account' }).click();
-  await page.waitForURL('**/characters');
+  return `person_${process.pid}_${people}`;
+}
+
+/** Registers somebody new, as the form does it, and opens the list of characters. */
+export async function register(page) {
+  const username = newName();
+  const data = { username, email: `${username}@example.test`, password: PASSWORD };
+  const answer = await page.request.post('/api/auth/register', { data });
+  assert.equal(answer.status(), 201, await answer.text());
+  await page.goto('/characters');
+  await page.getByRole('heading', { level: 1, name: 'Characters' }).waitFor();
   return username;
+}
+
+/** Logs in by the form; ends on the list of characters. */
+export async function logIn(page, username, password = PASSWORD) {
+  await page.goto('/login');
+  await page.getByLabel('Email or username').fill(username);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.waitForURL('**/characters');
 }
 
 /** Opens the conversation with a demo character; answers its id. */

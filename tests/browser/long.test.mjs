@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { requireProduct, startAim } from './aim.mjs';
-import { launchChromium, meet, openPage, register } from './chromium.mjs';
+import { meet } from './chromium.mjs';
+import { product } from './harness.mjs';
 
 const MESSAGES = 10_000;
 /** Milliseconds that nothing on the page may take in one go; a slow machine that does other things besides is meant. */
 const LONGEST_TASK = 1_500;
+/** So far back is far: a hundred pages would say no more than these. */
+const FAR = 2_500;
 
 /**
  * Writes messages straight into the file: as many by sending them would take an hour. The triggers of the search index call a
@@ -41,79 +42,61 @@ for _, sql in triggers:
 db.execute('COMMIT')
 `;
 
-let browser;
-let aim;
+const { aim, signedIn } = product({ answers: 'nobody' });
 
-before(async () => {
-  requireProduct();
-  aim = await startAim();
-  browser = await launchChromium();
-});
+signedIn('ten thousand messages open with one page, and are scrolled back through smoothly', async (page) => {
+  const conversation = await meet(page);
+  // Its last message is odd, so that every question has its reply.
+  const count = MESSAGES + 1;
+  await promisify(execFile)('python3', ['-c', WRITE, join(aim.data, 'aim.db'), conversation, String(count)]);
+  const pages = [];
+  page.on('request', (request) => {
+    if (new URL(request.url()).pathname.endsWith('/messages')) pages.push(request.url());
+  });
+  await page.goto(`/c/${conversation}`);
+  await page.locator(`[data-seq="${count}"]`).waitFor();
+  await page.waitForLoadState('networkidle');
+  assert.equal(pages.length, 1, `one page of messages: ${pages.join(' ')}`);
 
-after(async () => {
-  await browser?.close();
-  await aim?.stop();
-});
-
-test('ten thousand messages open with one page, and are scrolled back through smoothly', { timeout: 600_000 }, async () => {
-  const { page, close } = await openPage(browser, aim.url);
-  try {
-    await register(page);
-    const conversation = await meet(page);
-    // Its last message is odd, so that every question has its reply.
-    const count = MESSAGES + 1;
-    await promisify(execFile)('python3', ['-c', WRITE, join(aim.data, 'aim.db'), conversation, String(count)]);
-    const pages = [];
-    page.on('request', (request) => {
-      if (new URL(request.url()).pathname.endsWith('/messages')) pages.push(request.url());
+  await page.evaluate(() => {
+    window.longest = 0;
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
+    }).observe({ type: 'longtask' });
+  });
+  // Back by the wheel, as a person does; a slow machine may not come all the way in the time there is.
+  const box = page.getByRole('region', { name: 'Messages' });
+  const first = () => page.locator('[data-seq]').first().getAttribute('data-seq').then(Number);
+  await box.hover();
+  const until = Date.now() + 120_000;
+  let [moved, measured] = [0, 0];
+  while ((await first()) > count - FAR && Date.now() < until) {
+    await page.mouse.wheel(0, -2_400);
+    // What stands in the middle of the screen, before and after older pages came in above it.
+    const jump = await box.evaluate(async (area) => {
+      const rect = area.getBoundingClientRect();
+      const at = () => document.elementFromPoint(rect.left + rect.width / 2, rect.top + rect.height / 2)?.closest('[data-seq]');
+      const frame = () => new Promise((done) => requestAnimationFrame(done));
+      // The wheel has come to rest when nothing moves for some frames.
+      for (let still = 0, last = -1; still < 3; still = area.scrollTop === last ? still + 1 : 0, last = area.scrollTop) await frame();
+      const row = at();
+      if (!row) return undefined;
+      const [was, height] = [row.getBoundingClientRect().top, area.scrollHeight];
+      for (let n = 0; n < 20 && area.scrollHeight === height; n += 1) await frame();
+      await frame();
+      return row.isConnected ? Math.abs(row.getBoundingClientRect().top - was) : Infinity;
     });
-    await page.goto(`/c/${conversation}`);
-    await page.locator(`[data-seq="${count}"]`).waitFor();
-    await page.waitForLoadState('networkidle');
-    assert.equal(pages.length, 1, `one page of messages: ${pages.join(' ')}`);
-
-    await page.evaluate(() => {
-      window.longest = 0;
-      new PerformanceObserver((list) => {
-        for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
-      }).observe({ type: 'longtask' });
-    });
-    // Back by the wheel, as a person does; how far it goes in the time there is depends on the machine.
-    const box = page.getByRole('region', { name: 'Messages' });
-    const first = () => page.locator('[data-seq]').first().getAttribute('data-seq').then(Number);
-    await box.hover();
-    const until = Date.now() + 120_000;
-    let [moved, measured] = [0, 0];
-    while ((await first()) > 1 && Date.now() < until) {
-      await page.mouse.wheel(0, -2_400);
-      // What stands in the middle of the screen, before and after older pages came in above it.
-      const jump = await box.evaluate(async (area) => {
-        const rect = area.getBoundingClientRect();
-        const at = () => document.elementFromPoint(rect.left + rect.width / 2, rect.top + rect.height / 2)?.closest('[data-seq]');
-        const frame = () => new Promise((done) => requestAnimationFrame(done));
-        // The wheel has come to rest when nothing moves for some frames.
-        for (let still = 0, last = -1; still < 3; still = area.scrollTop === last ? still + 1 : 0, last = area.scrollTop) await frame();
-        const row = at();
-        if (!row) return undefined;
-        const [was, height] = [row.getBoundingClientRect().top, area.scrollHeight];
-        for (let n = 0; n < 20 && area.scrollHeight === height; n += 1) await frame();
-        await frame();
-        return row.isConnected ? Math.abs(row.getBoundingClientRect().top - was) : Infinity;
-      });
-      // Between two rows stands none.
-      if (jump === undefined) continue;
-      moved = Math.max(moved, jump);
-      measured += 1;
-    }
-    const reached = await first();
-    const { longest, rows } = await page.evaluate(() => ({ longest: window.longest, rows: document.querySelectorAll('[data-seq]').length }));
-    console.log(`back to message ${reached} of ${count}: ${rows} rows, longest task ${Math.round(longest)} ms, moved by ${Math.round(moved)} px, looked at ${measured} times`);
-    assert.ok(reached <= count - 1_500, `it goes back far: to ${reached}`);
-    assert.equal(rows, count - reached + 1, 'without a gap');
-    assert.ok(longest < LONGEST_TASK, `the longest task took ${longest} ms`);
-    assert.ok(measured > 20, `it was looked at: ${measured} times`);
-    assert.ok(moved < 40, `what one reads stays where it is: it moved by ${moved} px`);
-  } finally {
-    await close();
+    // Between two rows stands none.
+    if (jump === undefined) continue;
+    moved = Math.max(moved, jump);
+    measured += 1;
   }
+  const reached = await first();
+  const { longest, rows } = await page.evaluate(() => ({ longest: window.longest, rows: document.querySelectorAll('[data-seq]').length }));
+  console.log(`back to message ${reached} of ${count}: ${rows} rows, longest task ${Math.round(longest)} ms, moved by ${Math.round(moved)} px, looked at ${measured} times`);
+  assert.ok(reached <= count - 1_500, `it goes back far: to ${reached}`);
+  assert.equal(rows, count - reached + 1, 'without a gap');
+  assert.ok(longest < LONGEST_TASK, `the longest task took ${longest} ms`);
+  assert.ok(measured > 20, `it was looked at: ${measured} times`);
+  assert.ok(moved < 40, `what one reads stays where it is: it moved by ${moved} px`);
 });

@@ -1,41 +1,9 @@
 // Where links in mails lead, in a real browser: from the letter in the folder to the page and back in.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { after, before, test } from 'node:test';
-import { startAim } from './aim.mjs';
-import { launchChromium, openPage, PASSWORD, register } from './chromium.mjs';
+import { PASSWORD } from './chromium.mjs';
+import { assertWcag, product } from './harness.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-let browser;
-let aim;
-
-before(async () => {
-  // Nothing is answered here.
-  aim = await startAim({ AIM_AI__PROVIDER: 'ollama', AIM_AI__MODEL: 'none' });
-  browser = await launchChromium();
-});
-
-after(async () => {
-  await browser?.close();
-  await aim?.stop();
-});
-
-/** A test with a page of its own. */
-function visit(name, body) {
-  test(name, { timeout: 120_000 }, async () => {
-    const { page, close } = await openPage(browser, aim.url);
-    try {
-      await body(page);
-    } catch (error) {
-      error.message += `\nat ${page.url()}; the server said last:\n${aim.log().slice(-1_500)}`;
-      throw error;
-    } finally {
-      await close();
-    }
-  });
-}
+const { signedIn, visit } = product({ answers: 'nobody' });
 
 /** Opens the newest mail of this subject to this person as HTML, as the page of the folder shows it. */
 async function openMail(page, username, subject) {
@@ -49,17 +17,11 @@ async function openMail(page, username, subject) {
   await page.getByRole('link', { name: 'As HTML' }).click();
 }
 
-async function assertAccessible(page) {
-  const { violations } = await page.evaluate(`${axe}; axe.run({ runOnly: ['wcag2a', 'wcag2aa'] })`);
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`), []);
-}
-
-visit('somebody who forgot a password comes back in by mail', async (page) => {
-  const username = await register(page);
+signedIn('somebody who forgot a password comes back in by mail', async (page, { username }) => {
   await page.goto('/settings');
   await page.getByRole('button', { name: 'Log out' }).click();
   await page.getByRole('link', { name: 'Forgot your password?' }).click();
-  await assertAccessible(page);
+  await assertWcag(page);
   await page.getByLabel('Email or username').fill(username);
   await page.getByRole('button', { name: 'Send the link' }).click();
   await page.getByText('a mail is on its way').waitFor();
@@ -67,7 +29,7 @@ visit('somebody who forgot a password comes back in by mail', async (page) => {
   const link = await page.getByRole('link', { name: 'Choose a new password' }).getAttribute('href');
   await page.getByRole('link', { name: 'Choose a new password' }).click();
   await page.waitForURL('**/reset?*');
-  await assertAccessible(page);
+  await assertWcag(page);
   await page.getByLabel('New password').fill('battery staple');
   await page.getByRole('button', { name: 'Set password' }).click();
   await page.getByText('Your new password is set.').waitFor();
@@ -85,16 +47,15 @@ visit('somebody who forgot a password comes back in by mail', async (page) => {
   await page.getByText('This link was used already').waitFor();
 });
 
-visit('a welcome confirms the address, and the settings say so', async (page) => {
-  const username = await register(page);
+signedIn('a welcome confirms the address, and the settings say so', async (page, { username }) => {
   await page.goto('/settings');
   await page.getByText('is not confirmed yet').waitFor();
   await openMail(page, username, 'Welcome to aim');
-  await assertAccessible(page);
+  await assertWcag(page);
   await page.getByRole('link', { name: 'Confirm this address' }).click();
   await page.getByRole('button', { name: 'Confirm' }).click();
   await page.getByText('your address is confirmed').waitFor();
-  await assertAccessible(page);
+  await assertWcag(page);
   await page.goto('/settings');
   const choice = page.getByRole('checkbox', { name: 'Tell me when a reply waits' });
   await choice.waitFor();
@@ -106,10 +67,11 @@ visit('a welcome confirms the address, and the settings say so', async (page) =>
   assert.equal(await choice.isChecked(), false);
 });
 
-visit('a link that was cut off says what to do', async (page) => {
+visit('a link that was cut off says what to do', async ({ open }) => {
+  const { page } = await open();
   await page.goto('/unsubscribe?token=half');
   await page.getByText('This link does not work any more.').waitFor();
-  await assertAccessible(page);
+  await assertWcag(page);
   await page.goto('/confirm?token=half');
   await page.getByRole('button', { name: 'Confirm' }).click();
   await page.getByText('its time is over').waitFor();

@@ -1,52 +1,16 @@
 // Two people in one conversation, each in a browser of their own.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { after, before, test } from 'node:test';
-import { requireProduct, startAim } from './aim.mjs';
-import { launchChromium, meet, openPage, PASSWORD, quiet, register, say, shown } from './chromium.mjs';
+import { meet, PASSWORD, quiet, register, say, shown } from './chromium.mjs';
+import { assertWcag, product } from './harness.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-let browser;
-let aim;
-
-before(async () => {
-  requireProduct();
-  aim = await startAim();
-  browser = await launchChromium();
-});
-
-after(async () => {
-  await browser?.close();
-  await aim?.stop();
-});
-
-async function assertNoViolations(page) {
-  const { violations } = await page.evaluate(`${axe}; axe.run({ runOnly: ['wcag2a', 'wcag2aa'] })`);
-  assert.deepEqual(
-    violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`),
-    [],
-  );
-}
+const { aim, model, visit } = product();
 
 /** A test with two browsers: Anna on a desk, who is signed in, and Ben on a phone, who is not. */
 function withTwo(name, body) {
-  test(name, { timeout: 300_000 }, async () => {
-    const anna = await openPage(browser, aim.url);
-    const ben = await openPage(browser, aim.url, {
-      viewport: { width: 390, height: 844 },
-    });
-    try {
-      await register(anna.page);
-      await body(anna.page, ben.page);
-    } catch (error) {
-      error.message += `\nat ${anna.page.url()} and ${ben.page.url()}; the server said last:\n${aim.log().slice(-1_500)}`;
-      throw error;
-    } finally {
-      await anna.close();
-      await ben.close();
-    }
+  visit(name, async ({ open }) => {
+    const [anna, ben] = [await open(), await open({ viewport: { width: 390, height: 844 } })];
+    await register(anna.page);
+    await body(anna.page, ben.page);
   });
 }
 
@@ -74,7 +38,7 @@ async function joinBy(page, link, name = 'Ben') {
   await page.getByLabel('Password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Create account' }).click();
   await page.getByText(/invites you to talk with Captain Mara Vale/).waitFor();
-  await assertNoViolations(page);
+  await assertWcag(page);
   await page.getByRole('button', { name: 'Join' }).click();
   await page.waitForURL('**/c/*');
   await page.locator('.log').waitFor();
@@ -86,7 +50,7 @@ withTwo('somebody comes in by a link, and both see who says what', async (anna, 
   const link = await makeLink(anna);
   assert.equal(link.origin, aim.url);
   await anna.getByRole('list', { name: 'Links that are open' }).getByText('Not used yet').waitFor();
-  await assertNoViolations(anna);
+  await assertWcag(anna);
   await joinBy(ben, link);
   assert.equal(new URL(ben.url()).pathname, `/c/${conversation}`);
 
@@ -95,6 +59,8 @@ withTwo('somebody comes in by a link, and both see who says what', async (anna, 
   await anna.keyboard.press('Escape');
   await anna.getByRole('button', { name: 'People: 2' }).waitFor();
 
+  // The replies wait until what is shown meanwhile was seen.
+  model.plan = { ...model.plan, steps: true };
   await ben.getByRole('textbox', { name: /^Message to/ }).pressSequentially('Goo');
   await anna.getByText('Ben is typing').waitFor();
   await say(ben, 'Good evening, I am new here.');
@@ -110,9 +76,10 @@ withTwo('somebody comes in by a link, and both see who says what', async (anna, 
   await say(anna, 'Welcome, Ben.');
   await ben.locator('.said--other', { hasText: 'Welcome, Ben.' }).waitFor();
   await anna.getByText('1 before you').or(anna.getByText('is answering you')).first().waitFor({ timeout: 60_000 });
+  model.release();
   for (const page of [anna, ben]) {
     await quiet(page, 3);
-    await assertNoViolations(page);
+    await assertWcag(page);
   }
   assert.deepEqual(await shown(anna), await shown(ben));
 
@@ -134,12 +101,12 @@ withTwo('who is removed while they look is told, and led to their list; the old 
     .getByText(/You are no longer in/)
     .waitFor();
   await ben.waitForURL((url) => url.pathname === '/');
-  await assertNoViolations(ben);
+  await assertWcag(ben);
   assert.equal(await ben.locator('.chat-list__one').count(), 0);
   await ben.getByRole('button', { name: 'All right' }).click();
   await ben.goto(link.pathname);
   await ben.getByText('This link does not work any more').waitFor();
-  await assertNoViolations(ben);
+  await assertWcag(ben);
   await anna.keyboard.press('Escape');
   await anna.getByRole('button', { name: 'People: only you' }).waitFor();
 });

@@ -1,33 +1,9 @@
 // Reporting, blocking, and what operators do about it, in a real browser.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { after, before, test } from 'node:test';
-import { Model } from '../contract/model.mjs';
-import { requireProduct, startAim } from './aim.mjs';
-import { launchChromium, openPage, PASSWORD, register } from './chromium.mjs';
+import { PASSWORD, register } from './chromium.mjs';
+import { assertWcag, PHONE, pictured, product } from './harness.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const PHONE = { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true };
-
-let browser;
-let aim;
-let model;
-
-before(async () => {
-  requireProduct({ answers: false });
-  model = await Model.start();
-  aim = await startAim({
-    AIM_AI__PROVIDER: 'openai', AIM_AI__BASE_URL: model.url, AIM_AI__MODEL: 'stub', AIM_AI__API_KEY: 'none',
-  });
-  browser = await launchChromium();
-});
-
-after(async () => {
-  await browser?.close();
-  await aim?.stop();
-  await model?.stop();
-});
+const { aim, visit, signedIn } = product();
 
 /** A call with this page's cookie; the body of an answer that must be a success. */
 async function call(page, method, path, body) {
@@ -45,155 +21,130 @@ async function character(page, name) {
   return (await call(page, 'POST', '/api/characters', draft)).character;
 }
 
-async function assertAccessible(page) {
-  const { violations } = await page.evaluate(`${axe}; axe.run({ runOnly: ['wcag2a', 'wcag2aa'] })`);
-  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`), []);
-}
-
-/** Where pictures go for people to look at, if anywhere. */
-async function pictured(page, name) {
-  const folder = process.env.AIM_SCREENSHOTS;
-  if (folder) await page.screenshot({ path: `${folder}/${name}.png` });
-}
-
 async function becomesAdmin(page, username) {
   await aim.command('user', 'set', username, '--role', 'admin');
   await page.waitForFunction(async () => (await fetch('/api/admin/audit')).status === 200, undefined, { polling: 200 });
   await page.goto('/settings');
 }
 
-test('what somebody reports an operator sees and takes out of lists', { timeout: 240_000 }, async () => {
-  const [author, reader, operator] = [await openPage(browser, aim.url), await openPage(browser, aim.url, PHONE), await openPage(browser, aim.url)];
-  try {
-    await register(author.page);
-    const { id } = await character(author.page, 'Nora Copy');
-    await register(reader.page);
-    await reader.page.goto(`/characters/${id}`);
-    const more = reader.page.getByRole('button', { name: 'More about Nora Copy' });
-    await more.focus();
-    await reader.page.keyboard.press('Enter');
-    await reader.page.waitForFunction(() => document.activeElement?.textContent?.trim() === 'Report');
-    await pictured(reader.page, 'actions-phone');
-    await reader.page.keyboard.press('Escape');
-    await reader.page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'More about Nora Copy');
-    await reader.page.keyboard.press('Enter');
-    await reader.page.getByRole('button', { name: 'Report', exact: true }).click();
-    const dialog = reader.page.getByRole('dialog', { name: 'Report this character' });
-    assert.equal(await dialog.getByRole('button', { name: 'Send report' }).isDisabled(), true, 'a reason is needed');
-    await dialog.getByText('It pretends to be somebody').click();
-    await dialog.getByLabel('What should we know?').fill('Nora is mine.');
-    await assertAccessible(reader.page);
-    await pictured(reader.page, 'report-phone');
-    await dialog.getByRole('button', { name: 'Send report' }).click();
-    const thanks = reader.page.getByRole('dialog', { name: 'Thank you' });
-    await thanks.getByRole('button', { name: 'Close' }).last().click();
-    await thanks.waitFor({ state: 'detached' });
-    await reader.page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'More about Nora Copy');
-    await call(author.page, 'PATCH', `/api/characters/${id}`, { description: 'All is well here.' });
+visit('what somebody reports an operator sees and takes out of lists', async ({ open }) => {
+  const [author, reader, operator] = [await open(), await open(PHONE), await open()];
+  await register(author.page);
+  const { id } = await character(author.page, 'Nora Copy');
+  await register(reader.page);
+  await reader.page.goto(`/characters/${id}`);
+  const more = reader.page.getByRole('button', { name: 'More about Nora Copy' });
+  await more.focus();
+  await reader.page.keyboard.press('Enter');
+  await reader.page.waitForFunction(() => document.activeElement?.textContent?.trim() === 'Report');
+  await pictured(reader.page, 'actions-phone');
+  await reader.page.keyboard.press('Escape');
+  await reader.page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'More about Nora Copy');
+  await reader.page.keyboard.press('Enter');
+  await reader.page.getByRole('button', { name: 'Report', exact: true }).click();
+  const dialog = reader.page.getByRole('dialog', { name: 'Report this character' });
+  assert.equal(await dialog.getByRole('button', { name: 'Send report' }).isDisabled(), true, 'a reason is needed');
+  await dialog.getByText('It pretends to be somebody').click();
+  await dialog.getByLabel('What should we know?').fill('Nora is mine.');
+  await assertWcag(reader.page);
+  await pictured(reader.page, 'report-phone');
+  await dialog.getByRole('button', { name: 'Send report' }).click();
+  const thanks = reader.page.getByRole('dialog', { name: 'Thank you' });
+  await thanks.getByRole('button', { name: 'Close' }).last().click();
+  await thanks.waitFor({ state: 'detached' });
+  await reader.page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'More about Nora Copy');
+  await call(author.page, 'PATCH', `/api/characters/${id}`, { description: 'All is well here.' });
 
-    const username = await register(operator.page);
-    await operator.page.goto('/admin/complaints');
-    await operator.page.getByText('Nothing here').or(operator.page.getByRole('heading', { level: 1 })).first().waitFor();
-    assert.equal(await operator.page.getByRole('heading', { name: 'Reports of people' }).count(), 0, 'it is for operators alone');
-    await becomesAdmin(operator.page, username);
-    await operator.page.getByRole('link', { name: /^Reports of people/ }).click();
-    await pictured(operator.page, 'admin-desk');
-    await operator.page.getByRole('link', { name: 'Reports of people' }).click();
-    const report = operator.page.locator('[data-complaint]').first();
-    await report.getByRole('heading', { name: 'Character: It pretends to be somebody' }).waitFor();
-    await report.getByText('Nora is mine.').waitFor();
-    await report.getByText('Keeps a lighthouse.').waitFor();
-    assert.equal(await report.getByText('All is well here.').count(), 0, 'it is shown as it was');
-    await assertAccessible(operator.page);
-    await pictured(operator.page, 'complaints-desk');
-    await report.getByRole('button', { name: 'Unlist character' }).click();
-    await operator.page.getByLabel('Reason, which its owner reads').fill('A copy of another’s character.');
-    await operator.page.getByRole('dialog').getByRole('button', { name: 'Unlist', exact: true }).click();
-    await report.getByText('unlisted').waitFor();
-    await operator.page.setViewportSize(PHONE.viewport);
-    await assertAccessible(operator.page);
-    await pictured(operator.page, 'complaints-phone');
-    await report.getByRole('button', { name: 'Close report' }).click();
-    await operator.page.getByLabel('What was decided').fill('Unlisted.');
-    await operator.page.getByRole('dialog').getByRole('button', { name: 'Close report' }).click();
-    await operator.page.getByText('Nothing is reported').waitFor();
-    await operator.page.getByRole('radio', { name: 'Closed' }).check();
-    await operator.page.getByText('Unlisted.', { exact: true }).waitFor();
-    await operator.page.goto('/admin/audit');
-    await operator.page.getByText(/unlisted the character Nora Copy/).waitFor();
-    await assertAccessible(operator.page);
+  const username = await register(operator.page);
+  await operator.page.goto('/admin/complaints');
+  await operator.page.getByText('Nothing here').or(operator.page.getByRole('heading', { level: 1 })).first().waitFor();
+  assert.equal(await operator.page.getByRole('heading', { name: 'Reports of people' }).count(), 0, 'it is for operators alone');
+  await becomesAdmin(operator.page, username);
+  await operator.page.getByRole('link', { name: /^Reports of people/ }).click();
+  await pictured(operator.page, 'admin-desk');
+  await operator.page.getByRole('link', { name: 'Reports of people' }).click();
+  const report = operator.page.locator('[data-complaint]').first();
+  await report.getByRole('heading', { name: 'Character: It pretends to be somebody' }).waitFor();
+  await report.getByText('Nora is mine.').waitFor();
+  await report.getByText('Keeps a lighthouse.').waitFor();
+  assert.equal(await report.getByText('All is well here.').count(), 0, 'it is shown as it was');
+  await assertWcag(operator.page);
+  await pictured(operator.page, 'complaints-desk');
+  await report.getByRole('button', { name: 'Unlist character' }).click();
+  await operator.page.getByLabel('Reason, which its owner reads').fill('A copy of another’s character.');
+  await operator.page.getByRole('dialog').getByRole('button', { name: 'Unlist', exact: true }).click();
+  await report.getByText('unlisted').waitFor();
+  await operator.page.setViewportSize(PHONE.viewport);
+  await assertWcag(operator.page);
+  await pictured(operator.page, 'complaints-phone');
+  await report.getByRole('button', { name: 'Close report' }).click();
+  await operator.page.getByLabel('What was decided').fill('Unlisted.');
+  await operator.page.getByRole('dialog').getByRole('button', { name: 'Close report' }).click();
+  await operator.page.getByText('Nothing is reported').waitFor();
+  await operator.page.waitForFunction(() => document.activeElement?.textContent === 'Nothing is reported');
+  await operator.page.getByRole('radio', { name: 'Closed' }).check();
+  await operator.page.getByText('Unlisted.', { exact: true }).waitFor();
+  await operator.page.goto('/admin/audit');
+  await operator.page.getByText(/unlisted the character Nora Copy/).waitFor();
+  await assertWcag(operator.page);
 
-    await reader.page.goto('/characters');
-    await reader.page.getByRole('link', { name: 'Captain Mara Vale' }).first().waitFor();
-    assert.equal(await reader.page.getByText('Nora Copy').count(), 0);
-    await author.page.goto(`/characters/${id}`);
-    await author.page.getByText('Reason: A copy of another’s character.').waitFor();
-    await pictured(author.page, 'unlisted-desk');
-  } finally {
-    for (const one of [author, reader, operator]) await one.close();
-  }
+  await reader.page.goto('/characters');
+  await reader.page.getByRole('link', { name: 'Captain Mara Vale' }).first().waitFor();
+  assert.equal(await reader.page.getByText('Nora Copy').count(), 0);
+  await author.page.goto(`/characters/${id}`);
+  await author.page.getByText('Reason: A copy of another’s character.').waitFor();
+  await pictured(author.page, 'unlisted-desk');
 });
 
-test('a suspension throws a signed-in browser out, and is told at the door', { timeout: 240_000 }, async () => {
-  const { page, close } = await openPage(browser, aim.url);
-  const operator = await openPage(browser, aim.url);
-  try {
-    const username = await register(page);
-    // The first administrator stays, so that there is one.
-    await becomesAdmin(operator.page, await register(operator.page));
-    await page.goto('/settings');
-    await page.getByRole('heading', { name: 'Devices' }).waitFor();
-    await aim.command('user', 'suspend', username, '--reason', 'Advertising.');
-    await page.waitForURL('**/login**', { timeout: 20_000 });
-    await page.getByLabel('Email or username').fill(username);
-    await page.getByLabel('Password').fill(PASSWORD);
-    await page.getByRole('button', { name: 'Log in' }).click();
-    await page.getByText('This account is suspended. Reason: Advertising.').waitFor();
-    await assertAccessible(page);
-    await pictured(page, 'suspended-desk');
-    await aim.command('user', 'restore', username);
-    await page.getByRole('button', { name: 'Log in' }).click();
-    await page.waitForURL((url) => url.pathname !== '/login');
-  } finally {
-    await close();
-    await operator.close();
-  }
+signedIn('a suspension throws a signed-in browser out, and is told at the door', async (page, { username, open }) => {
+  const operator = await open();
+  // The first administrator stays, so that there is one.
+  await becomesAdmin(operator.page, await register(operator.page));
+  await page.goto('/settings');
+  await page.getByRole('heading', { name: 'Devices' }).waitFor();
+  await aim.command('user', 'suspend', username, '--reason', 'Advertising.');
+  await page.waitForURL('**/login**', { timeout: 20_000 });
+  await page.getByLabel('Email or username').fill(username);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByText('This account is suspended. Reason: Advertising.').waitFor();
+  await assertWcag(page);
+  await pictured(page, 'suspended-desk');
+  await aim.command('user', 'restore', username);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.waitForURL((url) => url.pathname !== '/login');
 });
 
-test('what a blocked person says in a shared room is folded', { timeout: 240_000 }, async () => {
-  const [host, guest] = [await openPage(browser, aim.url), await openPage(browser, aim.url, PHONE)];
-  try {
-    await register(host.page);
-    await register(guest.page);
-    const { id: characterId } = await character(host.page, 'Otto');
-    const { conversation } = await call(host.page, 'POST', '/api/conversations', { characterId });
-    const { user } = await call(guest.page, 'GET', '/api/auth/me');
-    await call(host.page, 'POST', `/api/conversations/${conversation.id}/members`, { userId: user.id });
-    await call(host.page, 'POST', `/api/conversations/${conversation.id}/messages`, { type: 'text', text: 'Rude words', clientId: '1' });
-    await guest.page.goto(`/c/${conversation.id}`);
-    await guest.page.getByText('Rude words').first().waitFor();
-    await guest.page.getByRole('button', { name: 'More about this message' }).click();
-    await guest.page.getByRole('button', { name: 'Block this person' }).click();
-    await guest.page.getByText('Message of a blocked person.').first().waitFor();
-    assert.equal(await guest.page.getByText('Rude words').count(), 0);
-    await guest.page.reload();
-    const folded = guest.page.locator('.bubble--folded');
-    await folded.waitFor();
-    await assertAccessible(guest.page);
-    await pictured(guest.page, 'folded-phone');
-    await folded.getByRole('button', { name: 'Show' }).click();
-    await guest.page.getByText('Rude words').first().waitFor();
+visit('what a blocked person says in a shared room is folded', async ({ open }) => {
+  const [host, guest] = [await open(), await open(PHONE)];
+  await register(host.page);
+  await register(guest.page);
+  const { id: characterId } = await character(host.page, 'Otto');
+  const { conversation } = await call(host.page, 'POST', '/api/conversations', { characterId });
+  const { user } = await call(guest.page, 'GET', '/api/auth/me');
+  await call(host.page, 'POST', `/api/conversations/${conversation.id}/members`, { userId: user.id });
+  await call(host.page, 'POST', `/api/conversations/${conversation.id}/messages`, { type: 'text', text: 'Rude words', clientId: '1' });
+  await guest.page.goto(`/c/${conversation.id}`);
+  await guest.page.getByText('Rude words').first().waitFor();
+  await guest.page.getByRole('button', { name: 'More about this message' }).click();
+  await guest.page.getByRole('button', { name: 'Block this person' }).click();
+  await guest.page.getByText('Message of a blocked person.').first().waitFor();
+  assert.equal(await guest.page.getByText('Rude words').count(), 0);
+  await guest.page.reload();
+  const folded = guest.page.locator('.bubble--folded');
+  await folded.waitFor();
+  await assertWcag(guest.page);
+  await pictured(guest.page, 'folded-phone');
+  await folded.getByRole('button', { name: 'Show' }).click();
+  await guest.page.getByText('Rude words').first().waitFor();
 
-    await guest.page.goto('/settings');
-    const unblock = guest.page.getByRole('button', { name: /^Unblock/ });
-    await unblock.scrollIntoViewIfNeeded();
-    await pictured(guest.page, 'blocked-phone');
-    await unblock.click();
-    await guest.page.getByText('None. Whom you block').waitFor();
-    await guest.page.goto(`/c/${conversation.id}`);
-    await guest.page.getByText('Rude words').first().waitFor();
-    assert.equal(await folded.count(), 0);
-  } finally {
-    for (const one of [host, guest]) await one.close();
-  }
+  await guest.page.goto('/settings');
+  const unblock = guest.page.getByRole('button', { name: /^Unblock/ });
+  await unblock.scrollIntoViewIfNeeded();
+  await pictured(guest.page, 'blocked-phone');
+  await unblock.click();
+  await guest.page.getByText('None. Whom you block').waitFor();
+  await guest.page.goto(`/c/${conversation.id}`);
+  await guest.page.getByText('Rude words').first().waitFor();
+  assert.equal(await folded.count(), 0);
 });

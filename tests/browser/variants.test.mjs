@@ -1,22 +1,9 @@
 // Changing what was said last, in a real browser: variants by button, key and finger, and asking in other words.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { requireProduct, startAim } from './aim.mjs';
-import { assertShownAsStored, launchChromium, meet, openPage, quiet, register, say, stored } from './chromium.mjs';
+import { assertShownAsStored, meet, quiet, say, stored } from './chromium.mjs';
+import { product } from './harness.mjs';
 
-let browser;
-let aim;
-
-before(async () => {
-  requireProduct();
-  aim = await startAim();
-  browser = await launchChromium();
-});
-
-after(async () => {
-  await browser?.close();
-  await aim?.stop();
-});
+const { model, signedIn } = product();
 
 const group = (page) => page.getByRole('group', { name: 'Variants of this reply' });
 
@@ -25,82 +12,73 @@ async function shows(page, count) {
   await page.waitForFunction(() => document.querySelector('.bubble--streaming, .bubble--typing') === null);
 }
 
-test('a reply is answered anew, paged through by button and key, and a reload keeps the choice', { timeout: 240_000 }, async () => {
-  const { page, close } = await openPage(browser, aim.url);
-  try {
-    await register(page);
-    const conversation = await meet(page);
-    assert.equal(await group(page).count(), 0, 'a greeting answers nothing');
-    await say(page, 'Are you afraid of the storm?');
-    await quiet(page, 2);
-    await shows(page, '1/1');
-    const [, , first] = await assertShownAsStored(page, conversation);
+signedIn('a reply is answered anew, paged through by button and key, and a reload keeps the choice', async (page) => {
+  const conversation = await meet(page);
+  assert.equal(await group(page).count(), 0, 'a greeting answers nothing');
+  await say(page, 'Are you afraid of the storm?');
+  await quiet(page, 2);
+  await shows(page, '1/1');
+  const [, , first] = await assertShownAsStored(page, conversation);
 
-    await page.getByRole('button', { name: 'Another variant' }).click();
-    await page.locator('.bubble--typing, [data-streaming]').first().waitFor();
-    await shows(page, '2/2');
-    const [, , second] = await assertShownAsStored(page, conversation);
-    assert.deepEqual([second.id, second.seq, second.variants], [first.id, first.seq, { count: 2, selected: 1 }]);
+  // In other words than before.
+  model.plan = { ...model.plan, chunks: 6 };
+  await page.getByRole('button', { name: 'Another variant' }).click();
+  await page.locator('.bubble--typing, [data-streaming]').first().waitFor();
+  await shows(page, '2/2');
+  const [, , second] = await assertShownAsStored(page, conversation);
+  assert.notEqual(second.text, first.text);
+  assert.deepEqual([second.id, second.seq, second.variants], [first.id, first.seq, { count: 2, selected: 1 }]);
 
-    await page.getByRole('button', { name: 'Previous variant' }).click();
-    await shows(page, '1/2');
-    assert.equal((await stored(page, conversation)).at(-1).text, first.text);
-    // In an empty message the arrows page; in a written one they move in it.
-    const box = page.getByRole('textbox', { name: /^Message to/ });
-    await box.focus();
-    await page.keyboard.press('ArrowRight');
-    await shows(page, '2/2');
-    await box.fill('ab');
-    await page.keyboard.press('ArrowLeft');
-    await box.fill('');
-    await page.keyboard.press('ArrowLeft');
-    await shows(page, '1/2');
-    await page.reload();
-    await shows(page, '1/2');
-    await assertShownAsStored(page, conversation);
+  await page.getByRole('button', { name: 'Previous variant' }).click();
+  await shows(page, '1/2');
+  assert.equal((await stored(page, conversation)).at(-1).text, first.text);
+  // In an empty message the arrows page; in a written one they move in it.
+  const box = page.getByRole('textbox', { name: /^Message to/ });
+  await box.focus();
+  await page.keyboard.press('ArrowRight');
+  await shows(page, '2/2');
+  await box.fill('ab');
+  await page.keyboard.press('ArrowLeft');
+  await box.fill('');
+  await page.keyboard.press('ArrowLeft');
+  await shows(page, '1/2');
+  await page.reload();
+  await shows(page, '1/2');
+  await assertShownAsStored(page, conversation);
 
-    await say(page, 'And now?');
-    await quiet(page, 3);
-    assert.equal(await group(page).count(), 1, 'only the last reply can be changed');
-    await shows(page, '1/1');
-  } finally {
-    await close();
-  }
+  await say(page, 'And now?');
+  await quiet(page, 3);
+  assert.equal(await group(page).count(), 1, 'only the last reply can be changed');
+  await shows(page, '1/1');
 });
 
-test('on a phone a reply is swiped, and one’s message is asked in other words', { timeout: 240_000 }, async () => {
-  const { page, context, close } = await openPage(browser, aim.url, { viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
-  try {
-    await register(page);
-    const conversation = await meet(page);
-    await say(page, 'Where are we?');
-    await quiet(page, 2);
-    await shows(page, '1/1');
-    const client = await context.newCDPSession(page);
-    const swipe = async (from, to) => {
-      const box = await page.locator('.variants__reply').boundingBox();
-      const y = box.y + Math.min(box.height / 2, 30);
-      await client.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x: from, y }] });
-      for (let i = 1; i <= 5; i += 1) {
-        await client.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [{ x: from + ((to - from) * i) / 5, y }] });
-      }
-      await client.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
-    };
-    await swipe(260, 90);
-    await shows(page, '2/2');
-    await swipe(90, 260);
-    await shows(page, '1/2');
-    const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-    assert.ok(width <= 0, 'nothing sticks out');
+signedIn('on a phone a reply is swiped, and one’s message is asked in other words', async (page, { context }) => {
+  const conversation = await meet(page);
+  await say(page, 'Where are we?');
+  await quiet(page, 2);
+  await shows(page, '1/1');
+  const client = await context.newCDPSession(page);
+  const swipe = async (from, to) => {
+    const box = await page.locator('.variants__reply').boundingBox();
+    const y = box.y + Math.min(box.height / 2, 30);
+    await client.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x: from, y }] });
+    for (let i = 1; i <= 5; i += 1) {
+      await client.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [{ x: from + ((to - from) * i) / 5, y }] });
+    }
+    await client.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+  };
+  await swipe(260, 90);
+  await shows(page, '2/2');
+  await swipe(90, 260);
+  await shows(page, '1/2');
+  const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(width <= 0, 'nothing sticks out');
 
-    await page.getByRole('button', { name: 'Edit' }).click();
-    await page.getByRole('textbox', { name: 'Your message' }).fill('Where is the parrot?');
-    await page.getByRole('button', { name: 'Send again' }).click();
-    await shows(page, '3/3');
-    const kept = await assertShownAsStored(page, conversation);
-    assert.deepEqual(kept.map(({ seq }) => seq), [1, 2, 3]);
-    assert.equal(kept[1].text, 'Where is the parrot?');
-  } finally {
-    await close();
-  }
-});
+  await page.getByRole('button', { name: 'Edit' }).click();
+  await page.getByRole('textbox', { name: 'Your message' }).fill('Where is the parrot?');
+  await page.getByRole('button', { name: 'Send again' }).click();
+  await shows(page, '3/3');
+  const kept = await assertShownAsStored(page, conversation);
+  assert.deepEqual(kept.map(({ seq }) => seq), [1, 2, 3]);
+  assert.equal(kept[1].text, 'Where is the parrot?');
+}, { viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });

@@ -23,20 +23,25 @@ const textOf = (content) => (typeof content === 'string' ? content : content.map
 export class Model {
   /** Calls in the order of their arrival: `{messages, last, marker, at, endedAt?, cancelledAt?}`, times in ms. */
   calls = [];
-  /** How it answers from now on. `steps`: every piece waits for a `step()`. `fail`: a status instead of an answer. */
-  plan = { chunks: 8, firstMs: 0, delayMs: 0, steps: false, fail: undefined };
+  /** How it answers from now on. `steps`: every piece waits for a `step()`. `fail`: a status instead of
+   *  an answer. `says`: this, in one piece. */
+  plan = { chunks: 8, firstMs: 0, delayMs: 0, steps: false, fail: undefined, says: undefined };
   #permits = 0;
   #waiting = [];
 
   static async start() {
     const model = new Model();
-    model.server = createServer((request, response) => {
-      model.#answer(request, response).catch((error) => response.destroy(error));
-    });
-    model.server.listen(0, '127.0.0.1');
-    await once(model.server, 'listening');
-    model.url = `http://127.0.0.1:${model.server.address().port}/v1`;
+    await model.listen();
     return model;
+  }
+
+  async listen() {
+    this.server = createServer((request, response) => {
+      this.#answer(request, response).catch((error) => response.destroy(error));
+    });
+    this.server.listen(0, '127.0.0.1');
+    await once(this.server, 'listening');
+    this.url = `http://127.0.0.1:${this.server.address().port}/v1`;
   }
 
   async stop() {
@@ -75,9 +80,9 @@ export class Model {
     this.calls.push(call);
     response.on('close', () => { if (!call.endedAt) call.cancelledAt = Date.now(); });
 
-    const { chunks, firstMs, delayMs, fail } = this.plan;
+    const { chunks, firstMs, delayMs, fail, says } = this.plan;
     if (fail) return json(response, fail, { error: { message: 'the model is not well', type: 'server_error' } });
-    const pieces = piecesFor(call.marker, chunks);
+    const pieces = says === undefined ? piecesFor(call.marker, chunks) : [says];
     if (!stream) {
       call.endedAt = Date.now();
       const message = { role: 'assistant', content: pieces.join('') };

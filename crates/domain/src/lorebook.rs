@@ -42,7 +42,7 @@ pub struct Lorebook {
     pub entries: Vec<LoreEntry>,
     /// What a card said of its book that this server has no use for; it is exported as it came.
     #[serde(skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, Value>)]
     pub extra: Map<String, Value>,
 }
 
@@ -74,7 +74,7 @@ pub struct LoreEntry {
     pub comment: String,
     /// As in the book.
     #[serde(skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, Value>)]
     pub extra: Map<String, Value>,
 }
 

@@ -91,7 +91,7 @@ pub struct Case {
     pub reason: Wrong,
     pub note: String,
     /// What was reported, as it was then.
-    #[schema(value_type = Object)]
+    #[schema(value_type = HashMap<String, Value>)]
     pub snapshot: Value,
     pub state: CaseState,
     /// What the operator who closed it said.

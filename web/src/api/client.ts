@@ -1,12 +1,15 @@
 /**
  * Calls of the HTTP API. The session is a cookie that scripts cannot read, so there is no token here; every failure
- * is an `ApiError`, a lost connection too.
+ * is an `ApiError`, a lost connection too. An answer belongs to whoever asked: once somebody else is here, nobody gets it.
  */
 import type { Code, FieldError, Problem } from './types';
 
+/** Why there is no answer: the server is out of reach, or whoever asked has left. */
+type Unanswered = 'offline' | 'left';
+
 export class ApiError extends Error {
   override readonly name = 'ApiError';
-  readonly code: Code | 'offline';
+  readonly code: Code | Unanswered;
   /** HTTP status; 0 when no answer came. */
   readonly status: number;
   readonly errors: readonly FieldError[];
@@ -14,7 +17,7 @@ export class ApiError extends Error {
   readonly retryAfter: number | undefined;
 
   constructor(
-    code: Code | 'offline',
+    code: Code | Unanswered,
     detail: string,
     more: { status?: number; errors?: readonly FieldError[]; retryAfter?: number | undefined } = {},
   ) {
@@ -35,7 +38,20 @@ export function asApiError(error: unknown): ApiError {
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 type Query = Record<string, string | number | undefined>;
 
+interface Options {
+  signal?: AbortSignal;
+  /** A 401 is an answer here, not the end of the session, and it is told to whoever is here when it comes. */
+  quiet?: boolean;
+}
+
 let whenSignedOut: () => void = () => undefined;
+/** Counts who was here, so that each call knows whose it is. */
+let visit = 0;
+
+/** Somebody else is here from now on, or nobody: what is under way is not for them. */
+export function beginVisit(): void {
+  visit += 1;
+}
 
 /** What to do when the server no longer knows the session. */
 export function onSignedOut(handler: () => void): void {
@@ -73,7 +89,28 @@ async function problem(response: Response): Promise<ApiError> {
 async function call<T>(
   method: Method,
   path: string,
-  options: { query?: Query; body?: unknown; signal?: AbortSignal | undefined; quiet?: boolean } = {},
+  options: Options & { query?: Query; body?: unknown } = {},
+): Promise<T> {
+  if (options.quiet === true) return ask<T>(method, path, options);
+  const asker = visit;
+  const stillHere = () => {
+    if (asker !== visit) throw new ApiError('left', 'Whoever asked for this is no longer signed in here.');
+  };
+  try {
+    const answer = await ask<T>(method, path, options);
+    stillHere();
+    return answer;
+  } catch (error) {
+    stillHere();
+    if (error instanceof ApiError && error.status === 401) whenSignedOut();
+    throw error;
+  }
+}
+
+async function ask<T>(
+  method: Method,
+  path: string,
+  options: Options & { query?: Query; body?: unknown },
 ): Promise<T> {
   const headers = new Headers({ accept: 'application/json' });
   const init: RequestInit = { method, credentials: 'same-origin', headers };
@@ -92,19 +129,9 @@ async function call<T>(
     if (options.signal?.aborted) throw error;
     throw new ApiError('offline', 'The server cannot be reached. Check your connection.');
   }
-  if (!response.ok) {
-    const refused = await problem(response);
-    if (refused.status === 401 && options.quiet !== true) whenSignedOut();
-    throw refused;
-  }
+  if (!response.ok) throw await problem(response);
   if (response.status === 204) return undefined as T;
   return (await response.json()) as T;
-}
-
-interface Options {
-  signal?: AbortSignal;
-  /** A 401 is an answer here, not the end of the session. */
-  quiet?: boolean;
 }
 
 export const http = {

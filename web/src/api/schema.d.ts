@@ -1646,28 +1646,28 @@ export interface components {
        * @description Greetings that a conversation may begin with instead of `greeting`.
        * @default []
        */
-      alternateGreetings: string[];
+      alternateGreetings?: string[];
       /** @default  */
-      characterVersion: string;
+      characterVersion?: string;
       /** @default  */
-      creator: string;
+      creator?: string;
       /**
        * @description For people; never in a prompt.
        * @default
        */
-      creatorNotes: string;
+      creatorNotes?: string;
       /** @default null */
-      lorebook: components['schemas']['Lorebook'] | null;
+      lorebook?: components['schemas']['Lorebook'] | null;
       /**
        * @description What `{{char}}` stands for, instead of the name.
        * @default
        */
-      nickname: string;
+      nickname?: string;
       /**
        * @description Told to the model after what was said; `{{original}}` stands for the server's own, of which there are none.
        * @default
        */
-      postHistoryInstructions: string;
+      postHistoryInstructions?: string;
     };
     /** @description What a character is made from. Only `name` is needed. */
     CharacterDraft: {
@@ -1699,39 +1699,39 @@ export interface components {
     /** @description A change of some fields; what is absent stays. */
     CharacterPatch: {
       /** @default null */
-      alternateGreetings: string[] | null;
+      alternateGreetings?: string[] | null;
       /** @default null */
-      avatarUrl: string | null;
+      avatarUrl?: string | null;
       /** @default null */
-      characterVersion: string | null;
+      characterVersion?: string | null;
       /** @default null */
-      creator: string | null;
+      creator?: string | null;
       /** @default null */
-      creatorNotes: string | null;
+      creatorNotes?: string | null;
       /** @default null */
-      description: string | null;
+      description?: string | null;
       /** @default null */
-      exampleDialogue: string | null;
+      exampleDialogue?: string | null;
       /** @default null */
-      greeting: string | null;
+      greeting?: string | null;
       /** @default null */
-      lorebook: components['schemas']['Lorebook'] | null;
+      lorebook?: components['schemas']['Lorebook'] | null;
       /** @default null */
-      name: string | null;
+      name?: string | null;
       /** @default null */
-      nickname: string | null;
+      nickname?: string | null;
       /** @default null */
-      personality: string | null;
+      personality?: string | null;
       /** @default null */
-      postHistoryInstructions: string | null;
+      postHistoryInstructions?: string | null;
       /** @default null */
-      scenario: string | null;
+      scenario?: string | null;
       /** @default null */
-      systemPrompt: string | null;
+      systemPrompt?: string | null;
       /** @default null */
-      tags: string[] | null;
+      tags?: string[] | null;
       /** @default null */
-      visibility: components['schemas']['Visibility'] | null;
+      visibility?: components['schemas']['Visibility'] | null;
     };
     /** @description The character of a conversation, as lists show it. */
     CharacterSummary: {
@@ -2025,12 +2025,12 @@ export interface components {
        * @description Out of lists, tags and search, and closed to new conversations but of its owner. Absent where it is not.
        * @default false
        */
-      unlisted: boolean;
+      unlisted?: boolean;
       /**
        * @description Why; told to its owner alone.
        * @default null
        */
-      unlistedReason: string | null;
+      unlistedReason?: string | null;
     };
     ListingForm: {
       /** @description Its owner reads it. */
@@ -2047,18 +2047,18 @@ export interface components {
     };
     LoreEntry: {
       /** @default false */
-      caseSensitive: boolean;
+      caseSensitive?: boolean;
       /** @default  */
-      comment: string;
+      comment?: string;
       /**
        * @description Told always, whatever is found.
        * @default false
        */
-      constant: boolean;
+      constant?: boolean;
       /** @default  */
-      content: string;
+      content?: string;
       /** @default true */
-      enabled: boolean;
+      enabled?: boolean;
       /** @description As in the book. */
       extra?: Record<string, never>;
       /**
@@ -2066,34 +2066,34 @@ export interface components {
        * @description Lower ones stand earlier.
        * @default 0
        */
-      insertionOrder: number;
+      insertionOrder?: number;
       /**
        * @description The entry is told when one of them is found.
        * @default []
        */
-      keys: string[];
+      keys?: string[];
       /** @default  */
-      name: string;
+      name?: string;
       /** @default before_char */
-      position: components['schemas']['LorePosition'];
+      position?: components['schemas']['LorePosition'];
       /**
        * Format: int64
        * @description Those with lower ones are left out first when the budget is spent; 0 unless given.
        * @default null
        */
-      priority: number | null;
+      priority?: number | null;
       /** @default [] */
-      secondaryKeys: string[];
+      secondaryKeys?: string[];
       /**
        * @description Whether one of the secondary keys must be found as well.
        * @default false
        */
-      selective: boolean;
+      selective?: boolean;
       /**
        * @description Whether keys are regular expressions, bare or as `/…/flags`.
        * @default false
        */
-      useRegex: boolean;
+      useRegex?: boolean;
     };
     /**
      * @description Where an entry's text stands in the prompt.
@@ -2102,30 +2102,30 @@ export interface components {
     LorePosition: 'before_char' | 'after_char';
     Lorebook: {
       /** @default  */
-      description: string;
+      description?: string;
       /** @default [] */
-      entries: components['schemas']['LoreEntry'][];
+      entries?: components['schemas']['LoreEntry'][];
       /** @description What a card said of its book that this server has no use for; it is exported as it came. */
       extra?: Record<string, never>;
       /** @default  */
-      name: string;
+      name?: string;
       /**
        * @description Whether the text of an entry that was told is looked through for keys of others.
        * @default false
        */
-      recursiveScanning: boolean;
+      recursiveScanning?: boolean;
       /**
        * Format: int32
        * @description How many of the last messages are looked through for keys; 4 unless given.
        * @default null
        */
-      scanDepth: number | null;
+      scanDepth?: number | null;
       /**
        * Format: int32
        * @description Tokens that the entries of one reply may take together, by estimate; a quarter of the prompt unless given, and never more.
        * @default null
        */
-      tokenBudget: number | null;
+      tokenBudget?: number | null;
     };
     Me: components['schemas']['User'] & {
       /** @description Whether a link that was sent to `email` was followed. */
@@ -2413,18 +2413,18 @@ export interface components {
     /** @description What is absent stays. */
     PicturePatch: {
       /** @default null */
-      caption: string | null;
+      caption?: string | null;
       /**
        * @description Null, or an empty one, takes the label away.
        * @default null
        */
-      expression: string | null;
+      expression?: string | null;
       /**
        * Format: int32
        * @description Its place in the gallery, from 0; the others move aside.
        * @default null
        */
-      position: number | null;
+      position?: number | null;
     };
     /** @description How a member of a conversation goes by there, as the others see it. */
     Played: {

@@ -1,193 +1,65 @@
 /**
- * The shapes of the HTTP API that the page uses, by the names it uses. They are what `npm run types` reads from the
+ * The shapes of the HTTP API that the page uses, by the names it uses. All are what `npm run types` reads from the
  * server's OpenAPI document; socket events, which that document does not describe, are in `../live/events.ts`.
  */
 import type { components } from './schema';
 
 type Schemas = components['schemas'];
+/** What `End` ends names of: `Persona` is one of `PersonaAnswer`. */
+type Begins<End extends string> = {
+  [Name in keyof Schemas]: Name extends `${infer What}${End}` ? What : never;
+}[keyof Schemas];
 
-export type Allowance = Schemas['Allowance'];
-export type Answer<Name extends 'Character' | 'Conversation' | 'Message' | 'SignedIn' | 'User'> =
-  Schemas[`${Name}Answer`];
-// The document has defaults for them, of which its reader makes fields that are always there.
-export type Character = Omit<Schemas['Character'], keyof CharacterDetails | keyof Listing> &
-  CharacterDetails &
-  Listing;
-/** Whether operators took it out of lists; the reason is told to its owner. */
-export interface Listing {
-  unlisted?: boolean;
-  unlistedReason?: string | null;
-}
-/** What else a character's card says: absent where it is empty, and in lists. */
-export interface CharacterDetails {
-  nickname?: string;
-  alternateGreetings?: string[];
-  postHistoryInstructions?: string;
-  creatorNotes?: string;
-  creator?: string;
-  characterVersion?: string;
-  lorebook?: Lorebook | null;
-}
-export interface Lorebook {
-  recursiveScanning?: boolean;
-  entries?: LoreEntry[];
-  /** Whatever else it says is sent back as it came. */
-  [more: string]: unknown;
-}
-export interface LoreEntry {
-  keys?: string[];
-  content?: string;
-  enabled?: boolean;
-  constant?: boolean;
-  insertionOrder?: number;
-  [more: string]: unknown;
-}
+/** The body that wraps one thing. */
+export type Answer<Name extends Begins<'Answer'>> = Schemas[`${Name}Answer`];
+/** The body that has some of them, or all. */
+export type List<Name extends Begins<'List'>> = Schemas[`${Name}List`];
+
+export type AuditAction = Schemas['Action'];
+export type Block = Schemas['Block'];
 /** A card that was looked at and not saved. */
-export interface CardPreview {
-  version: string;
-  character: Omit<CharacterDraft, keyof CharacterDetails> & CharacterDetails;
-  /** A `data:` URL. */
-  picture: string | null;
-  /** How many more it has, for the gallery. */
-  pictures: number;
-  warnings: string[];
-}
+export type CardPreview = Schemas['CardPreview'];
+/** Something that was reported, as operators see it. */
+export type Case = Schemas['Case'];
+export type Character = Schemas['Character'];
 export type CharacterDraft = Schemas['CharacterDraft'];
-export type CharacterList = Schemas['CharacterList'];
 export type CharacterSummary = Schemas['CharacterSummary'];
 export type Code = Schemas['Code'];
 export type Conversation = Schemas['ConversationItem'];
-export type ConversationList = Schemas['ConversationList'];
 export type Device = Schemas['DeviceItem'];
-export type DeviceList = Schemas['DeviceList'];
+export type DraftItem = Schemas['DraftItem'];
 export type FieldError = Schemas['FieldError'];
-export type Message = Schemas['Message'];
-/** What a message says of its picture or its voice message. */
-export interface Media {
-  uploadId: string;
-  url: string;
-  mimeType: string;
-  /** Pixels. */
-  width?: number | null;
-  height?: number | null;
-  blurHash?: string | null;
-  lengthMs?: number | null;
-  /** 0 to 255 each. */
-  waveform?: number[] | null;
-  transcript?: string | null;
-}
-/** A picture or voice message that was sent ahead of its message. */
-export interface Upload {
-  id: string;
-  kind: 'image' | 'audio';
-  status: 'processing' | 'ready' | 'failed';
-  url: string;
-  /** Why it failed. */
-  error?: string | null;
-}
-/** A picture of a character. */
-export interface GalleryItem {
-  id: string;
-  url: string;
-  thumbnailUrl: string;
-  blurHash?: string | null;
-  /** Pixels. */
-  width?: number | null;
-  height?: number | null;
-  caption: string;
-  /** Which face it is: a mood, or another label. */
-  expression?: string | null;
-  position: number;
-  createdAt: string;
-}
-export type MessageList = Schemas['MessageList'];
-/** A conversation as it is for everyone in it. */
-export type RoomView = Pick<
-  Conversation,
-  'id' | 'ownerId' | 'characterId' | 'title' | 'memberIds' | 'lastSeq' | 'createdAt' | 'updatedAt'
->;
-/** A person as others in a conversation see them. */
-export interface Person {
-  id: string;
-  username: string;
-  displayName: string;
-  avatarUrl?: string | null;
-}
-export interface Participant {
-  user: Person;
-  role: 'owner' | 'guest';
-  joinedAt: string;
-}
-/** A link into a conversation; its token is shown once. */
-export interface Invite {
-  id: string;
-  createdAt: string;
-  expiresAt: string;
-  uses: number;
-  /** Null without end. */
-  maxUses?: number | null;
-}
-export interface NewInvite extends Invite {
-  url: string;
-  token: string;
-}
+/** A piece of a text that was found; what fits is marked. */
+export type FoundPart = Schemas['Part'];
+export type GalleryItem = Schemas['GalleryItem'];
+export type ImportedCharacter = Schemas['ImportedCharacter'];
+export type Invite = Schemas['Invite'];
 /** What whoever holds a link sees before they join. */
-export interface InvitePreview {
-  conversation: { id: string; title: string };
-  character: CharacterSummary;
-  invitedBy: Person;
-  /** How many are in. */
-  members: number;
-  expiresAt: string;
-  isMember: boolean;
-}
+export type InvitePreview = Schemas['InvitePreview'];
+export type LoreEntry = Schemas['LoreEntry'];
+export type Lorebook = Schemas['Lorebook'];
+/** What a message says of its picture or its voice message. */
+export type Media = Schemas['Media'];
+export type Message = Schemas['Message'];
+export type NewInvite = Schemas['NewInvite'];
+export type NoticeChoices = Schemas['NoticeChoices'];
+export type Participant = Schemas['Participant'];
+/** A person as others see them. */
+export type Person = Schemas['PersonSummary'];
+export type Persona = Schemas['Persona'];
+export type PersonaForm = Schemas['NewPersonaForm'];
 export type Personality = Schemas['Personality'];
-/** The role that one plays in front of characters. */
-export interface Persona {
-  id: string;
-  name: string;
-  description: string;
-  avatarUrl?: string | null;
-  isDefault: boolean;
-  revision: number;
-  createdAt: string;
-  updatedAt: string;
-}
-/** Which persona one plays in a conversation. */
-export interface PersonaChoice {
-  /** Null: the default one, whichever that is. */
-  persona: Persona | null;
-  /** Null: oneself. */
-  speaksAs: Persona | null;
-}
-/** A persona as the others in a conversation see it. */
-export interface Played {
-  userId: string;
-  name: string;
-  avatarUrl?: string | null;
-}
 export type Phase = Schemas['Phase'];
+/** A persona as the others in a conversation see it. */
+export type Played = Schemas['Played'];
 export type Problem = Schemas['Problem'];
 export type RegisterForm = Schemas['RegisterForm'];
-export type ServerConfig = Schemas['ServerAnswer'];
-/** A piece of a text that was found; what fits is marked. */
-export interface SearchPart {
-  text: string;
-  hit: boolean;
-}
-export interface SearchAnswer {
-  characters: Character[];
-  messages: {
-    message: Message;
-    conversation: { id: string; title: string; characterId: string; character: CharacterSummary };
-    snippet: SearchPart[];
-  }[];
-}
-/** A tag, and how many public characters have it. */
-export interface TagCount {
-  tag: string;
-  count: number;
-}
+export type ReportForm = Schemas['ReportForm'];
+/** A conversation as it is for everyone in it. */
+export type RoomView = Schemas['Conversation'];
+export type TagCount = Schemas['TagCount'];
+/** A picture or voice message that was sent ahead of its message. */
+export type Upload = Schemas['UploadView'];
 export type Usage = Schemas['Usage'];
 export type UsageLimits = Schemas['UsageLimits'];
 export type UsageReport = Schemas['UsageReport'];

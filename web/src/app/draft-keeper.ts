@@ -4,16 +4,14 @@
  * the server has, where another device saved it.
  */
 import { ApiError } from '../api/client';
+import type { DraftItem } from '../api/types';
 import { createStore } from '../lib/store';
 
 /** After the last key: each save is a call, and calls are counted. */
 export const PAUSE = 2_500;
 
 /** As the server has it. */
-export interface KeptDraft {
-  data: Record<string, unknown>;
-  savedAt: string;
-}
+export type KeptDraft = Pick<DraftItem, 'data' | 'savedAt'>;
 
 /** Where drafts lie. */
 export interface DraftPlace {

@@ -1,14 +1,11 @@
 /** The draft of a form, in a component: see `draft-keeper.ts`. */
 import { useEffect, useState } from 'react';
 import { ApiError, http } from '../api/client';
+import type { Answer } from '../api/types';
 import { freshId } from '../lib/id';
 import { useStore } from '../lib/store';
-import { DraftKeeper, type DraftPlace, type DraftState, type KeptDraft } from './draft-keeper';
+import { DraftKeeper, type DraftPlace, type DraftState } from './draft-keeper';
 import { useWho } from './who';
-
-interface DraftAnswer {
-  draft: KeptDraft;
-}
 
 function placeOf(key: string): DraftPlace {
   const path = `/api/drafts/${key}`;
@@ -17,8 +14,8 @@ function placeOf(key: string): DraftPlace {
     throw error;
   };
   return {
-    read: () => http.get<DraftAnswer>(path).then(({ draft }) => draft, absent),
-    save: (data) => http.put<DraftAnswer>(path, data).then(({ draft }) => draft),
+    read: () => http.get<Answer<'Draft'>>(path).then(({ draft }) => draft, absent),
+    save: (data) => http.put<Answer<'Draft'>>(path, data).then(({ draft }) => draft),
     remove: () => http.delete(path).then(() => undefined, absent),
   };
 }

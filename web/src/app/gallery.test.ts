@@ -18,6 +18,7 @@ const item = (id: string, position: number): GalleryItem => ({
   thumbnailUrl: `/media/${id}/thumb`,
   caption: '',
   expression: null,
+  variants: [],
   createdAt: '2026-11-29T12:00:00.000Z',
 });
 

@@ -1,6 +1,6 @@
 /** The pictures of characters, read once each; what their owner changes is applied here as the server does it. */
 import { http } from '../api/client';
-import type { GalleryItem } from '../api/types';
+import type { Answer, GalleryItem } from '../api/types';
 import { createStore } from '../lib/store';
 
 type Items = readonly GalleryItem[];
@@ -28,7 +28,7 @@ export async function loadGallery(character: string): Promise<void> {
   let reading = asked.get(character);
   if (reading === undefined) {
     reading = http
-      .get<{ items: GalleryItem[] }>(address(character))
+      .get<Answer<'Gallery'>>(address(character))
       .then(({ items }) => put(character, () => items))
       .finally(() => asked.delete(character));
     asked.set(character, reading);
@@ -74,7 +74,7 @@ export function withoutPicture(items: Items, id: string): Items {
 }
 
 export async function addPicture(character: string, uploadId: string): Promise<GalleryItem> {
-  const { item } = await http.post<{ item: GalleryItem }>(address(character), { uploadId });
+  const { item } = await http.post<Answer<'GalleryItem'>>(address(character), { uploadId });
   put(character, (items) => withAdded(items, item));
   return item;
 }
@@ -84,7 +84,7 @@ export async function changePicture(
   id: string,
   change: { caption?: string; expression?: string | null; position?: number },
 ): Promise<void> {
-  const { item } = await http.patch<{ item: GalleryItem }>(`${address(character)}/${id}`, change);
+  const { item } = await http.patch<Answer<'GalleryItem'>>(`${address(character)}/${id}`, change);
   put(character, (items) => withChanged(items, item));
 }
 

@@ -6,9 +6,8 @@ import { asApiError, http } from '../api/client';
 import type {
   Answer,
   Character,
-  CharacterList,
   Conversation,
-  ConversationList,
+  List,
   Message,
   RoomView,
   TagCount,
@@ -32,8 +31,6 @@ let usageRead: Promise<void> | undefined;
 const whole = new Set<string>();
 const charactersAsked = new Map<string, Promise<Character>>();
 
-/** Raised when somebody else is here: what was asked for before is not theirs. */
-let owners = 0;
 /** Conversations that were heard to be gone; an answer that was under way may have them still. */
 const dropped = new Set<string>();
 
@@ -46,7 +43,6 @@ export function clearLibrary(): void {
   charactersAsked.clear();
   whole.clear();
   dropped.clear();
-  owners += 1;
   clearGalleries();
 }
 
@@ -99,8 +95,8 @@ function readCharacter(id: string): Promise<Character> {
 export async function listCharacters(
   query: { q?: string; tag?: string; sort?: string; favourite?: 'true' | ''; cursor?: string },
   signal: AbortSignal,
-): Promise<CharacterList> {
-  const page = await http.get<CharacterList>('/api/characters', { ...query, limit: 24 }, { signal });
+): Promise<List<'Character'>> {
+  const page = await http.get<List<'Character'>>('/api/characters', { ...query, limit: 24 }, { signal });
   takeCharacters(page.items);
   return page;
 }
@@ -109,9 +105,7 @@ export async function listCharacters(
 export const popularTags = createStore<readonly TagCount[]>([]);
 
 export async function loadTags(signal: AbortSignal): Promise<void> {
-  popularTags.set(
-    (await http.get<{ items: TagCount[] }>('/api/characters/tags', { limit: 12 }, { signal })).items,
-  );
+  popularTags.set((await http.get<List<'Tag'>>('/api/characters/tags', { limit: 12 }, { signal })).items);
 }
 
 export async function deleteCharacter(id: string): Promise<void> {
@@ -126,9 +120,7 @@ export async function deleteCharacter(id: string): Promise<void> {
 export async function loadConversations(): Promise<void> {
   const { nextCursor: cursor } = conversations.get();
   if (cursor === null) return;
-  const asker = owners;
-  const page = await http.get<ConversationList>('/api/conversations', { cursor, limit: 30 });
-  if (asker !== owners) return;
+  const page = await http.get<List<'Conversation'>>('/api/conversations', { cursor, limit: 30 });
   // Events may have changed the list meanwhile, and know better.
   const { items } = conversations.get();
   const known = new Set(items.map((item) => item.id));
@@ -178,16 +170,14 @@ export async function readConversation(id: string): Promise<void> {
     readAnew.set(id, true);
     return;
   }
-  const asker = owners;
   try {
     do {
       readAnew.set(id, false);
       const { conversation } = await http.get<Answer<'Conversation'>>(`/api/conversations/${id}`);
-      if (asker !== owners) return;
       takeConversation(conversation);
     } while (readAnew.get(id));
   } catch (error) {
-    if (asker === owners && asApiError(error).code === 'not_found') dropConversation(id);
+    if (asApiError(error).code === 'not_found') dropConversation(id);
   } finally {
     readAnew.delete(id);
   }
@@ -196,9 +186,7 @@ export async function readConversation(id: string): Promise<void> {
 /** The first page anew, after a time in which nothing was heard. */
 export async function refreshConversations(): Promise<void> {
   if (conversations.get().nextCursor === undefined) return;
-  const asker = owners;
-  const page = await http.get<ConversationList>('/api/conversations', { limit: 30 });
-  if (asker !== owners) return;
+  const page = await http.get<List<'Conversation'>>('/api/conversations', { limit: 30 });
   const { items, nextCursor } = conversations.get();
   const oldest = page.items.at(-1)?.updatedAt ?? '';
   const fresh = new Set(page.items.map((item) => item.id));
@@ -239,20 +227,22 @@ export async function renameConversation(id: string, title: string): Promise<voi
 export async function listDeleted(
   cursor: string | undefined,
   signal?: AbortSignal,
-): Promise<ConversationList> {
+): Promise<List<'Conversation'>> {
   const query = { deleted: 'true', cursor, limit: 30 };
-  return http.get<ConversationList>('/api/conversations', query, signal === undefined ? {} : { signal });
+  return http.get<List<'Conversation'>>('/api/conversations', query, signal === undefined ? {} : { signal });
 }
 
 export async function loadUsage(): Promise<void> {
-  usageRead ??= http.get<UsageReport>('/api/auth/usage').then(({ characters: read, limits }) => {
-    usageLimits.set(limits);
-    usages.set({ ...read, ...usages.get() });
-  });
+  const reading = (usageRead ??= http
+    .get<UsageReport>('/api/auth/usage')
+    .then(({ characters: read, limits }) => {
+      usageLimits.set(limits);
+      usages.set({ ...read, ...usages.get() });
+    }));
   try {
-    await usageRead;
+    await reading;
   } catch (error) {
-    usageRead = undefined;
+    if (usageRead === reading) usageRead = undefined;
     throw error;
   }
 }

@@ -1,14 +1,7 @@
 /** One's own personas, kept for as long as the page is open, and which of them are played in a conversation. */
 import { http } from '../api/client';
-import type { Persona, PersonaChoice, Played } from '../api/types';
+import type { Answer, List, Persona, PersonaForm, Played } from '../api/types';
 import { createStore } from '../lib/store';
-
-export interface PersonaForm {
-  name: string;
-  description: string;
-  avatarUrl: string | null;
-  isDefault: boolean;
-}
 
 /** Undefined until they were read. */
 export const personas = createStore<readonly Persona[] | undefined>(undefined);
@@ -20,7 +13,7 @@ export function forgetPersonas(): void {
 }
 
 export async function loadPersonas(): Promise<void> {
-  personas.set((await http.get<{ items: Persona[] }>(PATH)).items);
+  personas.set((await http.get<List<'Persona'>>(PATH)).items);
 }
 
 /** The list with `saved` in its place: the default that was is none any more. */
@@ -35,8 +28,8 @@ export function withPersona(all: readonly Persona[], saved: Persona): Persona[] 
 export async function savePersona(form: Partial<PersonaForm>, id?: string): Promise<Persona> {
   const { persona } =
     id === undefined
-      ? await http.post<{ persona: Persona }>(PATH, form)
-      : await http.patch<{ persona: Persona }>(`${PATH}/${id}`, form);
+      ? await http.post<Answer<'Persona'>>(PATH, form)
+      : await http.patch<Answer<'Persona'>>(`${PATH}/${id}`, form);
   personas.set(withPersona(personas.get() ?? [], persona));
   return persona;
 }
@@ -46,15 +39,18 @@ export async function deletePersona(id: string): Promise<void> {
   personas.set(personas.get()?.filter((one) => one.id !== id));
 }
 
-export const readChoice = (conversation: string): Promise<PersonaChoice> =>
-  http.get<PersonaChoice>(`/api/conversations/${conversation}/persona`);
+export const readChoice = (conversation: string): Promise<Answer<'PersonaChoice'>> =>
+  http.get<Answer<'PersonaChoice'>>(`/api/conversations/${conversation}/persona`);
 
 /** Null: the default one, whichever that is. */
-export const choosePersona = (conversation: string, personaId: string | null): Promise<PersonaChoice> =>
-  http.put<PersonaChoice>(`/api/conversations/${conversation}/persona`, { personaId });
+export const choosePersona = (
+  conversation: string,
+  personaId: string | null,
+): Promise<Answer<'PersonaChoice'>> =>
+  http.put<Answer<'PersonaChoice'>>(`/api/conversations/${conversation}/persona`, { personaId });
 
 /** Who goes by which persona in a conversation, by the user's id. */
 export async function readPlayed(conversation: string): Promise<Readonly<Record<string, Played>>> {
-  const { items } = await http.get<{ items: Played[] }>(`/api/conversations/${conversation}/personas`);
+  const { items } = await http.get<List<'Played'>>(`/api/conversations/${conversation}/personas`);
   return Object.fromEntries(items.map((one) => [one.userId, one]));
 }

@@ -23,14 +23,14 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 let reading: Promise<void> | undefined;
 
 export async function loadPreferences(): Promise<void> {
-  reading ??= http.get<Preferences>('/api/users/me/preferences').then((read) => {
+  const asked = (reading ??= http.get<Preferences>('/api/users/me/preferences').then((read) => {
     preferences.set(read);
     if (isTheme(read.theme)) applyTheme(read.theme);
-  });
+  }));
   try {
-    await reading;
+    await asked;
   } catch (error) {
-    reading = undefined;
+    if (reading === asked) reading = undefined;
     throw error;
   }
 }

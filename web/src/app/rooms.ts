@@ -8,6 +8,7 @@ import type {
   Conversation,
   Invite,
   InvitePreview,
+  List,
   NewInvite,
   Participant,
   Person,
@@ -39,7 +40,7 @@ export function clearRooms(): void {
 }
 
 export async function loadMembers(conversation: string): Promise<void> {
-  const { items } = await http.get<{ items: Participant[] }>(`/api/conversations/${conversation}/members`);
+  const { items } = await http.get<List<'Member'>>(`/api/conversations/${conversation}/members`);
   members.set({ ...members.get(), [conversation]: items });
   people.set({ ...people.get(), ...Object.fromEntries(items.map(({ user }) => [user.id, user])) });
 }
@@ -49,7 +50,7 @@ export async function loadPerson(id: string): Promise<void> {
   if (id in people.get() || peopleAsked.has(id)) return;
   peopleAsked.add(id);
   try {
-    const { user } = await http.get<{ user: Person }>(`/api/users/${encodeURIComponent(id)}`);
+    const { user } = await http.get<Answer<'Profile'>>(`/api/users/${encodeURIComponent(id)}`);
     people.set({ ...people.get(), [id]: user });
   } catch {
     // They are called somebody.
@@ -90,7 +91,7 @@ export async function restoreConversation(id: string): Promise<Conversation> {
 }
 
 export async function listInvites(conversation: string): Promise<Invite[]> {
-  return (await http.get<{ items: Invite[] }>(`/api/conversations/${conversation}/invites`)).items;
+  return (await http.get<List<'Invite'>>(`/api/conversations/${conversation}/invites`)).items;
 }
 
 /** `expiresIn` in seconds; without `maxUses` anybody may come in by it. */
@@ -98,7 +99,7 @@ export async function createInvite(
   conversation: string,
   form: { expiresIn: number; maxUses?: number },
 ): Promise<NewInvite> {
-  return (await http.post<{ invite: NewInvite }>(`/api/conversations/${conversation}/invites`, form)).invite;
+  return (await http.post<Answer<'NewInvite'>>(`/api/conversations/${conversation}/invites`, form)).invite;
 }
 
 export async function revokeInvite(conversation: string, invite: string): Promise<void> {
@@ -108,7 +109,7 @@ export async function revokeInvite(conversation: string, invite: string): Promis
 const linkPath = (token: string) => `/api/invites/${encodeURIComponent(token)}`;
 
 export async function readInvite(token: string): Promise<InvitePreview> {
-  return (await http.get<{ invite: InvitePreview }>(linkPath(token))).invite;
+  return (await http.get<Answer<'Invite'>>(linkPath(token))).invite;
 }
 
 export async function acceptInvite(token: string): Promise<Conversation> {

@@ -1,6 +1,6 @@
 /** Who is signed in here, and the connection that belongs to it. */
-import { ApiError, http, onSignedOut } from '../api/client';
-import type { Answer, RegisterForm, ServerConfig, User } from '../api/types';
+import { ApiError, beginVisit, http, onSignedOut } from '../api/client';
+import type { Answer, RegisterForm, User } from '../api/types';
 import { createStore } from '../lib/store';
 import { enterPerson, forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
@@ -20,7 +20,7 @@ export type Session =
 export const session = createStore<Session>({ status: 'loading' });
 
 /** What the server says of itself; undefined until it has. */
-export const serverConfig = createStore<ServerConfig | undefined>(undefined);
+export const serverConfig = createStore<Answer<'Server'> | undefined>(undefined);
 
 /** Finds out who is signed in. */
 export async function openSession(): Promise<void> {
@@ -37,7 +37,7 @@ export async function openSession(): Promise<void> {
 
 async function loadConfig(): Promise<void> {
   try {
-    serverConfig.set(await http.get<ServerConfig>('/api/config', {}, { quiet: true }));
+    serverConfig.set(await http.get<Answer<'Server'>>('/api/config', {}, { quiet: true }));
   } catch {
     // The page works without; it only cannot say which model answers.
   }
@@ -76,13 +76,7 @@ export function updateUser(user: User): void {
 
 function enter(user: User): void {
   enterPerson(user.id);
-  closeConnection();
-  clearToasts();
-  clearLibrary();
-  clearRooms();
-  forgetPreferences();
-  forgetPersonas();
-  forgetBlocks();
+  forgetAll();
   // The page works without them; hearts wait until they are there.
   void loadPreferences().catch(() => undefined);
   const connection = new LiveConnection(() => void recheck());
@@ -94,6 +88,13 @@ function enter(user: User): void {
 }
 
 function leave(notice?: string): void {
+  forgetAll();
+  session.set(notice === undefined ? { status: 'out' } : { status: 'out', notice });
+}
+
+/** What was read, and what is still under way, is of somebody who is no longer here. */
+function forgetAll(): void {
+  beginVisit();
   closeConnection();
   clearToasts();
   clearLibrary();
@@ -101,7 +102,6 @@ function leave(notice?: string): void {
   forgetPreferences();
   forgetPersonas();
   forgetBlocks();
-  session.set(notice === undefined ? { status: 'out' } : { status: 'out', notice });
 }
 
 function closeConnection(): void {

@@ -4,7 +4,7 @@
  * with the same `clientId` until the server has it.
  */
 import { ApiError, asApiError, http } from '../api/client';
-import type { Answer, MessageList, Upload } from '../api/types';
+import type { Answer, List, Upload } from '../api/types';
 import { freshId } from '../lib/id';
 import { createStore, type Store } from '../lib/store';
 import { recall, remember } from '../lib/storage';
@@ -203,7 +203,7 @@ export class Chat {
     }
   }
 
-  #page(before?: number): Promise<MessageList> {
+  #page(before?: number): Promise<List<'Message'>> {
     return http.get(`/api/conversations/${this.#id}/messages`, { before, limit: PAGE });
   }
 

@@ -4,11 +4,16 @@ import { useLocation } from 'wouter';
 import type { Conversation } from '../api/types';
 import { renameConversation } from '../app/library';
 import { deleteConversation, restoreConversation } from '../app/rooms';
+import { useFocusBack } from '../lib/focus';
 import { useAction } from '../lib/load';
 import { Icon } from '../ui/icons';
 import { showToast } from '../ui/toast';
 
-export function ConversationMenu(props: { conversation: Conversation; onRename: () => void }) {
+export function ConversationMenu(props: {
+  conversation: Conversation;
+  renames: boolean;
+  onRename: () => void;
+}) {
   const { conversation } = props;
   const [isOpen, setOpen] = useState(false);
   const { busy, error, run } = useAction();
@@ -16,6 +21,7 @@ export function ConversationMenu(props: { conversation: Conversation; onRename: 
   const box = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   const id = useId();
+  useFocusBack(props.renames, opener);
 
   useEffect(() => {
     if (!isOpen) return;

@@ -1,8 +1,9 @@
 /** Where a conversation parts: another one that goes on from a message, and the last exchange taken back. */
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import type { Message } from '../api/types';
 import { readConversation } from '../app/library';
+import { useFocusBack } from '../lib/focus';
 import { useAction } from '../lib/load';
 import { Icon } from '../ui/icons';
 import type { Chat } from './chat';
@@ -44,9 +45,11 @@ export function Branch({ message, chat }: { message: Message; chat: Chat }) {
 export function RemoveExchange({ message, chat }: { message: Message; chat: Chat }) {
   const { busy, error, run } = useAction();
   const [asks, setAsks] = useState(false);
+  const opener = useRef<HTMLButtonElement>(null);
+  useFocusBack(asks, opener);
   if (!asks) {
     return (
-      <button type="button" className="link-button" onClick={() => setAsks(true)}>
+      <button type="button" className="link-button" ref={opener} onClick={() => setAsks(true)}>
         Delete
       </button>
     );

@@ -1,7 +1,8 @@
 /** One thing that was said, is being said, or could not be sent. */
-import { memo, useState, type ReactNode } from 'react';
+import { memo, useRef, useState, type ReactNode } from 'react';
 import type { CharacterSummary, Message, Personality, Played } from '../api/types';
 import { useWho } from '../app/who';
+import { useFocusBack } from '../lib/focus';
 import { useAction } from '../lib/load';
 import { SafetyActions } from '../safety/actions';
 import { Folded } from '../safety/blocked';
@@ -110,6 +111,8 @@ export const SaidMessage = memo(function SaidMessage(props: {
 }) {
   const { message, isMine, character } = props;
   const [edits, setEdits] = useState(false);
+  const editor = useRef<HTMLButtonElement>(null);
+  useFocusBack(edits, editor);
   const isEditable = props.isOpen && isMine && message.type === 'text';
   const isCharacter = message.role === 'character';
   const mood = moodWord(message.personality);
@@ -153,7 +156,7 @@ export const SaidMessage = memo(function SaidMessage(props: {
       </Folded>
       <div className="said__meta">
         {isEditable && !edits && (
-          <button type="button" className="link-button" onClick={() => setEdits(true)}>
+          <button type="button" className="link-button" ref={editor} onClick={() => setEdits(true)}>
             Edit
           </button>
         )}

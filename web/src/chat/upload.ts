@@ -3,7 +3,7 @@
  * `fetch` does not tell how much of a body is sent.
  */
 import { ApiError, http } from '../api/client';
-import type { Problem, Upload } from '../api/types';
+import type { Answer, Problem, Upload } from '../api/types';
 import type { Connection } from '../live/connection';
 
 const LARGEST_PICTURE = 25 * 1024 * 1024;
@@ -50,7 +50,7 @@ export function sendFile(
     call.ontimeout = offline;
     call.onload = () => {
       signal.removeEventListener('abort', giveUp);
-      const answer = (call.response ?? {}) as { upload?: Upload } & Partial<Problem>;
+      const answer = (call.response ?? {}) as Partial<Answer<'Upload'> & Problem>;
       if (call.status === 201 && answer.upload) {
         done(answer.upload);
         return;
@@ -83,7 +83,7 @@ export async function settled(connection: Connection, upload: Upload, signal: Ab
       if (event.name === 'upload:updated') take(event.payload.upload);
     });
     const look = () => {
-      http.get<{ upload: Upload }>(`/api/uploads/${upload.id}`).then(
+      http.get<Answer<'Upload'>>(`/api/uploads/${upload.id}`).then(
         ({ upload: now }) => take(now),
         () => undefined,
       );

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { listCharacters, loadTags, popularTags } from '../app/library';
 import { useWho } from '../app/who';
-import type { Character, CharacterList, TagCount } from '../api/types';
+import type { Character, List, TagCount } from '../api/types';
 import { plainText } from '../chat/words';
 import { useAction, useLoad } from '../lib/load';
 import { useStore } from '../lib/store';
@@ -24,7 +24,7 @@ const SORTS = [
 /** A search waits until one stops typing: each is a call, and calls are counted. */
 const TYPING_PAUSE = 350;
 
-type Found = CharacterList & { key: string };
+type Found = List<'Character'> & { key: string };
 
 export function CharactersPage() {
   const [search, setSearch] = useSearchParams();

@@ -1,5 +1,5 @@
 /** A conversation with a character. */
-import { useEffect, useState, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import { Link, Redirect, useSearchParams } from 'wouter';
 import type { Conversation } from '../api/types';
 import {
@@ -18,8 +18,10 @@ import { Chat } from '../chat/chat';
 import { Composer } from '../chat/composer';
 import { Face, useFace } from '../chat/face';
 import { ConversationMenu, Renaming } from '../chat/menu';
+import { Origin } from '../chat/origin';
 import { SpeakersOf, SpeakingAs } from '../chat/speaking';
 import { Transcript } from '../chat/transcript';
+import { useKeptFocus } from '../lib/focus';
 import { useLoad } from '../lib/load';
 import { useUnblocked } from '../safety/blocked';
 import { loadBlocks } from '../safety/safety';
@@ -66,6 +68,8 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const { user, connection } = useWho();
   const [chat] = useState(() => new Chat(id, character.id, user.id, connection, removals));
   const [renames, setRenames] = useState(false);
+  const main = useRef<HTMLElement>(null);
+  useKeptFocus(main);
   const open = useStore(chat.store);
   const connectionState = useStore(connection.state);
   const [text, setText] = useState(() => recall(`draft.${id}`) ?? '');
@@ -109,7 +113,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   const named = title === character.name ? '' : `${character.name} · `;
   return (
     <RoomContext value={room}>
-      <main className={face === undefined ? 'chat' : 'chat chat--faced'} id="content">
+      <main className={face === undefined ? 'chat' : 'chat chat--faced'} id="content" ref={main}>
         <header className="chat__head">
           <Link href="/" className="icon-button chat__back" aria-label="All chats">
             <Icon name="back" />
@@ -139,10 +143,17 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
           <SpeakingAs />
           <DemoChip />
           <PeopleButton conversation={conversation} />
-          {isOwner && <ConversationMenu conversation={conversation} onRename={() => setRenames(true)} />}
+          {isOwner && (
+            <ConversationMenu
+              conversation={conversation}
+              renames={renames}
+              onRename={() => setRenames(true)}
+            />
+          )}
         </header>
         <div>
           <DemoBanner />
+          <Origin conversation={conversation} />
         </div>
         {error ? (
           <Failure error={error} onRetry={() => void chat.load()} />

@@ -100,7 +100,7 @@ export function ChatList({ empty }: { empty?: React.ReactNode }) {
 function ChatLink({ conversation }: { conversation: Conversation }) {
   const [path] = useLocation();
   const { user } = useWho();
-  const { id, character, title, lastMessage, updatedAt, unread } = conversation;
+  const { id, character, title, branchOf, lastMessage, updatedAt, unread } = conversation;
   const isOpen = path === `/c/${id}`;
   const draft = isOpen ? undefined : recall(`draft.${id}`);
   const said = useLastWords(lastMessage) ?? 'Say hello';
@@ -117,7 +117,11 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
         personality={lastMessage?.personality}
       />
       <span className="chat-list__words">
-        <span className="chat-list__name">{title}</span>
+        <span className="chat-list__name">
+          {branchOf && <Icon name="branch" />}
+          {title}
+          {branchOf && <span className="sr-only"> (a branch)</span>}
+        </span>
         <time className="chat-list__time" dateTime={updatedAt}>
           {shortTime(updatedAt)}
         </time>

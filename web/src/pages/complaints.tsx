@@ -2,6 +2,7 @@
 import { useState, type SyntheticEvent } from 'react';
 import { Link } from 'wouter';
 import { http } from '../api/client';
+import type { AuditAction, Case, List } from '../api/types';
 import { useAction, useLoad } from '../lib/load';
 import { fullTime } from '../lib/time';
 import { reasonWords } from '../safety/safety';
@@ -11,38 +12,12 @@ import { Icon } from '../ui/icons';
 import { Empty, Failure, FormError, Loading } from '../ui/notice';
 import { Page } from '../ui/page';
 
-interface Party {
-  id: string;
-  username: string;
-  displayName: string;
-}
-
-export interface Complaint {
-  id: string;
-  kind: 'character' | 'message' | 'reply' | 'user';
-  targetId: string;
-  conversationId?: string | null;
-  characterId?: string | null;
-  reason: string;
-  note: string;
-  snapshot: Readonly<Record<string, unknown>>;
-  state: 'open' | 'closed';
-  resolution?: string | null;
-  createdAt: string;
-  closedAt?: string | null;
-  reporter?: Party | null;
-  author?: Party | null;
-  unlisted: boolean;
-  suspended: boolean;
-}
-
-interface ComplaintList {
-  items: Complaint[];
-  nextCursor?: string | null;
-  open: number;
-}
-
-const KINDS = { character: 'Character', message: 'Message', reply: 'Reply', user: 'Person' } as const;
+const KINDS: Readonly<Record<Case['kind'], string>> = {
+  character: 'Character',
+  message: 'Message',
+  reply: 'Reply',
+  user: 'Person',
+};
 
 export function AdminPage() {
   return (
@@ -81,7 +56,7 @@ function Place({ to, title, says }: { to: string; title: string; says: string })
 const BACK = { to: '/admin', label: 'Administration' };
 
 export function ComplaintsPage() {
-  const [state, setState] = useState<'open' | 'closed'>('open');
+  const [state, setState] = useState<Case['state']>('open');
   return (
     <Page title="Reports of people" back={BACK}>
       <fieldset className="segments cases__which">
@@ -98,10 +73,10 @@ export function ComplaintsPage() {
   );
 }
 
-function Complaints({ state }: { state: 'open' | 'closed' }) {
-  const [list, setList] = useState<ComplaintList>();
+function Complaints({ state }: { state: Case['state'] }) {
+  const [list, setList] = useState<List<'Complaint'>>();
   const read = (cursor?: string) =>
-    http.get<ComplaintList>('/api/admin/complaints', { state, cursor, limit: 20 });
+    http.get<List<'Complaint'>>('/api/admin/complaints', { state, cursor, limit: 20 });
   const { error, again } = useLoad('first', async () => setList(await read()));
   const more = useAction();
   const readMore = (cursor: string) =>
@@ -110,7 +85,7 @@ function Complaints({ state }: { state: 'open' | 'closed' }) {
       setList((now) => now && { ...next, items: [...now.items, ...next.items] });
     });
   /** What was done to one may change others: the same character, the same person. */
-  const changed = async (one?: Complaint) => {
+  const changed = async (one?: Case) => {
     const isLast = list?.items.every(({ id }) => id === one?.id);
     if (one !== undefined && !(isLast && list?.nextCursor)) {
       setList((now) => now && { ...now, items: now.items.filter(({ id }) => id !== one.id) });
@@ -129,7 +104,7 @@ function Complaints({ state }: { state: 'open' | 'closed' }) {
   return (
     <div className="cases">
       {list.items.map((one) => (
-        <Case complaint={one} key={one.id} onChange={changed} />
+        <Reported complaint={one} key={one.id} onChange={changed} />
       ))}
       <FormError error={more.error} />
       {nextCursor && (
@@ -148,13 +123,7 @@ function Complaints({ state }: { state: 'open' | 'closed' }) {
 
 type Deed = 'unlist' | 'list' | 'suspend' | 'restore' | 'close' | 'reopen';
 
-function Case({
-  complaint,
-  onChange,
-}: {
-  complaint: Complaint;
-  onChange: (one?: Complaint) => Promise<void>;
-}) {
+function Reported({ complaint, onChange }: { complaint: Case; onChange: (one?: Case) => Promise<void> }) {
   const [deed, setDeed] = useState<Deed>();
   const { characterId, author, reporter } = complaint;
   return (
@@ -246,7 +215,7 @@ const PARTS: readonly (readonly [string, string])[] = [
 ];
 
 /** What was reported, as plain text. */
-function Shown({ complaint }: { complaint: Complaint }) {
+function Shown({ complaint }: { complaint: Case }) {
   const parts = PARTS.flatMap(([field, title]) => {
     const text = complaint.snapshot[field];
     return typeof text === 'string' && text !== '' ? [{ field, title, text }] : [];
@@ -302,9 +271,9 @@ const LENGTHS = [
 ] as const;
 
 function DeedDialog(props: {
-  complaint: Complaint;
+  complaint: Case;
   deed: Deed;
-  onDone: (one?: Complaint) => Promise<void>;
+  onDone: (one?: Case) => Promise<void>;
   onClose: () => void;
 }) {
   const { complaint, deed, onDone, onClose } = props;
@@ -395,17 +364,7 @@ function DeedDialog(props: {
   );
 }
 
-interface Audited {
-  id: string;
-  at: string;
-  operator?: Party | null;
-  action: string;
-  target: { kind: string; id: string; name?: string | null };
-  reason: string;
-  until?: string | null;
-}
-
-const ACTIONS: Readonly<Record<string, string>> = {
+const ACTIONS: Readonly<Record<AuditAction, string>> = {
   unlist_character: 'unlisted the character',
   list_character: 'put back the character',
   suspend_user: 'suspended',
@@ -415,9 +374,8 @@ const ACTIONS: Readonly<Record<string, string>> = {
 };
 
 export function AuditPage() {
-  const [list, setList] = useState<{ items: Audited[]; nextCursor?: string | null }>();
-  const read = (cursor?: string) =>
-    http.get<{ items: Audited[]; nextCursor?: string | null }>('/api/admin/audit', { cursor });
+  const [list, setList] = useState<List<'Audit'>>();
+  const read = (cursor?: string) => http.get<List<'Audit'>>('/api/admin/audit', { cursor });
   const { error, again } = useLoad('first', async () => setList(await read()));
   const more = useAction();
   const nextCursor = list?.nextCursor;
@@ -436,8 +394,7 @@ export function AuditPage() {
               <li className="row" key={one.id}>
                 <Icon name="lock" />
                 <div className="row__words">
-                  {one.operator ? one.operator.displayName : 'Somebody at a terminal'}{' '}
-                  {ACTIONS[one.action] ?? one.action}
+                  {one.operator ? one.operator.displayName : 'Somebody at a terminal'} {ACTIONS[one.action]}
                   {one.target.kind !== 'report' && ` ${one.target.name ?? one.target.id}`}
                   {one.until && ` until ${fullTime(one.until)}`}
                   <small>

@@ -2,7 +2,7 @@
 import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { asApiError, http, type ApiError } from '../api/client';
-import type { CardPreview, Character } from '../api/types';
+import type { CardPreview, ImportedCharacter } from '../api/types';
 import { takeWholeCharacter } from '../app/library';
 import { plainText } from '../chat/words';
 import { useAction } from '../lib/load';
@@ -105,7 +105,7 @@ function Preview({ file, onClose }: { file: File; onClose: () => void }) {
 
   const save = () =>
     saving.run(async () => {
-      const made = await http.post<{ character: Character; warnings: string[] }>(IMPORT, form(file));
+      const made = await http.post<ImportedCharacter>(IMPORT, form(file));
       takeWholeCharacter(made.character);
       // What only saving could tell, of its pictures, is to be read before the way goes on.
       const told = made.warnings.filter((warning) => !preview?.warnings.includes(warning));
@@ -211,7 +211,7 @@ function Look({ preview }: { preview: CardPreview }) {
   return (
     <div className="import">
       <div className="import__head">
-        {picture !== null && <img className="import__picture" src={picture} alt="" />}
+        {picture && <img className="import__picture" src={picture} alt="" />}
         <div className="import__about">
           <p>{facts.join(' · ')}</p>
           <ul className="tags" aria-label="Tags">

@@ -2,6 +2,7 @@
 import { useState, type SyntheticEvent } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { http } from '../api/client';
+import type { Answer } from '../api/types';
 import { useAction, useLoad } from '../lib/load';
 import { fieldError, TextField } from '../ui/field';
 import { Failure, FormError, Loading, Notice } from '../ui/notice';
@@ -157,7 +158,7 @@ export function UnsubscribePage() {
   const [notice, setNotice] = useState<string>();
   const { error, again } = useLoad(token, async (signal) => {
     const path = `/api/mail/unsubscribe?token=${encodeURIComponent(token)}`;
-    setNotice((await http.post<{ notice: string }>(path, undefined, { quiet: true, signal })).notice);
+    setNotice((await http.post<Answer<'Unsubscribed'>>(path, undefined, { quiet: true, signal })).notice);
   });
   return (
     <Door title="Fewer mails" lead="You choose in your settings what you are told by mail.">

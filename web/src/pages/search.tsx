@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { http } from '../api/client';
-import type { SearchAnswer, SearchPart } from '../api/types';
+import type { Answer, FoundPart } from '../api/types';
 import { takeCharacters } from '../app/library';
 import { plainText } from '../chat/words';
 import { useLoad } from '../lib/load';
@@ -19,11 +19,11 @@ export function SearchPage() {
   const [search, setSearch] = useSearchParams();
   const q = search.get('q') ?? '';
   const [words, setWords] = useState(q);
-  const [found, setFound] = useState<{ q: string; answer: SearchAnswer }>();
+  const [found, setFound] = useState<{ q: string; answer: Answer<'Search'> }>();
   const box = useRef<HTMLInputElement>(null);
   const results = useRef<HTMLDivElement>(null);
   const { pending, error, again } = useLoad(q === '' ? undefined : q, async (signal) => {
-    const answer = await http.get<SearchAnswer>('/api/search', { q }, { signal });
+    const answer = await http.get<Answer<'Search'>>('/api/search', { q }, { signal });
     takeCharacters(answer.characters);
     setFound({ q, answer });
   });
@@ -101,7 +101,7 @@ export function SearchPage() {
   );
 }
 
-function Found({ answer }: { answer: SearchAnswer }) {
+function Found({ answer }: { answer: Answer<'Search'> }) {
   return (
     <>
       {answer.characters.length > 0 && (
@@ -154,7 +154,7 @@ function Found({ answer }: { answer: SearchAnswer }) {
   );
 }
 
-function Snippet({ parts }: { parts: readonly SearchPart[] }) {
+function Snippet({ parts }: { parts: readonly FoundPart[] }) {
   // Pieces have no names of their own, and their order does not change.
   return parts.map((part, at) => (part.hit ? <mark key={at}>{part.text}</mark> : part.text));
 }

@@ -2,7 +2,7 @@
 import { useState, type SyntheticEvent } from 'react';
 import { Link } from 'wouter';
 import { http } from '../api/client';
-import type { Answer, Device, DeviceList, Usage } from '../api/types';
+import type { Answer, Device, List, NoticeChoices, Usage } from '../api/types';
 import { conversations, loadConversations, loadUsage, usages } from '../app/library';
 import { logOut, updateUser } from '../app/session';
 import { useWho } from '../app/who';
@@ -95,32 +95,26 @@ function Profile() {
   );
 }
 
-/** What `/api/mail/notices` answers and takes. */
-interface Notices {
-  replyWaiting: boolean;
-  usage: boolean;
-}
-
 function Mails() {
   const { user } = useWho();
-  const [notices, setNotices] = useState<Notices>();
+  const [notices, setNotices] = useState<NoticeChoices>();
   const [confirmed, setConfirmed] = useState(true);
   const [sent, setSent] = useState(false);
   const { error, again } = useLoad('mails', async () => {
     const [chosen, me] = await Promise.all([
-      http.get<Notices>('/api/mail/notices'),
-      http.get<{ user: { emailConfirmed: boolean } }>('/api/auth/me'),
+      http.get<NoticeChoices>('/api/mail/notices'),
+      http.get<Answer<'Me'>>('/api/auth/me'),
     ]);
     setNotices(chosen);
     setConfirmed(me.user.emailConfirmed);
   });
   const saving = useAction();
   const sending = useAction();
-  const choose = async (choice: Partial<Notices>) => {
+  const choose = async (choice: Partial<NoticeChoices>) => {
     if (notices === undefined) return;
     const next = { ...notices, ...choice };
     setNotices(next);
-    if (!(await saving.run(() => http.put<Notices>('/api/mail/notices', next)))) setNotices(notices);
+    if (!(await saving.run(() => http.put<NoticeChoices>('/api/mail/notices', next)))) setNotices(notices);
   };
   const resend = async () => setSent(await sending.run(() => http.post('/api/auth/email/resend')));
   return (
@@ -224,7 +218,7 @@ function UsageRow({ name, usage }: { name: string; usage: Usage }) {
 function Devices() {
   const [devices, setDevices] = useState<Device[]>();
   const { error, again } = useLoad('devices', async () => {
-    setDevices((await http.get<DeviceList>('/api/auth/sessions')).items);
+    setDevices((await http.get<List<'Device'>>('/api/auth/sessions')).items);
   });
   const revoke = useAction();
   const signOut = (id: string) =>

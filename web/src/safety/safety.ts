@@ -1,23 +1,18 @@
 /** Whom one blocked, and reporting: what people do about each other. */
 import { http } from '../api/client';
-import type { Message } from '../api/types';
+import type { Block, List, Message, ReportForm } from '../api/types';
 import { plainText } from '../chat/words';
 import { createStore } from '../lib/store';
 
-export interface BlockedPerson {
-  user: { id: string; username: string; displayName: string; avatarUrl?: string | null };
-  createdAt: string;
-}
-
 /** The last blocked first; undefined until they were read. */
-export const blocks = createStore<readonly BlockedPerson[] | undefined>(undefined);
+export const blocks = createStore<readonly Block[] | undefined>(undefined);
 
 let reading: Promise<void> | undefined;
 
 /** Reads them once. */
 export async function loadBlocks(): Promise<void> {
   const asked: Promise<void> = (reading ??= http
-    .get<{ items: BlockedPerson[] }>('/api/users/me/blocks')
+    .get<List<'Block'>>('/api/users/me/blocks')
     .then(({ items }) => {
       if (reading === asked) blocks.set(items);
     }));
@@ -34,7 +29,7 @@ export function forgetBlocks(): void {
   blocks.set(undefined);
 }
 
-export function isBlocked(now: readonly BlockedPerson[] | undefined, id: string): boolean {
+export function isBlocked(now: readonly Block[] | undefined, id: string): boolean {
   return now?.some((one) => one.user.id === id) === true;
 }
 
@@ -43,7 +38,7 @@ export const isOfAnother = (message: Message, me: string) =>
   message.role === 'user' && message.senderId !== me;
 
 /** A message in the line of a list: without the words of who is blocked, nor of who may be while that was not read yet. */
-export function inALine(now: readonly BlockedPerson[] | undefined, me: string, message: Message): string {
+export function inALine(now: readonly Block[] | undefined, me: string, message: Message): string {
   if (!isOfAnother(message, me)) return plainText(message.text);
   if (now === undefined) return 'A message';
   return isBlocked(now, message.senderId) ? 'Message of a blocked person' : plainText(message.text);
@@ -62,13 +57,11 @@ export async function unblock(id: string): Promise<void> {
 }
 
 /** What may be reported, as the server names it. */
-export interface Reportable {
-  kind: 'character' | 'message' | 'reply' | 'user';
-  id: string;
-  conversationId?: string;
-}
+export type Reportable = Pick<ReportForm, 'kind' | 'id' | 'conversationId'>;
 
-export const REASONS = [
+export type Reason = ReportForm['reason'];
+
+export const REASONS: readonly (readonly [Reason, string])[] = [
   ['harassment', 'Harassment or threats'],
   ['hate', 'Hate against a group of people'],
   ['sexual_minors', 'Sexual content with minors'],
@@ -77,11 +70,9 @@ export const REASONS = [
   ['impersonation', 'It pretends to be somebody'],
   ['spam', 'Spam or advertising'],
   ['other', 'Something else'],
-] as const;
+];
 
-export type Reason = (typeof REASONS)[number][0];
-
-export function reasonWords(reason: string): string {
+export function reasonWords(reason: Reason): string {
   return REASONS.find(([name]) => name === reason)?.[1] ?? reason;
 }
 

@@ -1,6 +1,7 @@
 /** The frame of a page that scrolls as a whole: its heading, its title in the tab, and where the focus goes. */
 import { useEffect, useRef, type ReactNode } from 'react';
 import { Link } from 'wouter';
+import { useKeptFocus } from '../lib/focus';
 import { Icon } from './icons';
 
 export function useTitle(title: string): void {
@@ -31,9 +32,11 @@ export function Page(props: {
   children: ReactNode;
 }) {
   const heading = useHeadingFocus();
+  const main = useRef<HTMLElement>(null);
+  useKeptFocus(main);
   useTitle(props.title);
   return (
-    <main className="page" id="content">
+    <main className="page" id="content" ref={main}>
       <div className={`page__inner page__inner--${props.width ?? 'wide'}`}>
         <header className="page__head">
           {props.back && (

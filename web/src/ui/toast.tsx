@@ -1,6 +1,7 @@
 /** A word that goes by itself, with one thing to do about it. Only the newest is shown. */
 import { useEffect, useRef, useState } from 'react';
 import { asApiError } from '../api/client';
+import { goesByKey, isFocusLost } from '../lib/focus';
 import { createStore, useStore } from '../lib/store';
 
 interface Toast {
@@ -25,7 +26,10 @@ export function clearToasts(): void {
   toasts.set(undefined);
 }
 
-/** Says it once, for everyone; the one thing to do is a tab stop, and gets the focus of what went away with the press. */
+/**
+ * Says it once, for everyone; the one thing to do is a tab stop, and gets the focus of what went away with the press of a
+ * key. Nobody has to hurry who is about to do it: for as long as it has the focus or the pointer it stays.
+ */
 export function Toasts() {
   const toast = useStore(toasts);
   return (
@@ -39,17 +43,20 @@ function Shown({ toast }: { toast: Toast }) {
   const button = useRef<HTMLButtonElement>(null);
   const [trouble, setTrouble] = useState<string>();
   const [busy, setBusy] = useState(false);
+  const [hasFocus, setFocus] = useState(false);
+  const [hasPointer, setPointer] = useState(false);
+  const isHeld = busy || hasFocus || hasPointer;
   useEffect(() => {
-    // Whoever pressed a key has lost the place that had the focus.
-    if (document.activeElement === document.body) button.current?.focus();
+    if (goesByKey() && isFocusLost()) button.current?.focus();
   }, [toast]);
   useEffect(() => {
     // What is under way is seen to its end, and trouble for as long as the word was.
-    if (busy) return;
+    if (isHeld) return;
     const timer = setTimeout(() => hide(toast), SHOWN_FOR);
     return () => clearTimeout(timer);
-  }, [toast, busy]);
+  }, [toast, isHeld]);
   const act = () => {
+    if (busy) return;
     setBusy(true);
     toast.act().then(
       () => hide(toast),
@@ -60,9 +67,23 @@ function Shown({ toast }: { toast: Toast }) {
     );
   };
   return (
-    <p className="toast">
+    // The keys of what is inside.
+    // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
+    <p
+      className="toast"
+      onPointerEnter={() => setPointer(true)}
+      onPointerLeave={() => setPointer(false)}
+      onFocus={() => setFocus(true)}
+      onBlur={() => setFocus(false)}
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape') return;
+        // It closes this, and stops no reply.
+        event.preventDefault();
+        hide(toast);
+      }}
+    >
       <span>{trouble ?? toast.text}</span>
-      <button type="button" className="link-button" ref={button} disabled={busy} onClick={act}>
+      <button type="button" className="link-button" ref={button} aria-disabled={busy} onClick={act}>
         {toast.action}
       </button>
     </p>

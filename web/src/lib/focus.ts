@@ -1,0 +1,103 @@
+/**
+ * Where the focus goes when what had it is taken away: a browser drops it to the start of the page, where nobody was who
+ * goes by the keyboard.
+ */
+import { useEffect, useRef, type RefObject } from 'react';
+
+let byKey = false;
+document.addEventListener('keydown', () => (byKey = true), true);
+document.addEventListener('pointerdown', () => (byKey = false), true);
+
+/** Whether the last thing that was done was done with a key. */
+export const goesByKey = (): boolean => byKey;
+
+/** Whether nothing has the focus. */
+export const isFocusLost = (): boolean =>
+  document.activeElement === null || document.activeElement === document.body;
+
+/** Gives the focus to `home`, which opened something, once that is done with and nothing else took the focus. */
+export function useFocusBack(isOpen: boolean, home: RefObject<HTMLElement | null>): void {
+  const wasOpen = useRef(isOpen);
+  useEffect(() => {
+    if (wasOpen.current && !isOpen && isFocusLost()) home.current?.focus();
+    wasOpen.current = isOpen;
+  }, [isOpen, home]);
+}
+
+/** From an element up to a box: each parent, and which of its children leads down. */
+type Path = readonly { parent: Element; at: number }[];
+
+function pathOf(element: Element, box: Element): Path {
+  const path = [];
+  for (let child = element; child !== box && child.parentElement !== null; child = child.parentElement)
+    path.push({ parent: child.parentElement, at: [...child.parentElement.children].indexOf(child) });
+  return path;
+}
+
+/** What is pressed, or scrolled; a field would call the keyboard of a phone. */
+const STOPS = 'a[href], button, summary, [tabindex="0"]';
+
+function stops(element: Element | undefined): HTMLElement[] {
+  if (element === undefined) return [];
+  const inside = [...element.querySelectorAll<HTMLElement>(STOPS)];
+  return element instanceof HTMLElement && element.matches(STOPS) ? [element, ...inside] : inside;
+}
+
+function focusNear(path: Path, box: HTMLElement): void {
+  const { parent, at } = path.find((step) => step.parent.isConnected) ?? { parent: box, at: 0 };
+  const here = parent.children[at];
+  const headings = [here, parent.closest('section, article, dialog, main')]
+    .map((one) => one?.querySelector<HTMLElement>('h1, h2, h3'))
+    .filter((one) => one != null);
+  for (const heading of headings) heading.tabIndex = -1;
+  // What is disabled or hidden does not take it.
+  for (const one of [...stops(here), ...stops(parent.children[at - 1]).reverse(), ...headings]) {
+    one.focus();
+    if (document.activeElement === one) return;
+  }
+}
+
+/**
+ * Keeps the focus within `box`: when what had it is gone, what stands in its place gets it, or what stood before it, or
+ * a heading; when it only could not be used for a while, it gets it back.
+ */
+export function useKeptFocus(box: RefObject<HTMLElement | null>): void {
+  useEffect(() => {
+    const home = box.current;
+    if (home === null) return;
+    let last: { element: HTMLElement; path: Path } | undefined;
+    const note = ({ target }: FocusEvent) => {
+      last =
+        target instanceof HTMLElement && home.contains(target)
+          ? { element: target, path: pathOf(target, home) }
+          : undefined;
+    };
+    // Who points somewhere else has left it.
+    const point = ({ target }: PointerEvent) => {
+      if (!(target instanceof Node) || !last?.element.contains(target)) last = undefined;
+    };
+    const look = () => {
+      if (last === undefined) return;
+      const { element, path } = last;
+      if (!element.isConnected) {
+        last = undefined;
+        // A dialog that closes, and what comes in its place, may have their own idea of it.
+        requestAnimationFrame(() => {
+          if (isFocusLost() && home.isConnected) focusNear(path, home);
+        });
+        return;
+      }
+      last = { element, path: pathOf(element, home) };
+      if (isFocusLost()) element.focus();
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(home, { childList: true, subtree: true, attributeFilter: ['disabled'] });
+    document.addEventListener('focusin', note);
+    document.addEventListener('pointerdown', point, true);
+    return () => {
+      observer.disconnect();
+      document.removeEventListener('focusin', note);
+      document.removeEventListener('pointerdown', point, true);
+    };
+  }, [box]);
+}
