@@ -1,7 +1,7 @@
 //! `cleanup`: what nobody needs any more, on schedules. What is over shows in the store itself, so a run that is lost is
 //! made good by the next. `aim cleanup` does the same from a terminal, or only says what would go.
 
-use super::{Ran, Runs, schedule};
+use super::{Again, Ran, Runs, schedule};
 use crate::Platform;
 use crate::faults::hint;
 use Thing::{ClosedAccounts, DeletedConversations, DeletedWords, FinishedJobs, OrphanedUploads, Rows};
@@ -18,6 +18,8 @@ use std::time::Duration;
 
 const QUEUE: &str = queue::CLEANUP;
 const RUNS: Runs = Runs { queue: QUEUE, concurrency: 1, timeout: Some(Duration::from_secs(600)) };
+/// Waits of 15 s to 4 min: within the ten minutes of the most frequent.
+const AGAIN: Again = Again { attempts: 6, backoff: Duration::from_secs(15) };
 /// What servers read when they have been away for a moment is kept this long after it is over.
 const KEEP: Duration = Duration::from_secs(3_600);
 
@@ -88,7 +90,7 @@ impl Platform {
     pub(super) async fn work_cleanup(&self) -> Result<Arc<dyn Worker>, Fault> {
         let worker = self.work_on(RUNS, |platform, run| async move { platform.run_cleanup(run).await }.boxed()).await?;
         for (name, every, _) in CHORES {
-            schedule(self, QUEUE, name, every).await;
+            schedule(self, QUEUE, name, every, AGAIN).await;
         }
         Ok(worker)
     }

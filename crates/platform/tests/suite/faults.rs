@@ -273,6 +273,7 @@ passes_on! {
     Reports:
     add_sample(sample: Sample) -> ();
     measured(stretch: Stretch) -> Figures;
+    first_sample(since: Timestamp) -> Option<Timestamp>;
     activity(stretch: Stretch) -> Activity;
     tokens_between(first_day: &str, last_day: &str) -> Vec<ModelTokens>;
     save_report(report: Report) -> ();
