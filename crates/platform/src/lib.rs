@@ -47,6 +47,7 @@ mod send_message;
 mod settings;
 mod sign_in;
 mod signed;
+mod strays;
 mod threads;
 mod token_ceiling;
 mod turns;

@@ -241,6 +241,7 @@ macro_rules! store_conformance {
                 a_portrait_of_its_owners_is_seen_by_everyone,
                 what_is_shown_is_not_deleted,
                 orphans_are_old_and_shown_nowhere,
+                what_is_left_over_is_counted_and_what_has_no_row_is_named,
                 an_erased_accounts_uploads_are_deleted,
                 parts_are_added_in_order_and_once,
                 a_user_sends_so_many_in_parts_at_a_time,
