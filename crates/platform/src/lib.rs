@@ -62,7 +62,7 @@ pub use demo::DemoCharacter;
 pub use gallery::{NewGalleryItem, PicturePatch};
 pub use gate::Via;
 pub use health::{Check, HealthReport, Level};
-pub use mail::Post;
+pub use mail::{AddressStanding, Post};
 pub use media::{Ear, Media, Recording, Unheard, unfit};
 pub use passwords::hash_password;
 pub use personal::{LARGEST_DRAFT, LARGEST_PREFERENCES};

@@ -44,7 +44,7 @@ pub use conversation::{
 pub use error::StoreError;
 pub use gallery::{AddPicture, Galleries, Gallery, NewPicture, PictureChange};
 pub use mail::{
-    DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail,
+    DueMail, MailEnd, MailFailure, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail,
     TokenOwner,
 };
 pub use persona::{NewPersona, PersonaChange, PersonaChoice, Personas, SavePersona};

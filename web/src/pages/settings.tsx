@@ -11,6 +11,7 @@ import { BlockedPeople } from '../safety/blocked';
 import { useAction, useLoad } from '../lib/load';
 import { useStore } from '../lib/store';
 import { dayName, upcoming } from '../lib/time';
+import { undelivered, type Undelivered } from '../lib/undelivered';
 import { fieldError, TextField } from '../ui/field';
 import { Icon } from '../ui/icons';
 import { Failure, FormError, Loading } from '../ui/notice';
@@ -101,18 +102,25 @@ interface Notices {
   usage: boolean;
 }
 
+/** What `/api/auth/me` says of the address of the one who is signed in. */
+interface Address {
+  emailConfirmed: boolean;
+  /** How the last link that was to confirm it failed. */
+  emailFailure: { at: string; reason: Undelivered } | null;
+}
+
 function Mails() {
   const { user } = useWho();
   const [notices, setNotices] = useState<Notices>();
-  const [confirmed, setConfirmed] = useState(true);
+  const [address, setAddress] = useState<Address>({ emailConfirmed: true, emailFailure: null });
   const [sent, setSent] = useState(false);
   const { error, again } = useLoad('mails', async () => {
     const [chosen, me] = await Promise.all([
       http.get<Notices>('/api/mail/notices'),
-      http.get<{ user: { emailConfirmed: boolean } }>('/api/auth/me'),
+      http.get<{ user: Address }>('/api/auth/me'),
     ]);
     setNotices(chosen);
-    setConfirmed(me.user.emailConfirmed);
+    setAddress(me.user);
   });
   const saving = useAction();
   const sending = useAction();
@@ -122,7 +130,11 @@ function Mails() {
     setNotices(next);
     if (!(await saving.run(() => http.put<Notices>('/api/mail/notices', next)))) setNotices(notices);
   };
-  const resend = async () => setSent(await sending.run(() => http.post('/api/auth/email/resend')));
+  const resend = async () => {
+    const isSent = await sending.run(() => http.post('/api/auth/email/resend'));
+    setSent(isSent);
+    if (isSent) setAddress({ ...address, emailFailure: null });
+  };
   return (
     <section className="group">
       <h2>Mails</h2>
@@ -132,7 +144,10 @@ function Mails() {
         <Loading />
       ) : (
         <>
-          {!confirmed && (
+          {!address.emailConfirmed && address.emailFailure && (
+            <p role="status">{undelivered(address.emailFailure.reason)}</p>
+          )}
+          {!address.emailConfirmed && (
             <div className="form__actions">
               <span>{user.email} is not confirmed yet.</span>
               <button

@@ -130,6 +130,7 @@ macro_rules! store_conformance {
                 a_dead_servers_mail_is_sent_by_another_unless_it_was_handed_over,
                 what_was_not_taken_is_tried_again_later,
                 a_dropped_mail_comes_up_again_with_its_occasion,
+                a_link_that_could_not_be_delivered_shows_in_its_readers_standing,
                 a_token_confirms_an_address_once,
                 a_token_sets_a_password_once_and_ends_all_sessions,
                 a_reset_at_once_from_two_stores_is_done_once,
