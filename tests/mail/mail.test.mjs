@@ -108,6 +108,24 @@ test('a mail server that is busy is asked again, one that refuses is not', async
   assert.equal(post.to(unknown.user.email).length, 0);
 });
 
+test('who waits for a link that was refused is told, in no words of the mail server, until another one is on its way', async (t) => {
+  const { post, server } = await opened(t);
+  post.atReceiver = () => 550;
+  const person = await server.register();
+  const failure = async () => (await person.must('GET', '/api/auth/me')).user.emailFailure;
+  const { at, reason, ...rest } = await eventually('it is told', async () => (await failure()) ?? undefined);
+  assert.deepEqual([reason, rest], ['refused', {}]);
+  assert.ok(Math.abs(Date.now() - Date.parse(at)) < 60_000);
+  post.atReceiver = () => undefined;
+  assert.equal((await person.api('POST', '/api/auth/email/resend')).status, 204);
+  assert.equal(await failure(), null);
+  const mail = await mailTo(post, person, 'Confirm');
+  assert.equal(await failure(), null);
+  assert.equal((await server.api('POST', '/api/auth/email/confirm', { token: tokenOf(mail, 'confirm') })).status, 204);
+  const { emailConfirmed, emailFailure } = (await person.must('GET', '/api/auth/me')).user;
+  assert.deepEqual([emailConfirmed, emailFailure], [true, null]);
+});
+
 test('a mail server that is away for a while costs no mail', async (t) => {
   const lease = await leasePort();
   const url = `smtp://127.0.0.1:${lease.number}?tls=none`;

@@ -71,7 +71,8 @@ async fn obey(queue: &RedisQueue, workers: &mut HashMap<&str, Arc<dyn Worker>>, 
         }
         "stop" => json!(workers.remove(name).unwrap().stop(millis("grace")).await),
         "schedule" => {
-            let schedule = Schedule { queue: name, name: "sweep", every: millis("every"), data: order["data"].clone() };
+            let (every, data) = (millis("every"), order["data"].clone());
+            let schedule = Schedule { queue: name, name: "sweep", every, data, attempts: 1, backoff: Duration::ZERO };
             queue.schedule(schedule).await.unwrap();
             Value::Null
         }

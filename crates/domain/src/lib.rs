@@ -37,7 +37,7 @@ pub use id::{
 };
 pub use limits::{Rule, RuleSet};
 pub use lorebook::{LoreEntry, LorePosition, Lorebook};
-pub use mail::{MailKind, MailState, Notice, Purpose};
+pub use mail::{MailKind, MailState, Notice, Purpose, Undelivered};
 pub use message::{Author, Kind, Media, Message, Personality, ReplyState, Variants};
 pub use persona::{Persona, Speaker};
 pub use room::{Invite, Participant, PersonSummary, RoomRole};

@@ -91,6 +91,18 @@ words!(MailState {
     "dropped" => MailState::Dropped,
 });
 
+/// Why a letter is not where it was to go, as its reader is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undelivered {
+    /// A mail server said that it never takes it: the address may be wrong.
+    Refused,
+    /// It could not be handed over, however often it was tried.
+    GivenUp,
+    /// It may have arrived.
+    InDoubt,
+}
+
 /// Mails that a person can have no more of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -11,7 +11,7 @@ use object_store::path::Path as Key;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, WriteMultipart};
 use std::fmt;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::io::AsyncReadExt;
@@ -71,6 +71,8 @@ pub struct Entry {
 pub struct Files {
     store: Arc<dyn ObjectStore>,
     name: String,
+    /// Where it is a folder of this machine.
+    folder: Option<PathBuf>,
 }
 
 impl fmt::Debug for Files {
@@ -90,9 +92,13 @@ impl Files {
     /// A folder, which is made where it is missing, or `s3://BUCKET/PREFIX`, or `gs://BUCKET/PREFIX`. Buckets are
     /// not reached for yet.
     pub fn open(url_or_folder: &str) -> Result<Self, FilesError> {
+        let path = match url_or_folder.split_once("://") {
+            None => Some(url_or_folder),
+            Some(("file", path)) => Some(path),
+            Some(_) => None,
+        };
         let store: Arc<dyn ObjectStore> = match url_or_folder.split_once("://") {
-            None => folder(url_or_folder)?,
-            Some(("file", path)) => folder(path)?,
+            None | Some(("file", _)) => folder(path.unwrap_or_default())?,
             Some(("s3", rest)) => in_bucket(rest, s3)?,
             Some(("gs", rest)) => in_bucket(rest, gcs)?,
             Some((scheme, _)) => {
@@ -101,7 +107,7 @@ impl Files {
                 )));
             }
         };
-        Ok(Self { store, name: url_or_folder.to_owned() })
+        Ok(Self { store, name: url_or_folder.to_owned(), folder: path.map(PathBuf::from) })
     }
 
     /// Stores the bytes, over what was there. All of them or none: a reader never sees half.
@@ -191,6 +197,16 @@ impl Files {
         };
         self.store.list(prefix.as_ref()).map_ok(entry).map_err(FilesError::from).boxed()
     }
+
+    /// Removes what lies below a prefix of files whose storing was cut off before that time, and answers how many;
+    /// without `act` only counts them. No listing shows these. A bucket has none: what was cut off there is its own to forget.
+    pub async fn remove_unfinished(&self, prefix: &str, before: SystemTime, act: bool) -> Result<u64, FilesError> {
+        let prefix = checked(prefix.trim_end_matches('/'))?;
+        let Some(folder) = self.folder.as_ref().map(|folder| folder.join(prefix.as_ref())) else { return Ok(0) };
+        let walked = tokio::task::spawn_blocking(move || remove_unfinished(folder, before, act)).await;
+        let walked = walked.map_err(|_| FilesError::Storage("a walk through its folders ended badly".into()))?;
+        walked.map_err(|error| FilesError::Storage(error.to_string()))
+    }
 }
 
 /// A key that no storage reads as another, nor as a way out of its folder.
@@ -215,6 +231,42 @@ fn folder(path: &str) -> Result<Arc<dyn ObjectStore>, FilesError> {
     let store = LocalFileSystem::new_with_prefix(path).map_err(|error| unusable(&error))?;
     // What was said to be stored is, after a power cut as well.
     Ok(Arc::new(store.with_fsync(true)))
+}
+
+/// While a file is stored in a folder it lies beside its place, under its name and `#1`, which no key can be.
+fn is_unfinished(name: &std::ffi::OsStr) -> bool {
+    let number = name.to_str().and_then(|name| name.rsplit_once('#'));
+    number.is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn remove_unfinished(folder: PathBuf, before: SystemTime, act: bool) -> std::io::Result<u64> {
+    let (mut folders, mut count) = (vec![folder], 0);
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            // Nothing was ever stored there, or it went meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() && is_unfinished(&entry.file_name()) {
+                let Ok(modified) = entry.metadata().and_then(|file| file.modified()) else { continue };
+                if modified < before {
+                    match if act { std::fs::remove_file(entry.path()) } else { Ok(()) } {
+                        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                        removed => {
+                            removed?;
+                            count += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(count)
 }
 
 type Bucket = Arc<dyn ObjectStore>;

@@ -56,7 +56,7 @@ impl Platform {
                 }
             }
             if !over.is_empty() {
-                self.sweep_uploads().await?;
+                let _ = self.sweep_uploads().await?;
             }
             if over.len() < ERASED_AT_ONCE as usize {
                 return Ok(erased);

@@ -5,7 +5,7 @@
 use crate::Platform;
 use crate::faults::{OrRefuse, hint};
 use crate::jobs::email;
-use aim_domain::{MailKind, Refusal, Tier, User, UserId};
+use aim_domain::{MailKind, Refusal, Tier, Timestamp, Undelivered, User, UserId};
 use aim_mail::{Carrier, Sender};
 use aim_store::{DueMail, NewMail, StoreError};
 use serde_json::Value;
@@ -57,6 +57,14 @@ impl Occasion {
     }
 }
 
+/// What is known of the address of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressStanding {
+    pub confirmed: bool,
+    /// When the last mail that was to confirm it turned out not to be delivered, and why.
+    pub failure: Option<(Timestamp, Undelivered)>,
+}
+
 impl Platform {
     /// Whether mails go out at all.
     pub fn sends_mail(&self) -> bool {
@@ -96,6 +104,12 @@ impl Platform {
 
     /// Whether the address was confirmed.
     pub async fn email_confirmed(&self, user: &UserId) -> Result<bool, Refusal> {
-        Ok(self.store.mail_standing(user).await.or_refuse()?.confirmed)
+        Ok(self.address_standing(user).await?.confirmed)
+    }
+
+    pub async fn address_standing(&self, user: &UserId) -> Result<AddressStanding, Refusal> {
+        let standing = self.store.mail_standing(user).await.or_refuse()?;
+        let failure = standing.failure.map(|failure| (failure.at, email::undelivered(&failure.reason)));
+        Ok(AddressStanding { confirmed: standing.confirmed, failure })
     }
 }

@@ -9,7 +9,13 @@ use aim_domain::{Figures, Refusal, Times, Timestamp};
 use aim_store::{Activity, ModelTokens, Period, Report, StoreError, Stretch};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use utoipa::ToSchema;
+
+/// Reports that are read at a time.
+const READ_AT_ONCE: u32 = 500;
+/// What was measured in the last minutes of a stretch is stored by then.
+const SLACK: Duration = Duration::from_secs(600);
 
 /// The names under which servers measure; what is about one thing of many has its name behind a colon.
 pub mod names {
@@ -175,6 +181,49 @@ impl Platform {
         let body = serde_json::to_value(&report).map_err(|error| StoreError::Failed(error.to_string()))?;
         self.store.save_report(Report { period, start, body }).await?;
         Ok(report)
+    }
+
+    /// What was measured so long ago can still be rolled up.
+    pub(crate) fn keeps_samples(&self, period: Period) -> Duration {
+        match period {
+            // A report that goes at once is none.
+            Period::Hour => self.settings.keep_samples.min(self.settings.keep_hour_reports),
+            Period::Day => self.settings.keep_samples,
+        }
+    }
+
+    /// Makes those reports, `most` at the most and the oldest first, whose time is over and that were made before its end or
+    /// never, while what was measured then is kept; answers how many. This hour or day and the one before are not its business.
+    pub async fn roll_up_missing(&self, period: Period, most: usize) -> Result<usize, StoreError> {
+        let now = self.ambient.now();
+        let end = period.before(now);
+        let kept =
+            Timestamp(now.0.saturating_sub(i64::try_from(self.keeps_samples(period).as_millis()).unwrap_or(i64::MAX)));
+        // Stretches that began before are not whole any more.
+        let from = period.start_of(Timestamp(kept.0.saturating_sub(1))).plus(period.length());
+        let mut made = BTreeMap::new();
+        let mut next = from;
+        while next < end {
+            let page = self.store.reports(period, Stretch { from: next, to: end }, READ_AT_ONCE).await?;
+            let Some(last) = page.last() else { break };
+            next = last.start.plus(period.length());
+            made.extend(page.into_iter().map(|report| (report.start, report.body)));
+        }
+        // Before the first of anything nobody was there.
+        let measured = self.store.first_sample(from).await?.map(|at| period.start_of(at));
+        let Some(mut at) = measured.into_iter().chain(made.keys().next().copied()).min() else { return Ok(0) };
+        let mut count = 0;
+        while at < end && count < most {
+            let over = at.plus(period.length()).plus(SLACK);
+            let made_at =
+                made.get(&at).and_then(|body| PeriodReport::deserialize(body).ok()).map(|report| report.made_at);
+            if made_at.is_none_or(|made_at| made_at < over) {
+                self.roll_up(period, at).await?;
+                count += 1;
+            }
+            at = at.plus(period.length());
+        }
+        Ok(count)
     }
 
     /// The reports of a stretch, in order of time, `limit` at most. One that an older release wrote in another form is left out.

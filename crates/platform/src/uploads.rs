@@ -15,7 +15,7 @@ use aim_domain::{
     UserEvent, UserId,
 };
 use aim_media::{Kind as FileKind, Sniffed};
-use aim_store::{Change, DeleteUpload, NewUpload, Resumable, StoreError};
+use aim_store::{Change, DeleteUpload, LeftOver, NewUpload, Resumable, StoreError};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -223,28 +223,49 @@ impl Platform {
         }
     }
 
-    /// Removes the bytes of a deleted upload, then its row; what fails is tried again by the sweep.
-    pub(crate) async fn remove_deleted(&self, id: &UploadId) {
-        let Ok(media) = self.media() else { return };
+    /// Removes the bytes of a deleted upload, then its row; what fails is tried again by the sweep. False when it did.
+    pub(crate) async fn remove_deleted(&self, id: &UploadId) -> bool {
+        let Ok(media) = self.media() else { return false };
         if let Err(error) = media.remove(id).await {
             tracing::warn!(%error, "a deleted upload's files remain for now");
-            return;
+            return false;
         }
         if let Err(error) = self.store.forget_upload(id).await {
             tracing::warn!(%error, "a deleted upload's row remains for now");
+            return false;
         }
+        true
     }
 
-    /// Removes what is left of deleted uploads, and of parts that nobody goes on with.
-    pub(crate) async fn sweep_uploads(&self) -> Result<(), StoreError> {
-        let Ok(media) = self.media() else { return Ok(()) };
+    /// Removes what is left of deleted uploads, and of parts that nobody goes on with: a portion, and answers how much.
+    pub(crate) async fn sweep_uploads(&self) -> Result<LeftOver, StoreError> {
+        let mut swept = LeftOver::default();
+        let Ok(media) = self.media() else { return Ok(swept) };
         for id in self.store.deleted_uploads(SWEPT_AT_ONCE).await? {
-            self.remove_deleted(&id).await;
+            swept.deleted += u64::from(self.remove_deleted(&id).await);
         }
         for parts in self.store.expired_resumables(self.settings.resumable_age, SWEPT_AT_ONCE).await? {
             self.drop_parts(media, &parts).await?;
+            swept.expired += 1;
         }
-        Ok(())
+        Ok(swept)
+    }
+
+    /// As `sweep_uploads`, all of it; without `act` only counts.
+    pub(crate) async fn sweep_all_uploads(&self, act: bool) -> Result<LeftOver, StoreError> {
+        if !act {
+            return self.store.left_over(self.settings.resumable_age).await;
+        }
+        let mut all = LeftOver::default();
+        loop {
+            let swept = self.sweep_uploads().await?;
+            all.deleted += swept.deleted;
+            all.expired += swept.expired;
+            // What cannot be removed now comes up again.
+            if swept == LeftOver::default() {
+                return Ok(all);
+            }
+        }
     }
 
     /// Deletes uploads that nothing has shown for longer than `age`, and answers how many; without `act` only counts them.

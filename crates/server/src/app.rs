@@ -10,7 +10,7 @@ use aim_ai::{ApiKey, LanguageModel, ModelSettings, Provider, ProviderSettings, T
 use aim_backbone::link::Links;
 use aim_backbone::queue::{AI_RESPONSE, EMAIL};
 use aim_backbone::{Backbone, Settings as BackboneSettings, turns};
-use aim_domain::Ambient;
+use aim_domain::{Ambient, Timestamp};
 use aim_mail::{Carrier, Folder, Sender, Smtp, SmtpSettings};
 use aim_media::{Caps, Files};
 use aim_platform::foreign::{Foreign, ForeignReplies};
@@ -229,6 +229,7 @@ pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> 
     let config = Arc::new(config);
     let mut engine = Engine::start(&config, &ambient, settings(&config)).await?;
     let platform = engine.platform.clone();
+    sweep_incoming(config.clone(), ambient.now()).await;
 
     let wanted = format!("{}:{}", config.http.host, config.http.port);
     let listener = TcpListener::bind(&wanted).await.with_context(|| {
@@ -251,6 +252,15 @@ pub async fn start(config: Config, ambient: Ambient) -> anyhow::Result<Running> 
     });
     tracing::info!("listening on http://{address}");
     Ok(Running { address, platform, engine, gateway, serving })
+}
+
+/// A folder that cannot be swept keeps nobody from serving.
+async fn sweep_incoming(config: Arc<Config>, now: Timestamp) {
+    match tokio::task::spawn_blocking(move || http::incoming::sweep(&config, now)).await {
+        Ok(Ok(0)) | Err(_) => {}
+        Ok(Ok(files)) => tracing::info!(files, "what was left of files that were coming in is removed"),
+        Ok(Err(error)) => tracing::warn!(%error, "what is left of files that were coming in cannot be removed"),
+    }
 }
 
 /// Starts a process that runs jobs and nothing else.

@@ -44,7 +44,8 @@ pub use conversation::{
 pub use error::StoreError;
 pub use gallery::{AddPicture, Galleries, Gallery, NewPicture, PictureChange};
 pub use mail::{
-    DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail, TokenOwner,
+    DueMail, MailEnd, MailFailure, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail,
+    TokenOwner,
 };
 pub use persona::{NewPersona, PersonaChange, PersonaChoice, Personas, SavePersona};
 pub use personal::{ChangeEmail, Closed, Draft, OtherVariant, Personal, Preferences, SaveDraft};
@@ -62,7 +63,10 @@ pub use search::{FoundMessage, Search, SearchQuery, TagCount};
 pub use thread::{
     BranchConversation, Branched, MAX_BRANCH, MAX_UNREAD, ReadMark, RemoveExchange, Removed, RoomStanding, Threads,
 };
-pub use upload::{ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Resumable, UploadClaim, UploadEnd, Uploads};
+pub use upload::{
+    ClaimedUpload, DeleteUpload, DueUpload, LeftOver, NewUpload, Part, Resumable, UploadBytes, UploadClaim, UploadEnd,
+    Uploads,
+};
 
 use aim_domain::{
     Author, Character, CharacterId, Conversation, ConversationId, Incarnation, Member, Message, MessageId, SessionId,

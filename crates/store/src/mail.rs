@@ -97,11 +97,21 @@ pub struct PasswordReset {
     pub changes: Vec<Change>,
 }
 
+/// A mail that was not delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailFailure {
+    pub at: Timestamp,
+    /// As in [`StoredMail`].
+    pub reason: String,
+}
+
 /// How a person stands to mails.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MailStanding {
     /// The address is the account's, and was confirmed.
     pub confirmed: bool,
+    /// How the last mail with a link that confirms this address failed; none when it did not.
+    pub failure: Option<MailFailure>,
     /// Notices that are not wanted.
     pub unwanted: Vec<Notice>,
 }

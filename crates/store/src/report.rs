@@ -39,6 +39,11 @@ impl Period {
         let length = i64::try_from(self.length().as_millis()).unwrap_or(i64::MAX);
         Timestamp(at.0 - at.0.rem_euclid(length))
     }
+
+    /// The beginning of the stretch before the one that `at` lies in.
+    pub fn before(self, at: Timestamp) -> Timestamp {
+        self.start_of(Timestamp(self.start_of(at).0 - 1))
+    }
 }
 
 /// What one process measured from `at` on, for a minute.
@@ -89,6 +94,8 @@ pub trait Reports: Send + Sync {
     async fn add_sample(&self, sample: Sample) -> Result<()>;
     /// All samples of a stretch, added up.
     async fn measured(&self, stretch: Stretch) -> Result<Figures>;
+    /// The time of the oldest sample that is not older than `since`.
+    async fn first_sample(&self, since: Timestamp) -> Result<Option<Timestamp>>;
     async fn activity(&self, stretch: Stretch) -> Result<Activity>;
     /// Tokens and requests by model from the first to the last UTC day, `2026-11-23`, both included.
     async fn tokens_between(&self, first_day: &str, last_day: &str) -> Result<Vec<ModelTokens>>;
@@ -190,5 +197,7 @@ mod tests {
         assert_eq!(Period::Hour.start_of(at).to_string(), "2026-11-23T04:00:00.000Z");
         assert_eq!(Period::Day.start_of(at).to_string(), "2026-11-23T00:00:00.000Z");
         assert_eq!(Period::Hour.start_of(Timestamp(-1)).to_string(), "1969-12-31T23:00:00.000Z");
+        assert_eq!(Period::Hour.before(at).to_string(), "2026-11-23T03:00:00.000Z");
+        assert_eq!(Period::Day.before(at).to_string(), "2026-11-22T00:00:00.000Z");
     }
 }

@@ -91,6 +91,23 @@ pub struct Resumable {
     pub created_at: Timestamp,
 }
 
+/// What is kept under an upload's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadBytes {
+    /// The file and its variants: of an upload, and of one in parts, which is to become one.
+    Whole,
+    /// Parts of one that is not whole yet.
+    Parts,
+}
+
+/// Uploads whose bytes wait to be removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOver {
+    pub deleted: u64,
+    /// In parts, that nobody goes on with.
+    pub expired: u64,
+}
+
 /// What a store does for uploads. Every change that somebody may have cached writes `Change::Upload`; who holds a claim
 /// is cached by nobody.
 #[async_trait]
@@ -135,6 +152,11 @@ pub trait Uploads: Send + Sync {
     async fn delete_resumable(&self, id: &UploadId) -> Result<bool>;
     /// Those that began longer than `age` ago, and those of nobody.
     async fn expired_resumables(&self, age: Duration, limit: u32) -> Result<Vec<Resumable>>;
+
+    /// How many there are of `deleted_uploads` and of `expired_resumables`.
+    async fn left_over(&self, age: Duration) -> Result<LeftOver>;
+    /// Those of `ids` for which no row, a deleted one included, says that such bytes are kept.
+    async fn unknown_uploads(&self, ids: &[UploadId], of: UploadBytes) -> Result<Vec<UploadId>>;
 
     /// A secret that all servers share: `fresh` where there is none of that name yet.
     async fn secret(&self, name: &str, fresh: &str) -> Result<String>;

@@ -11,6 +11,7 @@ import { BlockedPeople } from '../safety/blocked';
 import { useAction, useLoad } from '../lib/load';
 import { useStore } from '../lib/store';
 import { dayName, upcoming } from '../lib/time';
+import { undelivered, type Undelivered } from '../lib/undelivered';
 import { fieldError, TextField } from '../ui/field';
 import { Icon } from '../ui/icons';
 import { Failure, FormError, Loading } from '../ui/notice';
@@ -95,10 +96,13 @@ function Profile() {
   );
 }
 
+/** What is known of the address of the one who is signed in. */
+type Address = Pick<Answer<'Me'>['user'], 'emailConfirmed' | 'emailFailure'>;
+
 function Mails() {
   const { user } = useWho();
   const [notices, setNotices] = useState<NoticeChoices>();
-  const [confirmed, setConfirmed] = useState(true);
+  const [address, setAddress] = useState<Address>({ emailConfirmed: true });
   const [sent, setSent] = useState(false);
   const { error, again } = useLoad('mails', async () => {
     const [chosen, me] = await Promise.all([
@@ -106,7 +110,7 @@ function Mails() {
       http.get<Answer<'Me'>>('/api/auth/me'),
     ]);
     setNotices(chosen);
-    setConfirmed(me.user.emailConfirmed);
+    setAddress(me.user);
   });
   const saving = useAction();
   const sending = useAction();
@@ -116,7 +120,11 @@ function Mails() {
     setNotices(next);
     if (!(await saving.run(() => http.put<NoticeChoices>('/api/mail/notices', next)))) setNotices(notices);
   };
-  const resend = async () => setSent(await sending.run(() => http.post('/api/auth/email/resend')));
+  const resend = async () => {
+    const isSent = await sending.run(() => http.post('/api/auth/email/resend'));
+    setSent(isSent);
+    if (isSent) setAddress({ ...address, emailFailure: null });
+  };
   return (
     <section className="group">
       <h2>Mails</h2>
@@ -126,7 +134,10 @@ function Mails() {
         <Loading />
       ) : (
         <>
-          {!confirmed && (
+          {!address.emailConfirmed && address.emailFailure && (
+            <p role="status">{undelivered(address.emailFailure.reason)}</p>
+          )}
+          {!address.emailConfirmed && (
             <div className="form__actions">
               <span>{user.email} is not confirmed yet.</span>
               <button

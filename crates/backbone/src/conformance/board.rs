@@ -411,11 +411,14 @@ fn every(every: Duration) -> Timetable {
 pub async fn a_schedule_is_shown_and_changed(bench: Open) {
     bench.backend.pause(CLEANUP).await.unwrap();
     let data = json!({ "n": 1 });
-    let schedule = Schedule { queue: CLEANUP, name: "sweep", every: LATER, data: data.clone() };
+    let backoff = Duration::from_secs(4);
+    let schedule = Schedule { queue: CLEANUP, name: "sweep", every: LATER, data: data.clone(), attempts: 3, backoff };
     bench.backend.schedule(schedule).await.unwrap();
     let shown = bench.backend.schedules(CLEANUP).await.unwrap();
     assert_eq!((shown.len(), shown[0].id.as_str(), shown[0].name.as_str()), (1, "sweep", "sweep"));
     assert_eq!((&shown[0].timetable, shown[0].data.as_ref()), (&every(LATER), Some(&data)));
+    let options = shown[0].options.as_ref().unwrap();
+    assert_eq!((&options["attempts"], &options["backoff"]["delay"]), (&json!(3), &json!(4_000)), "{options}");
     assert!(shown[0].next.is_some());
     assert_eq!(bench.backend.survey(CLEANUP).await.unwrap().schedules, 1);
 
@@ -430,6 +433,7 @@ pub async fn a_schedule_is_shown_and_changed(bench: Open) {
     assert!(!bench.backend.run_schedule(CLEANUP, "none", "by-hand-too").await.unwrap());
     let (entry, status) = bench.backend.entry(CLEANUP, "by-hand").await.unwrap().unwrap();
     assert_eq!((entry.name.as_str(), entry.data, status), ("sweep", data, Status::Waiting));
+    assert_eq!((&entry.options["attempts"], &entry.options["backoff"]["type"]), (&json!(3), &json!("exponential")));
 
     assert!(bench.backend.drop_schedule(CLEANUP, "sweep").await.unwrap());
     assert!(!bench.backend.drop_schedule(CLEANUP, "sweep").await.unwrap());

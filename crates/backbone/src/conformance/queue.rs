@@ -30,6 +30,7 @@ macro_rules! queue_promises {
             queues_are_apart,
             a_schedule_runs_again_and_again_until_it_is_unset,
             only_one_run_of_a_schedule_waits,
+            a_run_of_a_schedule_that_fails_is_retried_and_the_schedule_goes_on,
             a_failed_job_can_be_put_back_in_line,
             a_job_that_is_not_active_can_be_removed,
             finished_jobs_are_listed_newest_first_and_kept_to_a_bound,
@@ -266,7 +267,14 @@ pub async fn queues_are_apart(bench: Open) {
 }
 
 fn schedule() -> Schedule {
-    Schedule { queue: CLEANUP, name: "sweep", every: Duration::from_millis(500), data: json!({ "n": 1 }) }
+    Schedule {
+        queue: CLEANUP,
+        name: "sweep",
+        every: Duration::from_millis(500),
+        data: json!({ "n": 1 }),
+        attempts: 1,
+        backoff: Duration::ZERO,
+    }
 }
 
 pub async fn a_schedule_runs_again_and_again_until_it_is_unset(bench: Open) {
@@ -293,6 +301,31 @@ pub async fn only_one_run_of_a_schedule_waits(bench: Open) {
     let counts = bench.backend.counts(CLEANUP).await.unwrap();
     assert_eq!(counts.waiting + counts.delayed, 1);
     bench.backend.unschedule(CLEANUP, "sweep").await.unwrap();
+}
+
+pub async fn a_run_of_a_schedule_that_fails_is_retried_and_the_schedule_goes_on(bench: Open) {
+    let runs = Arc::new(Mutex::new(Vec::new()));
+    let seen = runs.clone();
+    // The first job fails twice, then all goes well.
+    let handler = handler(move |run: Run| {
+        let mut seen = seen.lock();
+        seen.push((run.id, run.attempt));
+        let fails = seen.len() <= 2;
+        async move { if fails { Err(Failure::Retry("not now".into())) } else { Ok(Value::Null) } }
+    });
+    let worker = bench.backend.work(CLEANUP, ONE, handler).await.unwrap();
+    let every = Duration::from_secs(3);
+    let thrice = Schedule { every, attempts: 3, backoff: Duration::from_millis(200), ..schedule() };
+    bench.backend.schedule(thrice).await.unwrap();
+    eventually("the next job of the schedule ran", async || runs.lock().len() >= 4).await;
+    assert!(bench.backend.unschedule(CLEANUP, "sweep").await.unwrap());
+    let ran = runs.lock().clone();
+    let (first, next) = (ran[0].0.clone(), ran[3].0.clone());
+    assert_ne!(first, next);
+    assert_eq!(ran[..4], [(first.clone(), 1), (first.clone(), 2), (first.clone(), 3), (next, 1)]);
+    let job = bench.backend.job(CLEANUP, &first).await.unwrap().unwrap();
+    assert_eq!((job.state, job.attempts, job.attempts_made), (JobState::Completed, 3, 3));
+    worker.stop(Duration::from_secs(5)).await;
 }
 
 pub async fn a_failed_job_can_be_put_back_in_line(bench: Open) {

@@ -174,6 +174,9 @@ pub struct Schedule {
     pub name: &'static str,
     pub every: Duration,
     pub data: Value,
+    /// Of each of its jobs, as in [`NewJob`].
+    pub attempts: u32,
+    pub backoff: Duration,
 }
 
 /// A running worker.

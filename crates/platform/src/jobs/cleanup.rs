@@ -1,10 +1,13 @@
 //! `cleanup`: what nobody needs any more, on schedules. What is over shows in the store itself, so a run that is lost is
 //! made good by the next. `aim cleanup` does the same from a terminal, or only says what would go.
 
-use super::{Ran, Runs, schedule};
+use super::{Again, Ran, Runs, schedule};
 use crate::Platform;
 use crate::faults::hint;
-use Thing::{ClosedAccounts, DeletedConversations, DeletedWords, FinishedJobs, OrphanedUploads, Rows};
+use Thing::{
+    ClosedAccounts, DeletedConversations, DeletedWords, FinishedJobs, LeftOverUploads, OrphanedUploads, Rows,
+    StrayFiles,
+};
 use aim_backbone::Fault;
 use aim_backbone::link::with_budget;
 use aim_backbone::queue::board::Status;
@@ -18,6 +21,8 @@ use std::time::Duration;
 
 const QUEUE: &str = queue::CLEANUP;
 const RUNS: Runs = Runs { queue: QUEUE, concurrency: 1, timeout: Some(Duration::from_secs(600)) };
+/// Waits of 15 s to 4 min: within the ten minutes of the most frequent.
+const AGAIN: Again = Again { attempts: 6, backoff: Duration::from_secs(15) };
 /// What servers read when they have been away for a moment is kept this long after it is over.
 const KEEP: Duration = Duration::from_secs(3_600);
 
@@ -27,6 +32,8 @@ const KEEP_MAILS: Duration = Duration::from_secs(90 * 24 * 3_600);
 const KEEP_CASES: Duration = Duration::from_secs(180 * 24 * 3_600);
 /// Whoever attached a file and went away finds it for a day.
 const KEEP_ORPHANS: Duration = Duration::from_secs(24 * 3_600);
+/// Files that no row knows: theirs comes within minutes, if at all.
+const KEEP_STRAYS: Duration = Duration::from_secs(24 * 3_600);
 /// Nobody waits for a queue to be cleaned.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Jobs that are read at a time.
@@ -43,6 +50,10 @@ enum Thing {
     Rows(Stale),
     /// Uploads that no message and no portrait shows, with their files.
     OrphanedUploads,
+    /// The bytes of deleted uploads, and of parts that nobody goes on with. The reconciler takes them as well.
+    LeftOverUploads,
+    /// Bytes that no row knows.
+    StrayFiles,
     /// Jobs of all queues that have ended.
     FinishedJobs,
     /// Accounts whose owners deleted them, with everything that is theirs.
@@ -54,7 +65,7 @@ enum Thing {
 }
 
 /// The jobs, how often they run, and what they remove.
-const CHORES: [(&str, Duration, &[Thing]); 11] = [
+const CHORES: [(&str, Duration, &[Thing]); 12] = [
     (
         "sign-ins",
         Duration::from_secs(600),
@@ -63,7 +74,9 @@ const CHORES: [(&str, Duration, &[Thing]); 11] = [
     // Before uploads, so that theirs go in the same run.
     ("accounts", Duration::from_secs(600), &[ClosedAccounts]),
     ("conversations", Duration::from_secs(3_600), &[DeletedConversations]),
-    ("uploads", Duration::from_secs(3_600), &[OrphanedUploads]),
+    ("uploads", Duration::from_secs(3_600), &[OrphanedUploads, LeftOverUploads]),
+    // After them: what they could not remove is of rows that are gone.
+    ("stray-files", Duration::from_secs(24 * 3_600), &[StrayFiles]),
     ("search", Duration::from_secs(24 * 3_600), &[DeletedWords]),
     ("drafts", Duration::from_secs(3_600), &[Rows(Stale::Drafts)]),
     ("invites", Duration::from_secs(3_600), &[Rows(Stale::Invites)]),
@@ -81,14 +94,21 @@ pub struct Cleaned {
     /// It is removed when it is over for longer.
     #[serde(skip)]
     pub keep: Duration,
-    pub count: u64,
+    /// None where it cannot be counted without being removed.
+    pub count: Option<u64>,
+}
+
+impl Cleaned {
+    fn some(what: &'static str, keep: Duration, count: u64) -> Self {
+        Self { what, keep, count: Some(count) }
+    }
 }
 
 impl Platform {
     pub(super) async fn work_cleanup(&self) -> Result<Arc<dyn Worker>, Fault> {
         let worker = self.work_on(RUNS, |platform, run| async move { platform.run_cleanup(run).await }.boxed()).await?;
         for (name, every, _) in CHORES {
-            schedule(self, QUEUE, name, every).await;
+            schedule(self, QUEUE, name, every, AGAIN).await;
         }
         Ok(worker)
     }
@@ -99,7 +119,7 @@ impl Platform {
         };
         let mut cleaned = Vec::new();
         for thing in *things {
-            cleaned.push(self.clean(*thing, false).await.map_err(|error| Failure::Retry(error.to_string()))?);
+            cleaned.extend(self.clean(*thing, false).await.map_err(|error| Failure::Retry(error.to_string()))?);
         }
         Ok(json!({ "removed": cleaned }))
     }
@@ -115,37 +135,41 @@ impl Platform {
         }
     }
 
-    async fn clean(&self, thing: Thing, dry_run: bool) -> Result<Cleaned, StoreError> {
-        Ok(match thing {
+    async fn clean(&self, thing: Thing, dry_run: bool) -> Result<Vec<Cleaned>, StoreError> {
+        let cleaned = match thing {
             Rows(what) => {
                 let keep = self.keeps(what);
                 let count = match dry_run {
                     true => self.store.count_stale(what, keep).await?,
                     false => self.store.sweep(what, keep).await?,
                 };
-                Cleaned { what: what.as_str(), keep, count }
+                Cleaned::some(what.as_str(), keep, count)
             }
-            ClosedAccounts => {
-                let count = self.erase_closed(!dry_run).await?;
-                Cleaned { what: "accounts", keep: Duration::ZERO, count }
-            }
+            ClosedAccounts => Cleaned::some("accounts", Duration::ZERO, self.erase_closed(!dry_run).await?),
             DeletedConversations => {
                 let keep = self.settings.keep_deleted_conversations;
-                Cleaned { what: "conversations", keep, count: self.purge_conversations(!dry_run).await? }
+                Cleaned::some("conversations", keep, self.purge_conversations(!dry_run).await?)
             }
+            // The index does not tell how much of it is of words that are gone.
+            DeletedWords if dry_run => Cleaned { what: "search", keep: Duration::ZERO, count: None },
             DeletedWords => {
                 // In portions, with room between them for those who write.
                 let mut count = 0;
-                while !dry_run && count < MOST_PORTIONS && self.store.tidy_search().await? {
+                while count < MOST_PORTIONS && self.store.tidy_search().await? {
                     count += 1;
                     tokio::time::sleep(BETWEEN_PORTIONS).await;
                 }
-                Cleaned { what: "search", keep: Duration::ZERO, count }
+                Cleaned::some("search", Duration::ZERO, count)
             }
             OrphanedUploads => {
-                let count = self.delete_orphaned_uploads(KEEP_ORPHANS, !dry_run).await?;
-                Cleaned { what: "uploads", keep: KEEP_ORPHANS, count }
+                Cleaned::some("uploads", KEEP_ORPHANS, self.delete_orphaned_uploads(KEEP_ORPHANS, !dry_run).await?)
             }
+            LeftOverUploads => {
+                let of = self.sweep_all_uploads(!dry_run).await?;
+                let deleted = Cleaned::some("deleted-uploads", Duration::ZERO, of.deleted);
+                return Ok(vec![deleted, Cleaned::some("expired-parts", self.settings.resumable_age, of.expired)]);
+            }
+            StrayFiles => Cleaned::some("stray-files", KEEP_STRAYS, self.remove_strays(KEEP_STRAYS, !dry_run).await?),
             FinishedJobs => {
                 let keep = self.settings.keep_finished_jobs;
                 let mut count = 0;
@@ -158,9 +182,10 @@ impl Platform {
                     })
                     .await;
                 }
-                Cleaned { what: "jobs", keep, count }
+                Cleaned::some("jobs", keep, count)
             }
-        })
+        };
+        Ok(vec![cleaned])
     }
 
     /// Jobs that ended so in this queue longer ago than `keep`.
@@ -182,7 +207,7 @@ impl Platform {
     pub async fn clean_up(&self, dry_run: bool) -> Result<Vec<Cleaned>, StoreError> {
         let mut cleaned = Vec::new();
         for thing in CHORES.iter().flat_map(|(_, _, things)| *things) {
-            cleaned.push(self.clean(*thing, dry_run).await?);
+            cleaned.extend(self.clean(*thing, dry_run).await?);
         }
         Ok(cleaned)
     }

@@ -11,7 +11,7 @@ use crate::mail::Post;
 use crate::{Platform, foreign};
 use aim_backbone::Fault;
 use aim_backbone::queue::{self, Failure, NewJob, Run, Worker};
-use aim_domain::{Incarnation, MailId, MailKind, Timestamp};
+use aim_domain::{Incarnation, MailId, MailKind, Timestamp, Undelivered};
 use aim_mail::Fault as MailFault;
 use aim_store::mail::IN_DOUBT;
 use aim_store::{DueMail, MailEnd, StoreError, StoredMail};
@@ -29,6 +29,9 @@ const ATTEMPTS: u32 = 1;
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// The longest wait between two tries to note how a mail ended.
 const NOTING_PACE: Duration = Duration::from_secs(5);
+/// How the reason of a mail begins that was tried often enough.
+const GIVEN_UP: &str = "given up after";
+const PANICKED: &str = "sending it panicked";
 /// Clocks differ: a job that comes too early finds its mail not due yet.
 const SLACK: Duration = Duration::from_millis(50);
 
@@ -64,6 +67,17 @@ fn mail_of(data: &Value) -> Option<DueMail> {
         kind: text("kind")?.parse().ok()?,
         attempt: data.get("attempt").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok())?,
     })
+}
+
+/// What a failed mail's reason means for its reader: what a mail server said is for operators.
+pub(crate) fn undelivered(reason: &str) -> Undelivered {
+    if reason.starts_with(IN_DOUBT) {
+        Undelivered::InDoubt
+    } else if reason.starts_with(GIVEN_UP) || reason == PANICKED {
+        Undelivered::GivenUp
+    } else {
+        Undelivered::Refused
+    }
 }
 
 /// How sending came out; none when the claim was lost.
@@ -111,7 +125,7 @@ impl Platform {
         let sent = AssertUnwindSafe(self.send_mail(post, &mail, premium, &holder)).catch_unwind().await;
         let outcome = sent.unwrap_or_else(|_| {
             tracing::error!(mail = %mail.id, "sending a mail panicked");
-            Some(MailEnd::Failed { reason: "sending it panicked".into() })
+            Some(MailEnd::Failed { reason: PANICKED.into() })
         });
         let Some(end) = outcome else { return Ok(json!({ "outcome": "lost" })) };
         self.note_end(&mail.id, &holder, &end).await;
@@ -169,7 +183,7 @@ impl Platform {
     /// Another attempt, unless this was the last.
     fn again(&self, post: &Post, mail: &StoredMail, reason: String) -> MailEnd {
         if mail.attempt >= post.attempts {
-            return MailEnd::Failed { reason: format!("given up after {} attempts: {reason}", mail.attempt) };
+            return MailEnd::Failed { reason: format!("{GIVEN_UP} {} attempts: {reason}", mail.attempt) };
         }
         let times = 2_u32.saturating_pow(mail.attempt.saturating_sub(1));
         let wait = post.backoff.saturating_mul(times).min(LONGEST_WAIT);

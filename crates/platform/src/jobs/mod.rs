@@ -66,8 +66,17 @@ impl Platform {
     }
 }
 
+/// How a run that is by the clock is tried again: it is over before the next one, and what the database does not answer
+/// for some minutes puts nothing off by a day.
+#[derive(Clone, Copy)]
+struct Again {
+    attempts: u32,
+    backoff: Duration,
+}
+
 /// Has a job run every so often, by one of all workers.
-async fn schedule(platform: &Platform, queue: &'static str, name: &'static str, every: Duration) {
-    let schedule = Schedule { queue, name, every, data: json!({}) };
+async fn schedule(platform: &Platform, queue: &'static str, name: &'static str, every: Duration, again: Again) {
+    let Again { attempts, backoff } = again;
+    let schedule = Schedule { queue, name, every, data: json!({}), attempts, backoff };
     hint("set a schedule", platform.backbone.queue.schedule(schedule).await);
 }

@@ -77,6 +77,8 @@ flaky! {
     add_part(id: &UploadId, owner: &UserId, offset: u64, part: &Part) -> Option<Resumable>;
     delete_resumable(id: &UploadId) -> bool;
     expired_resumables(age: Duration, limit: u32) -> Vec<Resumable>;
+    left_over(age: Duration) -> LeftOver;
+    unknown_uploads(ids: &[UploadId], of: UploadBytes) -> Vec<UploadId>;
     secret(name: &str, fresh: &str) -> String;
 }
 
@@ -275,6 +277,7 @@ passes_on! {
     Reports:
     add_sample(sample: Sample) -> ();
     measured(stretch: Stretch) -> Figures;
+    first_sample(since: Timestamp) -> Option<Timestamp>;
     activity(stretch: Stretch) -> Activity;
     tokens_between(first_day: &str, last_day: &str) -> Vec<ModelTokens>;
     save_report(report: Report) -> ();

@@ -3,9 +3,9 @@
 use crate::post_office::{Plan, PostOffice, Taken, with};
 use crate::world::{LEASE, PASSWORD, World, code, settings, until, within_a_second};
 use aim_backbone::queue::{self, JobState};
-use aim_domain::{Code, MailState, RuleSet};
+use aim_domain::{Code, MailState, RuleSet, Undelivered};
 use aim_mail::Fault;
-use aim_platform::{Device, Settings};
+use aim_platform::{AddressStanding, Device, Settings};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ async fn what_is_not_taken_is_tried_again_until_it_is_or_too_often() {
     within_a_second("it is noted", || async { state(&server, &taken.id).await.0 == MailState::Sent }).await;
 
     office.plan([Plan::Refuse(busy()), Plan::Refuse(busy()), Plan::Refuse(busy())]);
-    server.person("eve").await;
+    let eve = server.person("eve").await;
     until("it was tried three times", || office.brought() == 6).await;
     let queue = &server.platform.backbone.queue;
     let failed = || async { queue.jobs(queue::EMAIL, JobState::Failed, 0, 10).await.unwrap() };
@@ -74,6 +74,13 @@ async fn what_is_not_taken_is_tried_again_until_it_is_or_too_often() {
     let reason = failed().await.remove(0).failed_reason.unwrap();
     assert_eq!(reason, "given up after 3 attempts: 451 busy");
     assert_eq!((office.taken().len(), office.brought()), (1, 6));
+    let standing = async || server.platform.address_standing(eve.who.user_id()).await.unwrap();
+    assert_eq!(standing().await.failure.map(|(_, why)| why), Some(Undelivered::GivenUp));
+    server.platform.resend_confirmation(&eve.who).await.unwrap();
+    assert_eq!(standing().await.failure, None, "another link is on its way");
+    let token = office.of("Confirm", 1).await[0].token("confirm");
+    server.platform.confirm_email(&token).await.unwrap();
+    assert_eq!(standing().await, AddressStanding { confirmed: true, failure: None });
 }
 
 #[tokio::test]
@@ -87,8 +94,9 @@ async fn a_refusal_is_final_and_so_is_a_doubt() {
         Plan::Lose(Fault::Doubt("the connection broke".into())),
     ]);
     let mut reasons = Vec::new();
+    let mut people = Vec::new();
     for (name, brought) in [("ann", 1), ("eve", 2), ("ida", 3)] {
-        server.person(name).await;
+        people.push(server.person(name).await);
         until("it was tried", || office.brought() == brought).await;
     }
     let queue = &server.platform.backbone.queue;
@@ -97,6 +105,13 @@ async fn a_refusal_is_final_and_so_is_a_doubt() {
     reasons.extend(failed().await.into_iter().map(|job| job.failed_reason.unwrap()));
     reasons.sort();
     assert_eq!(reasons, ["550 nobody here", "554 spam", "in doubt: the connection broke"]);
+    let mut told = Vec::new();
+    for one in &people {
+        let standing = server.platform.address_standing(one.who.user_id()).await.unwrap();
+        told.push((standing.confirmed, standing.failure.map(|(_, why)| why)));
+    }
+    use Undelivered::{InDoubt, Refused};
+    assert_eq!(told, [(false, Some(Refused)), (false, Some(Refused)), (false, Some(InDoubt))], "its reader is told");
     // Longer than the longest wait here, and a look of the reconciler.
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!((office.taken().len(), office.brought()), (0, 3));

@@ -139,6 +139,47 @@ async fn an_upload_that_a_dead_server_held_is_processed_by_another() {
     assert_eq!(settled(&living, &tess, &upload.id).await.status, UploadStatus::Ready);
 }
 
+/// Writes down that it was asked.
+#[derive(Default)]
+struct Counts(AtomicU32);
+
+#[async_trait]
+impl Ear for Counts {
+    async fn transcribe(&self, _: Recording) -> Result<String, Unheard> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok("Ahoy.".into())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_brought_down_three_workers_is_given_up_without_another_look() {
+    let (mut world, counts) = (World::new().await, Arc::new(Counts::default()));
+    world.ear = Some(counts.clone());
+    let server = world.idle(crate::world::settings()).await;
+    let (tess, store) = (server.person("tess").await, &server.platform.store);
+    let (twice, thrice) = (send_file(&server, &tess).await.id, send_file(&server, &tess).await.id);
+    for n in 1..=3 {
+        let dead: Incarnation = world.ambient.id();
+        assert!(store.renew_lease(&dead, Duration::from_secs(1), true).await.unwrap());
+        for id in [&twice, &thrice].into_iter().skip(usize::from(n == 3)) {
+            let ClaimedUpload::Claimed(claim) = store.claim_upload(id, &dead).await.unwrap() else {
+                panic!("{n}: {id}")
+            };
+            assert_eq!(claim.attempt, n);
+        }
+        world.clock.advance(Duration::from_secs(2));
+    }
+    let living = world.server().await;
+    let given_up = settled(&living, &tess, &thrice).await;
+    assert_eq!(given_up.status, UploadStatus::Failed);
+    assert_eq!(given_up.details.error.as_deref(), Some("The file could not be processed."), "its owner is told");
+    let ready = settled(&living, &tess, &twice).await;
+    assert_eq!((ready.status, ready.details.transcript.as_deref()), (UploadStatus::Ready, Some("Ahoy.")));
+    assert_eq!(counts.0.load(Ordering::SeqCst), 1, "nobody looked at the other one a fourth time");
+    let files = world.files();
+    assert!(files.get(&format!("uploads/{thrice}/{ORIGINAL}")).await.unwrap().is_none(), "its bytes are gone");
+}
+
 #[tokio::test]
 async fn premium_files_go_first_but_pass_none_that_has_waited_for_long() {
     let world = World::new().await;

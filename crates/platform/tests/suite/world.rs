@@ -19,6 +19,7 @@ use aim_store::sqlite::{SqliteOptions, SqliteStore};
 use aim_store::{MessageQuery, Store};
 use aim_testkit::model_stub::{Behaviour, ModelStub};
 use parking_lot::Mutex;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -77,7 +78,11 @@ impl World {
 
     /// Where uploads lie, for all servers.
     pub fn files(&self) -> Files {
-        Files::open(self.data.path().join("media").to_str().unwrap()).unwrap()
+        Files::open(self.media_folder().to_str().unwrap()).unwrap()
+    }
+
+    pub fn media_folder(&self) -> PathBuf {
+        self.data.path().join("media")
     }
 
     pub fn remote(&self) -> Remote {

@@ -1,16 +1,17 @@
 //! `GET /api/admin/reports`: hours and days, as JSON and CSV.
 
+mod csv;
+
 use crate::http::problem::Result;
 use crate::http::{Admin, Asked, Site};
 use aim_domain::{Refusal, Timestamp};
-use aim_platform::reports::{PeriodReport, Quantiles};
+use aim_platform::reports::PeriodReport;
 use aim_store::{Period, Stretch};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
@@ -23,6 +24,20 @@ enum Format {
     #[default]
     Json,
     Csv,
+}
+
+/// What a file of CSV holds: one line for each hour or day, or what each of these has of many things, one line for each.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Table {
+    #[default]
+    Summary,
+    /// `start,model,promptTokens,completionTokens,requests,costUsd`
+    Models,
+    /// `start,queue,count,p50Ms,p90Ms,p99Ms`
+    Waits,
+    /// `start,limit,name,refused`, where `limit` is `rate` or `usage`
+    Limits,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -39,6 +54,11 @@ pub(super) struct ReportsQuery {
     #[serde(default)]
     #[param(inline)]
     format: Format,
+    /// With `csv`: `summary`, a line for each hour or day, with sums over all models and limits, and waits for replies; or a
+    /// line for each hour or day and model (`models`), queue (`waits`) or refused rule and type (`limits`)
+    #[serde(default)]
+    #[param(inline)]
+    table: Table,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -79,6 +99,9 @@ pub(super) async fn reports(State(site): State<Site>, _: Admin, Asked(query): As
             Timestamp(to.0.saturating_sub(i64::try_from(length.as_millis()).unwrap_or(i64::MAX)))
         }
     };
+    if query.table != Table::Summary && !matches!(query.format, Format::Csv) {
+        return Err(Refusal::invalid("table", "is for `format=csv`: JSON has all of it").into());
+    }
     if from >= to {
         return Err(Refusal::invalid("from", "must be before `to`").into());
     }
@@ -86,93 +109,15 @@ pub(super) async fn reports(State(site): State<Site>, _: Admin, Asked(query): As
     Ok(match query.format {
         Format::Json => Json(ReportsAnswer { period, from, to, items }).into_response(),
         Format::Csv => {
-            let name = format!("attachment; filename=\"aim-{}s-{}.csv\"", period.as_str(), from.day());
+            let (of, text) = match query.table {
+                Table::Summary => ("", csv::summary(&items)),
+                Table::Models => ("-models", csv::models(&items)),
+                Table::Waits => ("-waits", csv::waits(&items)),
+                Table::Limits => ("-limits", csv::limits(&items)),
+            };
+            let name = format!("attachment; filename=\"aim-{}s{of}-{}.csv\"", period.as_str(), from.day());
             let headers = [(CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (CONTENT_DISPOSITION, name)];
-            (headers, csv(&items)).into_response()
+            (headers, text).into_response()
         }
     })
-}
-
-const COLUMNS: &str = "start,activeUsers,newUsers,textMessages,audioMessages,imageMessages,replies,failedReplies,\
-    cancelledReplies,upgrades,downgrades,promptTokens,completionTokens,modelRequests,costUsd,firstTokenP50Ms,\
-    firstTokenP99Ms,replyP50Ms,replyP90Ms,replyP99Ms,requestP50Ms,requestP99Ms,replyWaitP50Ms,replyWaitP99Ms,\
-    cacheHitRatio,rateLimited,usageRefused";
-
-/// A line each, of numbers and times alone; an empty field where nothing was measured.
-fn csv(items: &[PeriodReport]) -> String {
-    let mut text = format!("{COLUMNS}\r\n");
-    for of in items {
-        let waits = of.queue_waits.get(aim_backbone::queue::AI_RESPONSE).cloned().unwrap_or_default();
-        let sum = |part: fn(&aim_platform::reports::ModelReport) -> u64| of.models.iter().map(part).sum::<u64>();
-        let cost = of.models.iter().filter_map(|model| model.cost).reduce(|sum, cost| sum + cost);
-        let activity = &of.activity;
-        let counts = [
-            activity.active_users,
-            activity.new_users,
-            activity.text_messages,
-            activity.audio_messages,
-            activity.image_messages,
-            activity.replies,
-            activity.failed_replies,
-            activity.cancelled_replies,
-            activity.upgrades,
-            activity.downgrades,
-            sum(|model| model.prompt),
-            sum(|model| model.completion),
-            sum(|model| model.requests),
-        ];
-        let p50 = |quantiles: &Quantiles| quantiles.p50;
-        let measured = [
-            cost,
-            p50(&of.first_token),
-            of.first_token.p99,
-            p50(&of.reply),
-            of.reply.p90,
-            of.reply.p99,
-            p50(&of.request),
-            of.request.p99,
-            p50(&waits),
-            waits.p99,
-            of.cache.ratio,
-        ];
-        let refused = [of.rate_limited.values().sum::<u64>(), of.usage_refused.values().sum()];
-        let _ = write!(text, "{}", of.start);
-        counts.iter().for_each(|count| {
-            let _ = write!(text, ",{count}");
-        });
-        measured.iter().for_each(|figure| {
-            let figure = figure.map(|figure| figure.to_string()).unwrap_or_default();
-            let _ = write!(text, ",{figure}");
-        });
-        refused.iter().for_each(|count| {
-            let _ = write!(text, ",{count}");
-        });
-        text.push_str("\r\n");
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_csv_has_as_many_fields_as_its_head() {
-        let report: PeriodReport = serde_json::from_value(serde_json::json!({
-            "start": "2026-11-23T04:00:00.000Z", "madeAt": "2026-11-23T05:00:00.000Z", "activeUsers": 2, "newUsers": 1,
-            "textMessages": 9, "audioMessages": 0, "imageMessages": 0, "replies": 9, "failedReplies": 0, "cancelledReplies": 0,
-            "upgrades": 0, "downgrades": 0,
-            "models": [{ "model": "p/a", "prompt": 10, "completion": 5, "requests": 9, "cost": 0.25 }],
-            "firstToken": { "count": 0, "p50": null, "p90": null, "p99": null },
-            "reply": { "count": 9, "p50": 800.0, "p90": 900.5, "p99": 990.0 },
-            "request": { "count": 0, "p50": null, "p90": null, "p99": null },
-            "queueWaits": {}, "cache": { "asked": 0, "hits": 0, "ratio": null }, "rateLimited": { "api": 4 }, "usageRefused": {},
-        }))
-        .unwrap_or_else(|error| unreachable!("{error}"));
-        let text = csv(&[report]);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
-        assert_eq!(lines[1], "2026-11-23T04:00:00.000Z,2,1,9,0,0,9,0,0,0,0,10,5,9,0.25,,,800,900.5,990,,,,,,4,0");
-    }
 }

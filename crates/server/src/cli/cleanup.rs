@@ -21,11 +21,16 @@ pub(super) struct Cleanup {
 
 pub(super) async fn run(command: &Cleanup, config: &Config) -> anyhow::Result<()> {
     let platform = over_queues(platform(config).await?, config).await?;
+    // Where uploads lie, so that their files go with their rows.
+    platform.take_media(app::media(config)?);
     let cleaned = platform.clean_up(command.dry_run).await?;
     platform.store.close().await;
     let done = if command.dry_run { "would go" } else { "removed" };
     for of in cleaned {
-        say(&format!("{:<14} {:>9} {done}, older than {}", of.what, of.count, length(of.keep)))?;
+        match of.count {
+            Some(count) => say(&format!("{:<15} {count:>9} {done}, older than {}", of.what, length(of.keep)))?,
+            None => say(&format!("{:<15} {:>9} is known only by removing it", of.what, "?"))?,
+        }
     }
     Ok(())
 }

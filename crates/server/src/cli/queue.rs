@@ -1,9 +1,11 @@
 //! `aim queue …`: the queues in Redis, seen and steered from a terminal as on the board at `/admin/queues`.
 
+mod steer;
+
 use super::say;
 use crate::config::Config;
 use aim_backbone::link::{Links, with_budget};
-use aim_backbone::queue::board::{Board, Entry, Outcome, Posted, Status};
+use aim_backbone::queue::board::{Board, Entry, Obliterated, Outcome, Posted, Status};
 use aim_backbone::queue::redis::RedisQueue;
 use aim_backbone::queue::{Added, QUEUES, Queue};
 use aim_domain::{Ambient, MessageId, Timestamp};
@@ -42,11 +44,14 @@ pub(super) enum Command {
     Retry {
         #[command(flatten)]
         of: OfQueue,
-        #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+        #[arg(value_name = "ID", required_unless_present_any = ["all", "all_completed"])]
         id: Option<String>,
         /// All that failed
-        #[arg(long)]
+        #[arg(long, conflicts_with = "id")]
         all: bool,
+        /// All that completed
+        #[arg(long, conflicts_with_all = ["id", "all"])]
+        all_completed: bool,
     },
     /// End the wait of a delayed job, or of all
     Promote {
@@ -70,12 +75,40 @@ pub(super) enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
         older_than: u64,
     },
+    /// Remove all jobs that wait for their turn, priorities included; delayed ones stay
+    Drain(OfQueue),
+    /// Remove everything of a paused queue, and the pause with it
+    Obliterate {
+        #[command(flatten)]
+        of: OfQueue,
+        /// Also jobs that run just now; their workers learn nothing of it
+        #[arg(long)]
+        force: bool,
+    },
     /// Let no worker take jobs of a queue until it is resumed
     Pause(OfQueue),
     /// Let workers take jobs again
     Resume(OfQueue),
     /// Add a job; `docs/queues.md` describes what each queue's jobs hold
     Add(Add),
+    /// Change what a job holds, how long it waits, or its priority
+    Set(steer::Set),
+    /// Show how many jobs of a queue completed and failed, by the minute
+    Metrics {
+        #[command(flatten)]
+        of: OfQueue,
+        /// So many of the latest minutes in which any did
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        minutes: usize,
+    },
+    /// List the schedules of a queue, run one now, change its pace, or remove it
+    Schedules(steer::Schedules),
+    /// Show or set how many jobs of a queue run at a time, over all workers
+    Concurrency(steer::Concurrency),
+    /// Show or set how many jobs of a queue may begin in a stretch of time, over all workers
+    Rate(steer::Rate),
+    /// Show the Redis behind the queues, in its own words
+    Redis,
 }
 
 #[derive(Args)]
@@ -169,9 +202,10 @@ async fn obey(command: Command, board: &RedisQueue, ambient: &Ambient) -> anyhow
             "is in line again",
             "can run again only when it has ended",
         ),
-        Command::Retry { of, .. } => {
-            let count = board.run_all_again(of.name()?, Status::Failed).await?;
-            say(&format!("{count} jobs that failed are in line again."))
+        Command::Retry { of, all_completed, .. } => {
+            let ended = if all_completed { Status::Completed } else { Status::Failed };
+            let count = board.run_all_again(of.name()?, ended).await?;
+            say(&format!("{count} jobs that {} are in line again.", ended.as_str()))
         }
         Command::Promote { of, id: Some(id), .. } => {
             told(board.promote(of.name()?, &id).await?, &id, "is in line", "can be promoted only while it is delayed")
@@ -188,6 +222,15 @@ async fn obey(command: Command, board: &RedisQueue, ambient: &Ambient) -> anyhow
             let count = board.clean(of.name()?, status_named(&status)?, older_than).await?;
             say(&format!("{count} jobs removed."))
         }
+        Command::Drain(of) => {
+            board.drain(of.name()?).await?;
+            say(&format!("Nothing waits in {} any more.", of.queue))
+        }
+        Command::Obliterate { of, force } => match board.obliterate(of.name()?, force).await? {
+            Obliterated::Done => say(&format!("{} is empty.", of.queue)),
+            Obliterated::NotPaused => bail!("{} is not paused: pause it first. Nothing was removed.", of.queue),
+            Obliterated::HasActive => bail!("Jobs of {} run just now: wait for them, or use --force.", of.queue),
+        },
         Command::Pause(of) => {
             board.pause(of.name()?).await?;
             say(&format!("{} is paused: what runs ends, and nothing begins.", of.queue))
@@ -197,6 +240,12 @@ async fn obey(command: Command, board: &RedisQueue, ambient: &Ambient) -> anyhow
             say(&format!("{} is resumed.", of.queue))
         }
         Command::Add(add) => add_job(board, ambient, add).await,
+        Command::Set(set) => steer::set(board, set).await,
+        Command::Metrics { of, minutes } => steer::metrics(board, of.name()?, minutes).await,
+        Command::Schedules(command) => steer::schedules(board, ambient, command).await,
+        Command::Concurrency(command) => steer::concurrency(board, command).await,
+        Command::Rate(command) => steer::rate(board, command).await,
+        Command::Redis => steer::redis(board).await,
     }
 }
 

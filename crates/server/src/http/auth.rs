@@ -5,7 +5,7 @@ use super::extract::{Caller, Json, Named, Visit};
 use super::identity::{Credential, cookie_header};
 use super::problem::{Problem, Result};
 use super::rates::Counted;
-use aim_domain::{CharacterId, Session, SessionId, Timestamp, Usage, User};
+use aim_domain::{CharacterId, Session, SessionId, Timestamp, Undelivered, Usage, User};
 use aim_platform::{AttemptReport, Device, Registration, SignInReport, SignedIn, UsageReport};
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
@@ -102,6 +102,18 @@ struct Me {
     user: User,
     /// Whether a link that was sent to `email` was followed.
     email_confirmed: bool,
+    /// Why the last of these links could not be delivered; null when it was, or is on its way
+    #[schema(inline)]
+    email_failure: Option<EmailFailure>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct EmailFailure {
+    /// When that was known.
+    at: Timestamp,
+    /// The other mail server refused it, it was tried too often, or it may have arrived
+    #[schema(inline)]
+    reason: Undelivered,
 }
 
 /// One session of one's own.
@@ -237,8 +249,9 @@ async fn change_email(
 #[utoipa::path(get, path = "/api/auth/me", tag = "auth", responses((status = 200, description = "The account", body = MeAnswer)))]
 async fn me(State(site): State<Site>, visit: Visit, caller: Caller, headers: HeaderMap) -> Result<Response> {
     let user = site.platform.me(&caller).await?;
-    let email_confirmed = site.platform.email_confirmed(&user.id).await?;
-    let answer = axum::Json(MeAnswer { user: Me { user, email_confirmed } });
+    let address = site.platform.address_standing(&user.id).await?;
+    let email_failure = address.failure.map(|(at, reason)| EmailFailure { at, reason });
+    let answer = axum::Json(MeAnswer { user: Me { user, email_confirmed: address.confirmed, email_failure } });
     // The session lives on with every use; so does the browser's cookie, which pages ask for here.
     match Credential::of(&headers) {
         Some(Credential::Cookie(token)) => {

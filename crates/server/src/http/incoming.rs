@@ -2,13 +2,15 @@
 
 use super::Site;
 use super::problem::Problem;
-use aim_domain::{Code, Refusal};
+use crate::config::Config;
+use aim_domain::{Code, Refusal, Timestamp};
 use aim_media::{SNIFFED_BYTES, Sniffed};
 use aim_platform::unfit;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
 
@@ -37,13 +39,38 @@ fn disk(error: &std::io::Error) -> Problem {
 }
 
 /// The folder of files on their way in.
-fn room(site: &Site) -> PathBuf {
-    site.config.data.dir.join("incoming")
+fn room(config: &Config) -> PathBuf {
+    config.data.dir.join("incoming")
+}
+
+/// Removes what a server left there that was killed, and answers how many files. What another server beside this one is
+/// receiving stays: nothing takes longer to come than the time-out, and then to be stored.
+pub fn sweep(config: &Config, now: Timestamp) -> std::io::Result<u64> {
+    let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now.0).unwrap_or_default());
+    let older_than = now.checked_sub(config.media.upload_timeout.saturating_mul(2)).unwrap_or(UNIX_EPOCH);
+    let entries = match std::fs::read_dir(room(config)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut swept = 0;
+    for entry in entries {
+        let entry = entry?;
+        // One that is gone was another server's to remove.
+        let Ok(file) = entry.metadata() else { continue };
+        if file.is_file() && file.modified()? < older_than {
+            match std::fs::remove_file(entry.path()) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                removed => removed?,
+            }
+            swept += 1;
+        }
+    }
+    Ok(swept)
 }
 
 /// A file in that folder, with nothing in it yet.
 pub(super) async fn empty_file(site: &Site) -> Result<TempPath, Problem> {
-    let room = room(site);
+    let room = room(&site.config);
     tokio::fs::create_dir_all(&room).await.map_err(|error| disk(&error))?;
     let made = tokio::task::spawn_blocking(move || tempfile::NamedTempFile::new_in(room)).await;
     let file = made.map_err(|_| Problem(Refusal::internal()))?.map_err(|error| disk(&error))?;

@@ -16,7 +16,7 @@ mod extract;
 mod gallery;
 mod health;
 pub mod identity;
-mod incoming;
+pub mod incoming;
 mod media;
 mod messages;
 mod meters;

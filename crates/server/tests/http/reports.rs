@@ -38,7 +38,24 @@ async fn reports_are_for_admins_as_json_and_csv() {
     assert!(csv.text.starts_with("start,activeUsers,"), "{}", csv.text);
     assert!(csv.text.contains("\r\n2026-11-23T04:00:00.000Z,0,0,"), "{}", csv.text);
 
-    for wrong in ["from=yesterday", "to=2026-13-01", "period=week", "format=xml", "from=2026-11-24&to=2026-11-22"] {
+    let first = async |table: &str, file: &str| {
+        let csv = app.get(&format!("{hours}&format=csv&table={table}")).by(&mara).send().await.expect(200);
+        assert!(csv.header("content-disposition").contains(file), "{csv:?}");
+        csv.text.lines().next().unwrap().to_owned()
+    };
+    assert!(first("models", "aim-hours-models-2026-11-23.csv").await.starts_with("start,model,"));
+    assert!(first("waits", "aim-hours-waits-2026-11-23.csv").await.starts_with("start,queue,"));
+    assert!(first("limits", "aim-hours-limits-2026-11-23.csv").await.starts_with("start,limit,"));
+
+    for wrong in [
+        "table=models",
+        "format=csv&table=people",
+        "from=yesterday",
+        "to=2026-13-01",
+        "period=week",
+        "format=xml",
+        "from=2026-11-24&to=2026-11-22",
+    ] {
         app.get(&format!("/api/admin/reports?{wrong}")).by(&mara).send().await.problem(422, "validation");
     }
 }

@@ -168,6 +168,43 @@ pub async fn a_dropped_mail_comes_up_again_with_its_occasion(world: World) {
     assert_eq!((claimed.data, claimed.reason), (json!({ "name": "Ines" }), None));
 }
 
+pub async fn a_link_that_could_not_be_delivered_shows_in_its_readers_standing(world: World) {
+    let (store, tess, server) = (&world.store, world.user("tess").await, world.server().await);
+    let failure = async || store.mail_standing(&tess.id).await.unwrap().failure;
+    let ends = async |mail: NewMail, end: MailEnd| {
+        let due = store.queue_mail(mail).await.unwrap().unwrap();
+        assert_eq!(failure().await, None, "it is on its way");
+        claim(&world, &due, &server).await.unwrap();
+        assert!(store.end_mail(&due.id, &server, end).await.unwrap());
+    };
+    let refused = || MailEnd::Failed { reason: "550 no such user".into() };
+    let of = |kind, occasion| NewMail { kind, ..new(&world, &tess, occasion) };
+    assert_eq!(failure().await, None);
+    ends(of(MailKind::Welcome, "welcome"), refused()).await;
+    let told = failure().await.unwrap();
+    assert_eq!((told.reason.as_str(), told.at), ("550 no such user", world.now()));
+    let ines = world.user("ines").await;
+    assert_eq!(store.mail_standing(&ines.id).await.unwrap().failure, None, "it is somebody else's");
+    ends(of(MailKind::Confirm, "confirm:1"), MailEnd::Sent).await;
+    ends(of(MailKind::Reset, "reset:1"), refused()).await;
+    assert_eq!(failure().await, None, "it is not about the address");
+    ends(of(MailKind::Confirm, "confirm:2"), refused()).await;
+    assert!(failure().await.is_some());
+    store.change_email(&tess.id, "tess@example.org").await.unwrap();
+    assert_eq!(failure().await, None, "it went to another address");
+    ends(NewMail { address: "tess@example.org".into(), ..of(MailKind::Confirm, "confirm:3") }, refused()).await;
+    assert!(failure().await.is_some());
+    let mail = store.queue_mail(NewMail { address: "tess@example.org".into(), ..of(MailKind::Confirm, "confirm:4") });
+    let mail = mail.await.unwrap().unwrap();
+    claim(&world, &mail, &server).await.unwrap();
+    assert!(store.begin_sending(&mail.id, &server, vec![token("a", Purpose::Confirm)]).await.unwrap());
+    // The link arrived, and nobody knows it.
+    assert!(store.end_mail(&mail.id, &server, MailEnd::Failed { reason: IN_DOUBT.into() }).await.unwrap());
+    assert!(failure().await.is_some());
+    store.confirm_address(&TokenHash::of("a")).await.unwrap().unwrap();
+    assert_eq!(failure().await, None, "it is confirmed");
+}
+
 pub async fn a_token_confirms_an_address_once(world: World) {
     let (store, tess) = (&world.store, world.user("tess").await);
     assert!(!store.mail_standing(&tess.id).await.unwrap().confirmed);

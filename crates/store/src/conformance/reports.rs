@@ -82,6 +82,13 @@ pub async fn samples_add_up_and_count_once(world: World) {
     assert_eq!(store.measured(stretch(began, HOUR)).await.unwrap(), figures(7));
     assert_eq!(store.measured(stretch(began, HOUR * 2)).await.unwrap(), figures(15));
     assert!(store.measured(stretch(began.plus(HOUR * 5), HOUR)).await.unwrap().is_empty());
+
+    let mut first = Vec::new();
+    for since in [Timestamp(0), began, Timestamp(began.0 + 1), began.plus(HOUR), began.plus(HOUR * 2)] {
+        first.push(store.first_sample(since).await.unwrap());
+    }
+    let hour = Some(began.plus(HOUR));
+    assert_eq!(first, [Some(began), Some(began), Some(began.plus(MINUTE)), hour, None]);
 }
 
 pub async fn tokens_of_days_add_up_by_model(world: World) {

@@ -2,7 +2,10 @@
 
 use super::World;
 use super::world::LEASE;
-use crate::{AccountChange, Change, ClaimedUpload, DeleteUpload, NewUpload, Part, Sent, UploadClaim, UploadEnd};
+use crate::{
+    AccountChange, Change, ClaimedUpload, DeleteUpload, LeftOver, NewUpload, Part, Sent, UploadBytes, UploadClaim,
+    UploadEnd,
+};
 use aim_domain::{
     Conversation, Incarnation, Kind, MediaKind, Message, Upload, UploadDetails, UploadId, UploadStatus, UploadVariant,
     User, Visibility,
@@ -315,6 +318,28 @@ pub async fn parts_that_nobody_goes_on_with_expire(world: World) {
     let expired = store.expired_resumables(DAY, 10).await.unwrap();
     assert_eq!(expired.len(), 1);
     assert_eq!((&expired[0].id, &expired[0].parts), (&old, &vec![part("a", 4)]));
+}
+
+pub async fn what_is_left_over_is_counted_and_what_has_no_row_is_named(world: World) {
+    let store = &world.store;
+    let tess = world.user("tess").await;
+    let (kept, deleted) = (ready(&world, &tess).await.id, ready(&world, &tess).await.id);
+    assert_eq!(store.delete_upload(&deleted, None).await.unwrap(), DeleteUpload::Deleted);
+    let (in_parts, nobodys): (UploadId, UploadId) = (world.ambient.id(), world.ambient.id());
+    store.create_resumable(&in_parts, &tess.id, 10, 3).await.unwrap();
+    assert_eq!(store.left_over(DAY).await.unwrap(), LeftOver { deleted: 1, expired: 0 });
+    world.clock.advance(DAY * 2);
+    assert_eq!(store.left_over(DAY).await.unwrap(), LeftOver { deleted: 1, expired: 1 });
+
+    let ids = [kept.clone(), deleted.clone(), in_parts, nobodys.clone()];
+    let unknown = async |of| {
+        let mut unknown = store.unknown_uploads(&ids, of).await.unwrap();
+        unknown.sort();
+        unknown
+    };
+    assert_eq!(unknown(UploadBytes::Whole).await, std::slice::from_ref(&nobodys), "it may be put together just now");
+    assert_eq!(unknown(UploadBytes::Parts).await, [kept, deleted, nobodys], "what is whole needs no parts");
+    assert_eq!(store.unknown_uploads(&[], UploadBytes::Whole).await.unwrap(), []);
 }
 
 pub async fn a_secret_is_the_same_for_every_server(world: World) {

@@ -10,10 +10,10 @@ use super::sessions::{self, millis};
 use crate::mail::IN_DOUBT;
 use crate::text::plain;
 use crate::{
-    Change, DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, Result, StoredMail,
-    TokenOwner,
+    Change, DueMail, MailEnd, MailFailure, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, Result,
+    StoredMail, TokenOwner,
 };
-use aim_domain::{Incarnation, MailId, MailState, Notice, Purpose, TokenHash, UserId};
+use aim_domain::{Incarnation, MailId, MailState, Notice, Purpose, Timestamp, TokenHash, UserId};
 use async_trait::async_trait;
 use std::time::Duration;
 
@@ -306,7 +306,20 @@ async fn standing(pg: &Postgres, user: &UserId) -> Tried<MailStanding> {
     .bind(user.as_str());
     let confirmed = db.number(confirmed).await? > 0;
     let unwanted = sql("SELECT notice FROM unwanted_notices WHERE user_id = $1").bind(user.as_str());
-    Ok(MailStanding { confirmed, unwanted: db.all(unwanted, |c| c.word()).await? })
+    let unwanted = db.all(unwanted, |c| c.word()).await?;
+    // A later one that is on its way makes good for it.
+    let last = sql(
+        "SELECT m.state, m.ended_at, m.reason FROM mails m JOIN users u ON u.id = m.user_id AND u.email = m.address
+         WHERE m.user_id = $1 AND m.kind IN ('welcome', 'confirm') ORDER BY m.id DESC LIMIT 1",
+    )
+    .bind(user.as_str());
+    let last = db.one(last, |c| Ok((c.word::<MailState>()?, c.maybe_int()?, c.maybe_string()?))).await?;
+    let failed = last.filter(|(state, ..)| *state == MailState::Failed && !confirmed);
+    let failure = failed.map(|(_, at, reason)| MailFailure {
+        at: Timestamp(at.unwrap_or_default()),
+        reason: reason.unwrap_or_default(),
+    });
+    Ok(MailStanding { confirmed, failure, unwanted })
 }
 
 async fn want(pg: &Postgres, user: &UserId, notice: Notice, wanted: bool) -> Tried<bool> {

@@ -36,6 +36,11 @@ async fn measured(db: &mut Db, stretch: Stretch) -> Tried<Figures> {
     Ok(sum)
 }
 
+async fn first_sample(db: &mut Db, since: Timestamp) -> Tried<Option<Timestamp>> {
+    let first = sql("SELECT at FROM samples WHERE at >= $1 ORDER BY at LIMIT 1").bind(since.0);
+    db.one(first, |c| Ok(Timestamp(c.int()?))).await
+}
+
 /// Ids of messages begin with the time at which they were made.
 async fn activity(db: &mut Db, stretch: Stretch) -> Tried<Activity> {
     let count = sql(
@@ -163,6 +168,10 @@ impl Reports for PostgresStore {
 
     async fn measured(&self, stretch: Stretch) -> Result<Figures> {
         ask(&self.pg, async || measured(&mut self.pg.take().await?, stretch).await).await
+    }
+
+    async fn first_sample(&self, since: Timestamp) -> Result<Option<Timestamp>> {
+        ask(&self.pg, async || first_sample(&mut self.pg.take().await?, since).await).await
     }
 
     async fn activity(&self, stretch: Stretch) -> Result<Activity> {

@@ -7,7 +7,8 @@ use super::sessions::millis;
 use super::{PostgresStore, again, ask, gallery};
 use crate::text::plain;
 use crate::{
-    Change, ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Result, Resumable, UploadClaim, UploadEnd, Uploads,
+    Change, ClaimedUpload, DeleteUpload, DueUpload, LeftOver, NewUpload, Part, Result, Resumable, UploadBytes,
+    UploadClaim, UploadEnd, Uploads,
 };
 use aim_domain::{Incarnation, Upload, UploadDetails, UploadId, UploadStatus, UserId};
 use async_trait::async_trait;
@@ -331,6 +332,29 @@ async fn delete_resumable(pg: &Postgres, id: &UploadId) -> Tried<bool> {
     Ok(true)
 }
 
+async fn left_over(db: &mut Db, age: Duration) -> Tried<LeftOver> {
+    let count = sql("SELECT (SELECT count(*) FROM uploads WHERE status = 'deleted'),
+             (SELECT count(*) FROM resumables r WHERE r.created_at < (SELECT aim_now($1) - $2) OR r.owner_id = '')")
+    .bind(db.now)
+    .bind(millis(age));
+    let found = db.one(count, |c| Ok(LeftOver { deleted: c.count()?, expired: c.count()? })).await?;
+    Ok(found.unwrap_or_default())
+}
+
+async fn unknown(db: &mut Db, ids: &[UploadId], of: UploadBytes) -> Tried<Vec<UploadId>> {
+    let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+    let no_upload = match of {
+        UploadBytes::Whole => "NOT EXISTS (SELECT 1 FROM uploads WHERE id = asked.id)",
+        UploadBytes::Parts => "true",
+    };
+    let list = sql(format!(
+        "SELECT asked.id FROM unnest($1::text[]) asked(id)
+         WHERE {no_upload} AND NOT EXISTS (SELECT 1 FROM resumables WHERE id = asked.id)"
+    ))
+    .bind(ids);
+    db.all(list, |c| c.text().map(UploadId::trusted)).await
+}
+
 async fn expired(db: &mut Db, age: Duration, limit: u32) -> Tried<Vec<Resumable>> {
     let list = sql(format!(
         "SELECT {RESUMABLE} FROM resumables r WHERE r.created_at < (SELECT aim_now($1) - $2) OR r.owner_id = '' LIMIT $3"
@@ -414,6 +438,14 @@ impl Uploads for PostgresStore {
 
     async fn expired_resumables(&self, age: Duration, limit: u32) -> Result<Vec<Resumable>> {
         ask!(self, expired, age, limit)
+    }
+
+    async fn left_over(&self, age: Duration) -> Result<LeftOver> {
+        ask!(self, left_over, age)
+    }
+
+    async fn unknown_uploads(&self, ids: &[UploadId], of: UploadBytes) -> Result<Vec<UploadId>> {
+        ask!(self, unknown, ids, of)
     }
 
     async fn secret(&self, name: &str, fresh: &str) -> Result<String> {

@@ -6,10 +6,10 @@ use super::{SqliteStore, accounts, feed, leases, sessions};
 use crate::mail::IN_DOUBT;
 use crate::text::plain;
 use crate::{
-    Change, DueMail, MailEnd, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, Result, StoredMail,
-    TokenOwner,
+    Change, DueMail, MailEnd, MailFailure, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, Result,
+    StoredMail, TokenOwner,
 };
-use aim_domain::{Incarnation, MailId, MailState, Notice, Purpose, TokenHash, UserId};
+use aim_domain::{Incarnation, MailId, MailState, Notice, Purpose, Timestamp, TokenHash, UserId};
 use async_trait::async_trait;
 use rusqlite::params;
 use std::time::Duration;
@@ -273,7 +273,22 @@ fn standing(db: &Db, user: &UserId) -> Result<MailStanding> {
     )?;
     let unwanted =
         db.all("SELECT notice FROM unwanted_notices WHERE user = ?1", [user.as_str()], |row| Columns::of(row).word())?;
-    Ok(MailStanding { confirmed: confirmed > 0, unwanted })
+    // A later one that is on its way makes good for it.
+    let last = db.one(
+        "SELECT m.state, m.ended_at, m.reason FROM mails m JOIN users u ON u.id = m.user AND u.email = m.address
+         WHERE m.user = ?1 AND m.kind IN ('welcome', 'confirm') ORDER BY m.id DESC LIMIT 1",
+        [user.as_str()],
+        |row| {
+            let mut c = Columns::of(row);
+            Ok((c.word::<MailState>()?, c.maybe_int()?, c.maybe_string()?))
+        },
+    )?;
+    let failed = last.filter(|(state, ..)| *state == MailState::Failed && confirmed == 0);
+    let failure = failed.map(|(_, at, reason)| MailFailure {
+        at: Timestamp(at.unwrap_or_default()),
+        reason: reason.unwrap_or_default(),
+    });
+    Ok(MailStanding { confirmed: confirmed > 0, failure, unwanted })
 }
 
 fn want(db: &Db, user: &UserId, notice: Notice, wanted: bool) -> Result<bool> {

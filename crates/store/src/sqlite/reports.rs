@@ -37,6 +37,12 @@ fn measured(db: &Db, stretch: Stretch) -> Result<Figures> {
     Ok(sum)
 }
 
+fn first_sample(db: &Db, since: Timestamp) -> Result<Option<Timestamp>> {
+    db.one("SELECT at FROM samples WHERE at >= ?1 ORDER BY at LIMIT 1", [since.0], |row| {
+        Ok(Timestamp(Columns::of(row).int()?))
+    })
+}
+
 /// What a branch copied was said once.
 const NO_COPY: &str = "NOT EXISTS (SELECT 1 FROM all_conversations c
      WHERE c.key = messages.conversation AND c.branch_seq >= messages.seq)";
@@ -164,6 +170,10 @@ impl Reports for SqliteStore {
 
     async fn measured(&self, stretch: Stretch) -> Result<Figures> {
         self.read(move |db| measured(db, stretch)).await
+    }
+
+    async fn first_sample(&self, since: Timestamp) -> Result<Option<Timestamp>> {
+        self.read(move |db| first_sample(db, since)).await
     }
 
     async fn activity(&self, stretch: Stretch) -> Result<Activity> {

@@ -5,8 +5,8 @@ use super::rows::{Columns, int, json};
 use super::{SqliteStore, feed, gallery, leases};
 use crate::text::plain;
 use crate::{
-    Change, ClaimedUpload, DeleteUpload, DueUpload, NewUpload, Part, Result, Resumable, StoreError, UploadClaim,
-    UploadEnd, Uploads,
+    Change, ClaimedUpload, DeleteUpload, DueUpload, LeftOver, NewUpload, Part, Result, Resumable, StoreError,
+    UploadBytes, UploadClaim, UploadEnd, Uploads,
 };
 use aim_domain::{Incarnation, Upload, UploadId, UserId};
 use async_trait::async_trait;
@@ -305,6 +305,28 @@ fn delete_resumable(db: &Db, id: &UploadId) -> Result<bool> {
     Ok(true)
 }
 
+fn left_over(db: &Db, age: Duration) -> Result<LeftOver> {
+    let sql = "SELECT (SELECT count(*) FROM uploads INDEXED BY uploads_deleted WHERE status = 'deleted'),
+             (SELECT count(*) FROM resumables r WHERE r.created_at < ?1 OR r.owner = '')";
+    let found = db.one(sql, [db.now.0.saturating_sub(millis(age))], |row| {
+        let mut c = Columns::of(row);
+        Ok(LeftOver { deleted: c.count()?, expired: c.count()? })
+    })?;
+    Ok(found.unwrap_or_default())
+}
+
+fn unknown(db: &Db, ids: &[UploadId], of: UploadBytes) -> Result<Vec<UploadId>> {
+    let no_upload = match of {
+        UploadBytes::Whole => "NOT EXISTS (SELECT 1 FROM uploads WHERE id = asked.value)",
+        UploadBytes::Parts => "true",
+    };
+    let sql = format!(
+        "SELECT asked.value FROM json_each(?1) asked
+         WHERE {no_upload} AND NOT EXISTS (SELECT 1 FROM resumables WHERE id = asked.value)"
+    );
+    db.all(&sql, [json(&ids)?], |row| Ok(UploadId::trusted(Columns::of(row).text()?)))
+}
+
 fn expired(db: &Db, age: Duration, limit: u32) -> Result<Vec<Resumable>> {
     let sql = format!("SELECT {RESUMABLE} FROM resumables r WHERE r.created_at < ?1 OR r.owner = '' LIMIT ?2");
     let before = db.now.0.saturating_sub(millis(age));
@@ -399,6 +421,15 @@ impl Uploads for SqliteStore {
 
     async fn expired_resumables(&self, age: Duration, limit: u32) -> Result<Vec<Resumable>> {
         self.read(move |db| expired(db, age, limit)).await
+    }
+
+    async fn left_over(&self, age: Duration) -> Result<LeftOver> {
+        self.read(move |db| left_over(db, age)).await
+    }
+
+    async fn unknown_uploads(&self, ids: &[UploadId], of: UploadBytes) -> Result<Vec<UploadId>> {
+        let ids = ids.to_vec();
+        self.read(move |db| unknown(db, &ids, of)).await
     }
 
     async fn secret(&self, name: &str, fresh: &str) -> Result<String> {

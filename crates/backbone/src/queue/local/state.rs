@@ -425,9 +425,8 @@ impl State {
 
 /// A job as a schedule makes it.
 fn run_of(schedule: &Schedule, id: String) -> Posted {
-    let (backoff, delay) = (Duration::ZERO, Duration::ZERO);
-    let Schedule { queue, name, data, .. } = schedule.clone();
-    Posted { queue, name: name.into(), id, data, attempts: 1, backoff, delay, priority: 0 }
+    let Schedule { queue, name, data, attempts, backoff, .. } = schedule.clone();
+    Posted { queue, name: name.into(), id, data, attempts, backoff, delay: Duration::ZERO, priority: 0 }
 }
 
 /// The oldest go first.

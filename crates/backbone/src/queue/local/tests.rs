@@ -120,7 +120,9 @@ impl Future for Remains {
 async fn times_beyond_reason_are_no_panic() {
     let queue = LocalQueue::new(&Ambient::system());
     queue.add(NewJob { delay: Duration::MAX, ..job("never") }).await.unwrap();
-    queue.schedule(Schedule { queue: EMAIL, name: "seldom", every: Duration::MAX, data: Value::Null }).await.unwrap();
+    let (attempts, backoff) = (1, Duration::ZERO);
+    let seldom = Schedule { queue: EMAIL, name: "seldom", every: Duration::MAX, data: Value::Null, attempts, backoff };
+    queue.schedule(seldom).await.unwrap();
     let counts = queue.counts(EMAIL).await.unwrap();
     assert_eq!((counts.delayed, counts.waiting), (1, 1));
 }

@@ -238,7 +238,14 @@ async fn what_nobody_would_run_here_goes_to_redis_when_it_is_back() {
 async fn what_was_ordered_here_in_redis_stead_is_over_when_redis_is_back() {
     let rig = rig().await;
     rig.proxy.cut().await;
-    let sweep = Schedule { queue: AI_RESPONSE, name: "sweep", every: Duration::from_millis(200), data: Value::Null };
+    let sweep = Schedule {
+        queue: AI_RESPONSE,
+        name: "sweep",
+        every: Duration::from_millis(200),
+        data: Value::Null,
+        attempts: 1,
+        backoff: Duration::ZERO,
+    };
     let (handler, tally) = tally();
     let worker = rig.pair.work(AI_RESPONSE, SETTINGS, handler).await.unwrap();
     rig.pair.schedule(sweep).await.unwrap();

@@ -14,13 +14,20 @@ const LONGEST_DELAY: Duration = Duration::from_secs(3_650 * 24 * 60 * 60);
 
 /// All that a worker of any language needs to do with the job as the contract says.
 pub(super) fn options(job: &Posted) -> JobOptions {
-    let retried = job.attempts > 1 && !job.backoff.is_zero();
     JobOptions {
         job_id: Some(job.id.clone()),
-        attempts: Some(job.attempts.max(1)),
-        backoff: retried.then(|| BackoffStrategy::Exponential(millis(job.backoff))),
         delay: (!job.delay.is_zero()).then(|| millis(job.delay)),
         priority: (job.priority > 0).then_some(job.priority.min(LAST_PRIORITY)),
+        ..repeated(job.attempts, job.backoff)
+    }
+}
+
+/// How often a job runs at the most, with which waits, and how many finished ones stay.
+pub(super) fn repeated(attempts: u32, backoff: Duration) -> JobOptions {
+    let waits = attempts > 1 && !backoff.is_zero();
+    JobOptions {
+        attempts: Some(attempts.max(1)),
+        backoff: waits.then(|| BackoffStrategy::Exponential(millis(backoff))),
         ..kept()
     }
 }

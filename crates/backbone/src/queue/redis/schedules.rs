@@ -1,13 +1,13 @@
 //! The schedules that this process set, kept up: BullMQ's job schedulers live in Redis, which may lose them.
 
 use super::connection::Connection;
-use super::job::{kept, millis, timestamp};
+use super::job::{millis, repeated, timestamp};
 use crate::Fault;
 use crate::link::Need;
 use crate::queue::Schedule;
 use crate::queue::board::{Pace, Scheduled, Timetable};
 use bullmq::job_scheduler::{JobSchedulerJson, RepeatOptions};
-use bullmq::{Error, JobOptions, Queue};
+use bullmq::{Error, Queue};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ async fn upsert(queue: &Queue, schedule: &Schedule) -> Result<(), Error> {
     let every = millis(schedule.every);
     let repeat = RepeatOptions { every: Some(every), ..RepeatOptions::default() };
     let (name, data) = (schedule.name, schedule.data.clone());
-    let options = JobOptions { attempts: Some(1), ..kept() };
+    let options = repeated(schedule.attempts, schedule.backoff);
     queue.upsert_job_scheduler(name, repeat, Some(name), Some(data), Some(options)).await.map(|_| ())
 }
 

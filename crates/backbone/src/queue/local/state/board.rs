@@ -53,18 +53,27 @@ impl Record {
     }
 }
 
-/// As BullMQ would write them.
-fn options(job: &Posted) -> Value {
-    let millis = |length: Duration| u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Those that each job of a schedule has.
+fn repeated(attempts: u32, backoff: Duration) -> Value {
     let mut options = json!({
-        "attempts": job.attempts,
-        "jobId": job.id,
+        "attempts": attempts,
         "removeOnComplete": { "count": KEPT_COMPLETED },
         "removeOnFail": { "count": KEPT_FAILED },
     });
-    if job.attempts > 1 && !job.backoff.is_zero() {
-        options["backoff"] = json!({ "type": "exponential", "delay": millis(job.backoff) });
+    if attempts > 1 && !backoff.is_zero() {
+        options["backoff"] = json!({ "type": "exponential", "delay": millis(backoff) });
     }
+    options
+}
+
+/// As BullMQ would write them.
+fn options(job: &Posted) -> Value {
+    let mut options = repeated(job.attempts, job.backoff);
+    options["jobId"] = json!(job.id);
     if !job.delay.is_zero() {
         options["delay"] = json!(millis(job.delay));
     }
@@ -280,7 +289,7 @@ impl State {
             last_job: latest.map(|(id, _)| id.to_owned()),
             runs: scheduled.runs,
             data: Some(data.clone()),
-            options: None,
+            options: Some(repeated(scheduled.schedule.attempts, scheduled.schedule.backoff)),
         }
     }
 

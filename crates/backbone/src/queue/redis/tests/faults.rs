@@ -222,7 +222,8 @@ async fn a_schedule_that_redis_lost_is_set_again() {
     unhurried(async {
         let rig = rig().await;
         let every = Duration::from_millis(300);
-        let sweep = Schedule { queue: CLEANUP, name: "sweep", every, data: json!({}) };
+        let sweep =
+            Schedule { queue: CLEANUP, name: "sweep", every, data: json!({}), attempts: 1, backoff: Duration::ZERO };
         rig.proxy.cut().await;
         rig.queue.schedule(sweep).await.unwrap_err();
         rig.proxy.heal().await;

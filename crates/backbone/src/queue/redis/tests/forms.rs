@@ -28,7 +28,14 @@ async fn all_kinds(queue: &RedisQueue) {
     for id in ["plain", "last", "later"] {
         ran(&runs, id).await;
     }
-    let sweep = Schedule { queue: CLEANUP, name: "sweep", every: Duration::from_millis(300), data: json!({}) };
+    let sweep = Schedule {
+        queue: CLEANUP,
+        name: "sweep",
+        every: Duration::from_millis(300),
+        data: json!({}),
+        attempts: 1,
+        backoff: Duration::ZERO,
+    };
     let (handler, sweeps) = recorder();
     let sweeper = queue.work(CLEANUP, SETTINGS, handler).await.unwrap();
     queue.schedule(sweep).await.unwrap();
