@@ -14,7 +14,7 @@ import { isDeepStrictEqual, promisify } from 'node:util';
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { ExpressAdapter } from '@bull-board/express';
-import { Queue, UnrecoverableError, Worker } from 'bullmq';
+import { FlowProducer, Queue, UnrecoverableError, Worker } from 'bullmq';
 import express from 'express';
 import Redis from 'ioredis';
 import { leasePort } from '../lib/ports.mjs';
@@ -29,27 +29,21 @@ const name = 'media-processing';
 
 const ends = [];
 let queues;
+let connection;
 let ours;
 let original;
-let nodeWorker;
 
 before(async () => {
   if (!existsSync(binary)) throw new Error(`${binary} is missing; build it with: cargo build --features local-model`);
   const server = await Server.start();
   ends.push(() => server.close());
-  const connection = new Redis(server.url, { maxRetriesPerRequest: null });
+  connection = new Redis(server.url, { maxRetriesPerRequest: null });
   ends.push(() => connection.disconnect());
   queues = Object.fromEntries(NAMES.map((queue) => [queue, new Queue(queue, { connection, prefix: 'aim' })]));
   ends.push(() => Promise.all(Object.values(queues).map((queue) => queue.close())));
   original = await startOriginal();
   ours = await startOurs(server.url);
-  const options = { prefix: 'aim', drainDelay: 1, name: 'node', concurrency: 5 };
-  nodeWorker = new Worker(name, work, { connection: connection.duplicate(), ...options });
-  await nodeWorker.waitUntilReady();
-  ends.push(async () => {
-    await nodeWorker.close(true);
-    nodeWorker.opts.connection.disconnect();
-  });
+  await startWorker(name);
 });
 
 after(async () => {
@@ -60,8 +54,18 @@ async function work(job) {
   await job.log(`${job.name} begins`);
   await job.updateProgress(50);
   if (job.data.fail) throw new UnrecoverableError('the picture is torn');
-  if (job.data.wait) await sleep(60_000, undefined, { ref: false });
+  if (job.data.wait) await sleep(300_000, undefined, { ref: false });
   return { done: job.id };
+}
+
+async function startWorker(queue) {
+  const options = { prefix: 'aim', drainDelay: 1, name: 'node', concurrency: 5 };
+  const worker = new Worker(queue, work, { connection: connection.duplicate(), ...options });
+  await worker.waitUntilReady();
+  ends.push(async () => {
+    await worker.close(true);
+    worker.opts.connection.disconnect();
+  });
 }
 
 /** Calls one board: `{ status, body }`. */
@@ -126,13 +130,13 @@ async function eventually(what, holds, ms = 15_000) {
   for (;;) {
     const held = await holds();
     if (held) return held;
-    assert.ok(Date.now() < deadline, `it never came about: ${what}`);
+    assert.ok(Date.now() < deadline, `it never came about: ${typeof what === 'function' ? what() : what}`);
     await sleep(20);
   }
 }
 
-const is = (id, state) => eventually(`${id} is ${state}`, async () => {
-  const job = await queues[name].getJob(id);
+const is = (id, state, queue = name) => eventually(`${id} of ${queue} is ${state}`, async () => {
+  const job = await queues[queue].getJob(id);
   return job && (await job.getState()) === state;
 });
 
@@ -230,4 +234,69 @@ test('each sees what was ordered at the other', async () => {
     return isDeepStrictEqual(own, theirs);
   });
   assert.deepEqual((await ours('PUT', `/queues/${name}/retry/failed`)).body, { retried: 1, skipped: 0 });
+});
+
+/** As `same`, where the server itself may add something between the two answers. */
+async function agreed(at) {
+  let last;
+  await eventually(() => `both boards agree on ${at}: ${JSON.stringify(last)}`, async () => {
+    last = await Promise.all([original('GET', at), ours('GET', at)]);
+    return isDeepStrictEqual(last[1], last[0]);
+  });
+  return last[1].body;
+}
+
+test('both boards show the same of all five queues at once, whatever state each is in', async () => {
+  const others = NAMES.filter((queue) => queue !== name);
+  for (const queue of others) await startWorker(queue);
+  // Each has other numbers, so that one shown for another is seen.
+  const plan = Object.fromEntries(NAMES.map((queue, n) => [queue, { completed: n + 1, failed: 5 - n, active: 1 + (n % 2), waiting: 2 * n + 1, prioritized: n + 2, delayed: 6 - n }]));
+  for (const queue of NAMES) {
+    const { completed, failed, active } = plan[queue];
+    const add = (id, data, more) => queues[queue].add(`kind of ${queue}`, { queue, ...data }, { jobId: `five-${id}`, ...more });
+    for (let n = 0; n < completed; n += 1) await add(`fine-${n}`, { n });
+    for (let n = 0; n < failed; n += 1) await add(`torn-${n}`, { fail: true }, { attempts: 2 });
+    for (let n = 0; n < completed; n += 1) await is(`five-fine-${n}`, 'completed', queue);
+    for (let n = 0; n < failed; n += 1) await is(`five-torn-${n}`, 'failed', queue);
+    for (let n = 0; n < active; n += 1) await add(`busy-${n}`, { wait: true });
+    for (let n = 0; n < active; n += 1) await is(`five-busy-${n}`, 'active', queue);
+    await queues[queue].pause();
+    for (let n = 0; n < plan[queue].waiting; n += 1) await add(`plain-${n}`, { n });
+    for (let n = 0; n < plan[queue].prioritized; n += 1) await add(`urgent-${n}`, { n }, { priority: 1 + (n % 3) });
+    for (let n = 0; n < plan[queue].delayed; n += 1) await add(`later-${n}`, { n }, { delay: 600_000 + n });
+    await queues[queue].upsertJobScheduler(`five-${queue}`, { pattern: '30 4 * * 1' }, { name: 'weekly', data: { queue } });
+  }
+  // One that waits for another queue's.
+  const flow = new FlowProducer({ connection, prefix: 'aim' });
+  ends.push(() => flow.close());
+  await flow.add({ name: 'reply', queueName: 'ai-response', opts: { jobId: 'five-parent' }, children: [{ name: 'mail', queueName: 'email', opts: { jobId: 'five-child' } }] });
+  await is('five-parent', 'waiting-children', 'ai-response');
+
+  for (const queue of NAMES) {
+    for (const status of STATUSES) {
+      const { queues: shown } = await agreed(`/queues?activeQueue=${queue}&status=${status}&page=1&jobsPerPage=50`);
+      assert.deepEqual(shown.map((one) => one.name), NAMES);
+      const listed = shown.find((one) => one.name === queue).jobs;
+      if (status in plan[queue]) {
+        const own = listed.filter(({ id }) => id.startsWith('five-'));
+        // The child of the flow is one more that waits.
+        const extra = queue === 'email' && status === 'waiting' ? 1 : 0;
+        assert.equal(own.length, plan[queue][status] + extra, `${queue}, ${status}: ${own.map(({ id }) => id)}`);
+      }
+    }
+    for (const id of ['fine-0', 'torn-0', 'busy-0', 'plain-0', 'urgent-1', 'later-0']) {
+      const { job } = await agreed(`/queues/${queue}/five-${id}`);
+      assert.deepEqual([job.id, job.name, job.data.queue], [`five-${id}`, `kind of ${queue}`, queue]);
+      await agreed(`/queues/${queue}/five-${id}/logs`);
+    }
+    const { schedulers } = await agreed(`/job-schedulers?queueName=${queue}`);
+    assert.ok(schedulers.some(({ id }) => id === `five-${queue}`), JSON.stringify(schedulers));
+    for (const at of ['metrics', 'rate-limit', 'workers']) await agreed(`/queues/${queue}/${at}`);
+  }
+  const { queues: shown } = await agreed('/queues');
+  for (const { name: queue, counts, isPaused } of shown) {
+    assert.ok(isPaused, queue);
+    for (const [state, count] of Object.entries(plan[queue])) assert.ok(counts[state] >= count, `${queue}, ${state}: ${counts[state]} of ${count}`);
+  }
+  assert.equal(shown.find((one) => one.name === 'ai-response').counts['waiting-children'], 1);
 });

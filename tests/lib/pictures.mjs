@@ -11,7 +11,8 @@ function crc(bytes) {
   return ~rest >>> 0;
 }
 
-function chunk(name, data) {
+/** A piece of a PNG. */
+export function chunk(name, data) {
   const body = Buffer.concat([Buffer.from(name), data]);
   const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
   length.writeUInt32BE(data.length);

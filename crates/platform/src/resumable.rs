@@ -92,8 +92,9 @@ impl Platform {
         if offset == 0 {
             let head = read_head(file).await?;
             // A part that is shorter than what is looked at says nothing yet.
-            if head.len() == SNIFFED_BYTES || size == before.length {
-                self.check_kind(&head, before.length)?;
+            if tells_kind(size, before.length) {
+                let sniffed = self.check_kind(&head, before.length)?;
+                self.admit_transcription(who, sniffed).await?;
             }
         }
         let key = part_key(id, offset, self.ambient.id::<MessageId>().as_str());
@@ -159,6 +160,10 @@ impl Platform {
                 return Err(refusal);
             }
         };
+        // Where the first part told what it is, it was counted then.
+        if !parts.parts.first().is_some_and(|first| tells_kind(first.size, parts.length)) {
+            self.admit_transcription(who, sniffed).await?;
+        }
         let received = Received { path: file, size: parts.length, sniffed };
         let upload = self.store_upload((who.user_id(), who.tier), parts.id.clone(), received, Some(&parts.id)).await?;
         for part in &parts.parts {
@@ -201,6 +206,11 @@ impl Platform {
             tracing::warn!(%error, key, "a part of an upload remains");
         }
     }
+}
+
+/// Whether a first part of `size` bytes says what the whole is.
+fn tells_kind(size: u64, length: u64) -> bool {
+    size >= SNIFFED_BYTES as u64 || size == length
 }
 
 /// The first bytes of a file of this machine.

@@ -1,7 +1,8 @@
 /** A picture of one's own for a form: chosen, sent at once, shown, and taken away. */
 import { useEffect, useId, useRef, useState } from 'react';
 import { asApiError } from '../api/client';
-import { sendFile, settled, unfit } from '../chat/upload';
+import type { Sent } from '../chat/parts';
+import { sendFile, sendingWords, settled, unfit } from '../chat/upload';
 import { Avatar } from '../ui/avatar';
 import { Icon } from '../ui/icons';
 import { useWho } from './who';
@@ -24,7 +25,7 @@ export function PictureField(props: {
   const id = useId();
   const picker = useRef<HTMLInputElement>(null);
   const under = useRef<AbortController>(undefined);
-  const [sent, setSent] = useState<number>();
+  const [sent, setSent] = useState<Sent>();
   const [trouble, setTrouble] = useState<string>();
   useEffect(() => () => under.current?.abort(), []);
 
@@ -35,7 +36,7 @@ export function PictureField(props: {
     const wrong = file.type.startsWith('image/') ? unfit(file) : 'Only a picture will do.';
     setTrouble(wrong);
     if (wrong !== undefined) return;
-    setSent(0);
+    setSent({ part: 0, waiting: false });
     try {
       const upload = await sendFile(file, setSent, control.signal);
       const ready = await settled(connection, upload, control.signal);
@@ -83,8 +84,8 @@ export function PictureField(props: {
             onClick={() => picker.current?.click()}
           >
             {isBusy
-              ? sent < 1
-                ? `Sending, ${Math.round(sent * 100)} %`
+              ? sent.part < 1 || sent.waiting
+                ? sendingWords(sent)
                 : 'Being processed…'
               : props.url
                 ? 'Choose another'

@@ -4,15 +4,15 @@ import { asApiError, http } from '../api/client';
 import type { Upload } from '../api/types';
 import { Icon } from '../ui/icons';
 import type { Chat } from './chat';
-import { sendFile, unfit } from './upload';
+import type { Sent } from './parts';
+import { sendFile, sendingWords, unfit } from './upload';
 
 export interface Attached {
   name: string;
   /** Of the file itself, to show it before the server does. */
   preview: string | undefined;
   isAudio: boolean;
-  /** 0 to 1 while it is sent. */
-  sent: number;
+  sent: Sent;
   /** Once the server has it. */
   upload: Upload | undefined;
   error: string | undefined;
@@ -39,7 +39,7 @@ export function useAttachment(chat: Chat) {
     current.current = control;
     const isAudio = !file.type.startsWith('image/');
     const preview = isAudio ? undefined : URL.createObjectURL(file);
-    const begun = { name: file.name, preview, isAudio, sent: 0, upload: undefined };
+    const begun = { name: file.name, preview, isAudio, sent: { part: 0, waiting: false }, upload: undefined };
     const change = (next: Partial<Attached>) => {
       if (!control.signal.aborted) setAttached((before) => before && { ...before, ...next });
     };
@@ -48,7 +48,7 @@ export function useAttachment(chat: Chat) {
     if (error !== undefined) return;
     try {
       const upload = await sendFile(file, (sent) => change({ sent }), control.signal);
-      change({ upload, sent: 1 });
+      change({ upload });
       const ready = await chat.settled(upload, control.signal);
       change({
         upload: ready,
@@ -70,7 +70,7 @@ export function useAttachment(chat: Chat) {
 
 function stateWords(attached: Attached): string {
   if (attached.error !== undefined) return attached.error;
-  if (attached.upload === undefined) return `Sending, ${Math.round(attached.sent * 100)} %`;
+  if (attached.upload === undefined) return sendingWords(attached.sent);
   return attached.upload.status === 'ready' ? 'Ready to send' : 'Being processed…';
 }
 
@@ -91,7 +91,7 @@ export function AttachmentChip({ attached, onRemove }: { attached: Attached; onR
           {stateWords(attached)}
         </span>
         {!isBad && attached.upload === undefined && (
-          <progress max={1} value={attached.sent} aria-label={`Sending ${attached.name}`} />
+          <progress max={1} value={attached.sent.part} aria-label={`Sending ${attached.name}`} />
         )}
       </span>
       <button type="button" className="icon-button" aria-label={`Remove ${attached.name}`} onClick={onRemove}>

@@ -1,13 +1,17 @@
 /**
- * A picture or a voice message on its way to the server, ahead of the message that shows it. `XMLHttpRequest`, since
- * `fetch` does not tell how much of a body is sent.
+ * A picture or a voice message on its way to the server, ahead of the message that shows it: a small one in one call, a
+ * larger one so that it goes on after a cut.
  */
-import { ApiError, http } from '../api/client';
-import type { Answer, Problem, Upload } from '../api/types';
+import { http } from '../api/client';
+import type { Answer, Upload } from '../api/types';
 import type { Connection } from '../live/connection';
+import { exchange, givenUp, refusal } from './exchange';
+import { sendInParts, type Sent } from './parts';
 
 const LARGEST_PICTURE = 25 * 1024 * 1024;
 const LARGEST_AUDIO = 50 * 1024 * 1024;
+/** Up to so many bytes a file goes in one call: sent again it costs less than asking where it stands. */
+const WHOLE = 1024 * 1024;
 /** While an upload is processed, in case the socket does not tell. */
 const LOOK_EVERY = 15_000;
 
@@ -27,44 +31,27 @@ export function unfit(file: File): string | undefined {
   return undefined;
 }
 
-/** Sends a file; `onProgress` hears 0 to 1. Rejects with an `ApiError`, or an `AbortError` when it was given up. */
-export function sendFile(
-  file: File,
-  onProgress: (part: number) => void,
-  signal: AbortSignal,
-): Promise<Upload> {
-  return new Promise((done, fail) => {
-    const call = new XMLHttpRequest();
-    const offline = () =>
-      fail(new ApiError('offline', 'The server cannot be reached. Check your connection.'));
-    const giveUp = () => {
-      call.abort();
-      fail(new DOMException('given up', 'AbortError'));
-    };
-    call.open('POST', '/api/uploads');
-    call.responseType = 'json';
-    call.upload.onprogress = (event) => {
-      if (event.lengthComputable) onProgress(event.loaded / event.total);
-    };
-    call.onerror = offline;
-    call.ontimeout = offline;
-    call.onload = () => {
-      signal.removeEventListener('abort', giveUp);
-      const answer = (call.response ?? {}) as Partial<Answer<'Upload'> & Problem>;
-      if (call.status === 201 && answer.upload) {
-        done(answer.upload);
-        return;
-      }
-      const seconds = Number.parseInt(call.getResponseHeader('retry-after') ?? '', 10);
-      const detail = answer.detail ?? `The server answered ${call.status}.`;
-      const retryAfter = Number.isNaN(seconds) ? undefined : seconds;
-      fail(new ApiError(answer.code ?? 'unavailable', detail, { status: call.status, retryAfter }));
-    };
-    signal.addEventListener('abort', giveUp, { once: true });
-    const form = new FormData();
-    form.append('file', file);
-    call.send(form);
+/** How far a file is, in words. */
+export function sendingWords({ part, waiting }: Sent): string {
+  const percent = `${Math.round(part * 100)} %`;
+  return waiting ? `Waiting for the network, ${percent} sent` : `Sending, ${percent}`;
+}
+
+/** Sends a file; `tell` hears how far it is. Rejects with an `ApiError`, or an `AbortError` when it was given up. */
+export async function sendFile(file: File, tell: (sent: Sent) => void, signal: AbortSignal): Promise<Upload> {
+  if (file.size > WHOLE) return sendInParts(file, tell, signal);
+  const form = new FormData();
+  form.append('file', file);
+  const answer = await exchange({
+    method: 'POST',
+    path: '/api/uploads',
+    body: form,
+    onSent: (sent, of) => tell({ part: sent / of, waiting: false }),
+    signal,
   });
+  const { upload } = answer.body as { upload?: Upload };
+  if (answer.status !== 201 || upload === undefined) throw refusal(answer);
+  return upload;
 }
 
 /** The upload once it is processed, well or not: as the socket tells, or the server when the socket was away. */
@@ -91,7 +78,7 @@ export async function settled(connection: Connection, upload: Upload, signal: Ab
     const timer = setInterval(look, LOOK_EVERY);
     // It may be done by now.
     look();
-    signal.addEventListener('abort', () => end(() => fail(new DOMException('given up', 'AbortError'))), {
+    signal.addEventListener('abort', () => end(() => fail(givenUp())), {
       once: true,
     });
   });

@@ -4,7 +4,8 @@ import { ApiError, asApiError, http } from '../api/client';
 import type { Answer, Character, GalleryItem } from '../api/types';
 import { addPicture, changePicture, galleries, loadGallery, removePicture } from '../app/gallery';
 import { takeWholeCharacter } from '../app/library';
-import { sendFile, unfit } from '../chat/upload';
+import type { Sent } from '../chat/parts';
+import { sendFile, sendingWords, unfit } from '../chat/upload';
 import { MOODS } from '../lib/expressions';
 import { freshId } from '../lib/id';
 import { useAction, useLoad } from '../lib/load';
@@ -113,8 +114,8 @@ function Tile({
 interface Coming {
   id: string;
   name: string;
-  /** 0 to 1; processed when it is 1. */
-  part: number;
+  /** Processed once it is whole. */
+  sent: Sent;
   error?: string;
 }
 
@@ -146,8 +147,8 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
     const isGone = () => signal.aborted;
     if (isGone()) return;
     try {
-      const upload = await sendFile(file, (part) => update(id, { part }), signal);
-      update(id, { part: 1 });
+      const upload = await sendFile(file, (sent) => update(id, { sent }), signal);
+      update(id, { sent: { part: 1, waiting: false } });
       await add(characterId, upload.id);
       drop(id);
     } catch (error) {
@@ -163,7 +164,10 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
     for (const file of pictures) {
       const id = freshId();
       const error = unfit(file);
-      setComing((list) => [...list, { id, name: file.name, part: 0, ...(error && { error }) }]);
+      setComing((list) => [
+        ...list,
+        { id, name: file.name, sent: { part: 0, waiting: false }, ...(error && { error }) },
+      ]);
       if (error === undefined) line.current = line.current.then(() => send(id, file, signal));
     }
     return true;
@@ -224,11 +228,14 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
       />
       {coming.length > 0 && (
         <ul className="gallery__coming" aria-label="Pictures on their way">
-          {coming.map(({ id, name, part, error }) => (
+          {coming.map(({ id, name, sent, error }) => (
             <li key={id}>
               <span className="gallery__file">{name}</span>
               {error === undefined ? (
-                <progress value={part} max={1} aria-label={`Sending ${name}`} />
+                <>
+                  <progress value={sent.part} max={1} aria-label={`Sending ${name}`} />
+                  <span role="status">{sent.waiting && sendingWords(sent)}</span>
+                </>
               ) : (
                 <>
                   <span className="field__error" role="alert">

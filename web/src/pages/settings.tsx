@@ -11,7 +11,7 @@ import { BlockedPeople } from '../safety/blocked';
 import { useAction, useLoad } from '../lib/load';
 import { useStore } from '../lib/store';
 import { dayName, upcoming } from '../lib/time';
-import { undelivered, type Undelivered } from '../lib/undelivered';
+import { undelivered } from '../lib/undelivered';
 import { fieldError, TextField } from '../ui/field';
 import { Icon } from '../ui/icons';
 import { Failure, FormError, Loading } from '../ui/notice';

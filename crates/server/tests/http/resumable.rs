@@ -2,6 +2,7 @@
 
 use crate::app::{Answer, Person, TestApp};
 use crate::media::{png, wav};
+use aim_domain::Tier;
 use reqwest::Method;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -138,5 +139,43 @@ async fn what_cannot_become_an_upload_is_refused_early_and_late() {
     // A picture that says it is as large as audio may be.
     let at = app.begin(&tess, 30 << 20).await.expect(201).header("location").to_owned();
     app.part(&tess, &at, 0, &png(64, 64)).await.problem(413, "payload_too_large");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_voice_message_in_parts_counts_its_transcript_once() {
+    let app = TestApp::with(&[
+        ("AIM_TRANSCRIPTION__BASE_URL", "http://127.0.0.1:9/v1"),
+        ("AIM_TRANSCRIPTION__MODEL", "none"),
+        ("AIM_LIMITS__PREMIUM__AI", "1"),
+    ])
+    .await;
+    let tess = app.person("tess").await;
+    // Five times as many uploads as transcripts, so that it is these that run out.
+    app.running.platform.set_user("tess", Some(Tier::Premium), None).await.unwrap();
+    let is_premium = async {
+        while app.get("/api/auth/me").by(&tess).send().await.header("ratelimit-policy") != "\"api\";q=500;w=900" {}
+    };
+    tokio::time::timeout(Duration::from_secs(5), is_premium).await.unwrap();
+    let sound = wav(Duration::from_millis(200));
+    let begin = async || app.begin(&tess, sound.len()).await.expect(201).header("location").to_owned();
+    for n in 0..20 {
+        let at = begin().await;
+        // By turns the first part tells what it is, or is too short to.
+        let first = if n % 2 == 0 { 2_000 } else { 100 };
+        app.part(&tess, &at, 0, &sound[..first]).await.expect(204);
+        app.part(&tess, &at, first, &sound[first..]).await.expect(204);
+    }
+    let at = begin().await;
+    let refused = app.part(&tess, &at, 0, &sound[..2_000]).await;
+    assert!(refused.header("retry-after").parse::<u64>().is_ok());
+    refused.problem(429, "rate_limited");
+    assert_eq!(app.stand(&tess, &at).await.expect(200).header("upload-offset"), "0");
+    let at = begin().await;
+    app.part(&tess, &at, 0, &sound[..100]).await.expect(204);
+    app.part(&tess, &at, 100, &sound[100..]).await.problem(429, "rate_limited");
+    let picture = png(20, 20);
+    let at = app.begin(&tess, picture.len()).await.expect(201).header("location").to_owned();
+    app.part(&tess, &at, 0, &picture).await.expect(204);
     app.stop().await;
 }
