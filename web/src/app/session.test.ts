@@ -61,7 +61,8 @@ function answer(path: string, who: string): unknown {
 beforeEach(() => {
   [held, holds, refuses, cookie] = [[], false, false, ''];
   vi.stubGlobal('fetch', async (path: string, { method, body }: RequestInit) => {
-    if (path.includes('/login')) cookie = (JSON.parse(typeof body === 'string' ? body : '{}') as { login: string }).login;
+    if (path.includes('/login'))
+      cookie = (JSON.parse(typeof body === 'string' ? body : '{}') as { login: string }).login;
     const who = cookie;
     const mayGo = holds ? new Promise<void>((go) => held.push(go)) : undefined;
     await mayGo;
