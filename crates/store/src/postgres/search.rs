@@ -132,11 +132,14 @@ async fn messages(db: &mut Db, query: &SearchQuery) -> Tried<Vec<FoundMessage>> 
 }
 
 async fn characters(db: &mut Db, query: &SearchQuery) -> Tried<Vec<Character>> {
+    // Who is listed is asked of what was found alone: OFFSET keeps the planner from asking it of all characters first.
     let text = format!(
         "SELECT {CHARACTER} FROM (
-             SELECT ch.key, ch.conversations FROM character_words w JOIN characters ch ON ch.key = w.character
-             WHERE w.words @@ $1::text::tsquery AND (ch.visibility = 'public' OR ch.owner_id = $2) AND ch.deleted_at IS NULL
-                 AND {}
+             SELECT ch.key, ch.conversations FROM (
+                 SELECT ch.key, ch.conversations, ch.owner_id FROM character_words w JOIN characters ch ON ch.key = w.character
+                 WHERE w.words @@ $1::text::tsquery AND (ch.visibility = 'public' OR ch.owner_id = $2)
+                     AND ch.deleted_at IS NULL OFFSET 0) ch
+             WHERE {}
              ORDER BY ch.conversations DESC, ch.key DESC LIMIT $3) found
          JOIN characters ch ON ch.key = found.key ORDER BY found.conversations DESC, found.key DESC",
         safety::listed(2, 4)
