@@ -234,9 +234,9 @@ fn questions(dice: &mut Dice) -> Vec<String> {
     (2..=last.len().max(2)).filter_map(|end| last.get(..end)).map(|begun| format!("{said}{begun}")).collect()
 }
 
-fn tell(what: &str, mut took: Vec<Duration>, found: usize) {
+fn tell(what: &str, mut took: Vec<(Duration, String)>, found: usize) {
     took.sort();
-    let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
+    let at = |part: f64| took[((took.len() - 1) as f64 * part) as usize].0.as_secs_f64() * 1e3;
     println!(
         "{what:<44} {:>7.2} ms median {:>7.2} ms p99 {:>7.2} ms at most ({} asked, {:.1} found each)",
         at(0.5),
@@ -245,6 +245,8 @@ fn tell(what: &str, mut took: Vec<Duration>, found: usize) {
         took.len(),
         found as f64 / took.len() as f64
     );
+    let slowest = took.iter().rev().take(3).map(|(_, text)| format!("\"{text}\"")).collect::<Vec<_>>();
+    println!("{:<44} the slowest: {}", "", slowest.join(", "));
 }
 
 async fn measure(what: &str, store: &Arc<dyn Store>, characters: bool, who: impl Fn(u64) -> u64) {
@@ -260,7 +262,7 @@ async fn measure(what: &str, store: &Arc<dyn Store>, characters: bool, who: impl
                 true => store.search_characters(&query).await.unwrap().len(),
                 false => store.search_messages(&query).await.unwrap().len(),
             };
-            took.push(begun.elapsed());
+            took.push((begun.elapsed(), text));
         }
     }
     tell(what, took, found);

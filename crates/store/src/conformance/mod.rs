@@ -67,6 +67,7 @@ macro_rules! store_conformance {
                 only_members_find_what_was_said,
                 what_was_deleted_or_erased_is_not_found,
                 what_fits_better_comes_first,
+                of_much_that_fits_the_newest_of_each_conversation_is_put_in_order,
                 a_text_of_any_characters_can_be_searched,
                 characters_are_found_by_name_first,
                 tags_are_counted_of_public_characters

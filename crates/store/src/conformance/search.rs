@@ -112,6 +112,29 @@ pub async fn what_fits_better_comes_first(world: World) {
     assert_eq!(mara.id, talk.character_id);
 }
 
+pub async fn of_much_that_fits_the_newest_of_each_conversation_is_put_in_order(world: World) {
+    let (tess, _, talk) = world.pair().await;
+    let bo = world.character("Bo").await;
+    let other = world.conversation(&tess, &bo).await;
+    // It fits best, but too much was said since.
+    world.send(&talk, "a lamp at sea").await;
+    for n in 0..50 {
+        world.send(&talk, &format!("lamp {n} at sea")).await;
+    }
+    world.send(&other, "a lamp at sea").await;
+    for _ in 0..3 {
+        world.send(&other, "the sea, and no more").await;
+    }
+    let all = SearchQuery { limit: 100, ..query(&tess.id, "lamp at sea") };
+    let found = world.store.search_messages(&all).await.unwrap();
+    let texts: Vec<&str> = found.iter().map(|found| found.message.text.as_str()).collect();
+    assert_eq!((texts.len(), texts[0], texts[1], texts[50]), (51, "a lamp at sea", "lamp 49 at sea", "lamp 0 at sea"));
+    assert_eq!(found[0].message.conversation_id, other.id);
+    // The order is the same each time, and a shorter list is the beginning of a longer one.
+    let few = SearchQuery { limit: 7, ..all.clone() };
+    assert_eq!(world.store.search_messages(&few).await.unwrap(), found[..7]);
+}
+
 pub async fn a_text_of_any_characters_can_be_searched(world: World) {
     let (tess, _, talk) = world.pair().await;
     let strange = [

@@ -32,6 +32,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0013_threads.sql"),
     include_str!("../../migrations/postgres/0014_safety.sql"),
     include_str!("../../migrations/postgres/0015_sending.sql"),
+    include_str!("../../migrations/postgres/0016_search.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

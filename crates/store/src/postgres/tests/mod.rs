@@ -4,6 +4,7 @@ mod database;
 mod faults;
 mod lost_answers;
 mod many_servers;
+mod search;
 
 use super::{Clock, PostgresOptions, PostgresStore};
 use crate::Store;
