@@ -508,8 +508,8 @@ export interface paths {
     };
     /**
      * The pictures of a character, in order
-     * @description For whoever may see it: everyone a public one, its owner a private one. 200 at most; those that are still being processed
-     *     are not among them.
+     * @description For whoever may see it: everyone a public one, its owner a private one. Whoever is in a conversation with a private character gets its
+     *     faces, the pictures that have an `expression`. 200 at most; those that are still being processed are not among them.
      */
     get: operations['list_pictures'];
     put?: never;
@@ -537,7 +537,8 @@ export interface paths {
     post?: never;
     /**
      * Removes a picture
-     * @description With its upload, unless a message or a portrait shows that.
+     * @description With its upload, unless that is shown elsewhere as well: in a message or another gallery, or as the picture of a profile, a character or
+     *     a persona.
      */
     delete: operations['remove_picture'];
     options?: never;
@@ -619,7 +620,7 @@ export interface paths {
     /**
      * Branches a conversation off
      * @description A new conversation of one's own with the same character, which begins with copies of all messages up to one, 10,000 at the most;
-     *     of a reply the chosen variant. Nothing is answered in it before something new is said.
+     *     of a reply the chosen variant. Nothing is answered in it before something new is said. Counts `ai`: so much is copied.
      */
     post: operations['branch_conversation'];
     delete?: never;
@@ -1256,7 +1257,10 @@ export interface paths {
     };
     /**
      * All that one left here
-     * @description A zip archive: the account, its settings and drafts, characters, conversations with all their messages, and files.
+     * @description A zip archive of JSON and files: `profile.json`, `safety.json`, `preferences.json`, `personas.json`, `drafts/{key}.json`,
+     *     `characters/{id}.json` (a card) and `characters/{id}.gallery.json`, `conversations/{id}.json` with all its messages,
+     *     `deleted-conversations/{id}.json` of one's own that can still be had back, with `deletedAt`, and `media/{id}/…`. A reply with several
+     *     answers that are one's own to choose among has the others in `otherVariants: [{number, text, personality?}]`.
      */
     get: operations['export'];
     put?: never;
@@ -4351,7 +4355,18 @@ export interface operations {
         };
       };
       401: components['responses']['Unauthenticated'];
-      403: components['responses']['Forbidden'];
+      /** @description The character takes no new conversations: it is private now, or was taken out of the lists */
+      403: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       404: components['responses']['NotFound'];
       /** @description It is too long */
       409: {
