@@ -2130,6 +2130,12 @@ export interface components {
     Me: components['schemas']['User'] & {
       /** @description Whether a link that was sent to `email` was followed. */
       emailConfirmed: boolean;
+      /** @description Why the last of these links could not be delivered; null when it was, or is on its way */
+      emailFailure?: {
+        /** @description When that was known. */
+        at: components['schemas']['Timestamp'];
+        reason: ('refused' | 'given-up' | 'in-doubt') & Record<string, never>;
+      } | null;
     };
     /** @description One's own account. */
     MeAnswer: {
@@ -3087,6 +3093,11 @@ export interface operations {
         to?: string;
         /** @description `json` or `csv` */
         format?: 'json' | 'csv';
+        /**
+         * @description With `csv`: `summary`, a line for each hour or day, with sums over all models and limits, and waits for replies; or a
+         *     line for each hour or day and model (`models`), queue (`waits`) or refused rule and type (`limits`)
+         */
+        table?: 'summary' | 'models' | 'waits' | 'limits';
       };
       header?: never;
       path?: never;
