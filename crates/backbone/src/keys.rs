@@ -77,7 +77,7 @@ impl Names {
     /// How far in the change feed invalidations have come. The number is raised when the feed gets a kind that a
     /// server of an older release passes over: it has not invalidated what it does not know.
     pub fn cache_record(&self) -> String {
-        format!("{}cache:told:4", self.prefix)
+        format!("{}cache:told:5", self.prefix)
     }
 
     pub fn rate_limit(&self, rule: Rule, subject: &str) -> String {

@@ -27,10 +27,15 @@ afterEach(() => {
 
 const toast = () => box.querySelector<HTMLElement>('.toast');
 const button = () => box.querySelector('button') ?? document.createElement('button');
-const pass = (seconds: number) => act(() => vi.advanceTimersByTime(seconds * 1_000));
+const pass = (seconds: number) =>
+  act(() => {
+    vi.advanceTimersByTime(seconds * 1_000);
+  });
 /** React hears of the pointer by these. */
 const point = (name: 'pointerover' | 'pointerout') =>
-  act(() => toast()?.dispatchEvent(new MouseEvent(name, { bubbles: true })));
+  act(() => {
+    toast()?.dispatchEvent(new MouseEvent(name, { bubbles: true }));
+  });
 
 it('goes by itself after ten seconds', () => {
   pass(9);
@@ -95,6 +100,8 @@ it('takes a lost focus of those who go by the keyboard, and Escape closes it', (
   document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));
   act(() => showToast('Deleted.', 'Undo', () => Promise.resolve()));
   expect(document.activeElement).toBe(button());
-  act(() => button().dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true })));
+  act(() => {
+    button().dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
+  });
   expect(toast()).toBeNull();
 });

@@ -137,7 +137,7 @@ async fn an_invalidation_that_is_missed_while_the_feed_is_read_is_not_passed_ove
     *one.cursor.lock() = 2;
     one.cache.heard(2).await;
     assert!(!one.believes());
-    let cursor = world.redis(&["HGET", "aim:cache:told:4", "cursor"]).await.number();
+    let cursor = world.redis(&["HGET", "aim:cache:told:5", "cursor"]).await.number();
     assert_eq!((cursor, told, other.kept().await), (Some(1), 1, Some(1)), "so the next round tells it");
     one.read_feed().await;
     assert_eq!((one.believes(), one.kept().await, one.ask().await), (true, None, 2));
@@ -252,7 +252,7 @@ async fn a_copy_that_came_from_a_redis_that_had_been_replaced_is_dropped() {
     one.ask().await;
     other.ask().await;
     // As after a failover: what it said last may have been said by another.
-    world.redis(&["HSET", "aim:cache:told:4", "epoch", "1"]).await;
+    world.redis(&["HSET", "aim:cache:told:5", "epoch", "1"]).await;
     world.redis(&["HSET", "aim:epoch", "epoch", "7"]).await;
     until("it is noticed", async || other.link.epoch() == 7 && one.link.epoch() == 7).await;
     assert!(!other.believes());
