@@ -326,7 +326,11 @@ describe('a long conversation', () => {
       await new Promise((wake) => setTimeout(wake, 500));
       await route.continue();
     });
-    await page.locator('.transcript__scroll').evaluate((box) => (box.scrollTop = 60));
+    // Rows that come into sight get their height with the next frame.
+    await page.locator('.transcript__scroll').evaluate(async (box) => {
+      box.scrollTop = 60;
+      for (let frame = 0; frame < 3; frame += 1) await new Promise((next) => requestAnimationFrame(next));
+    });
     const before = await place();
     await page.waitForFunction((rows) => document.querySelectorAll('[data-message]').length > rows, before.rows);
     const bubble = page.locator(`[data-message="${before.id}"] .bubble`);
