@@ -110,7 +110,8 @@ signedIn('errors stand at their step, before the server is asked and after', asy
   await page.getByLabel('What it tells').fill('It has no hands.');
   await pictured(page, 'editor-desk-lore', { fullPage: true });
   await page.getByRole('button', { name: 'Save changes' }).click();
-  await page.getByRole('heading', { level: 1, name: 'Ines' }).waitFor();
+  await page.waitForURL((url) => !url.pathname.endsWith('/edit'));
+  await page.getByRole('heading', { level: 1, name: 'Ines', exact: true }).waitFor();
   const id = new URL(page.url()).pathname.split('/').at(-1);
   const { character } = await (await page.request.get(`/api/characters/${id}`)).json();
   assert.deepEqual(character.lorebook.entries.map(({ keys }) => keys), [['tower']]);

@@ -84,8 +84,11 @@ signedIn('favourites, the theme and a half-filled form follow a person', async (
   await phone.page.getByLabel('Description').fill('Of two devices.');
   await pictured(phone.page, 'draft-phone');
   await phone.page.getByRole('button', { name: '6. Review' }).click();
+  const forgotten = phone.page.waitForResponse((answer) => answer.request().method() === 'DELETE' && answer.url().includes('/api/drafts/'));
   await phone.page.getByRole('button', { name: 'Create character' }).click();
-  await phone.page.getByRole('heading', { name: 'Half a keeper' }).waitFor();
+  await phone.page.waitForURL((url) => !url.pathname.endsWith('/new'));
+  await phone.page.getByRole('heading', { level: 1, name: 'Half a keeper' }).waitFor();
+  await forgotten;
   await phone.page.goto('/characters/new');
   await phone.page.getByLabel('Name', { exact: true }).waitFor();
   assert.equal(await phone.page.getByLabel('Name', { exact: true }).inputValue(), '', 'what is done is kept no more');
