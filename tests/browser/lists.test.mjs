@@ -26,6 +26,7 @@ signedIn('a message is found as it is typed, and shown in its place', async (pag
   // On a phone, and a character beside it.
   const phone = await elsewhere(username, PHONE);
   await phone.page.getByRole('link', { name: 'Search' }).click();
+  await phone.page.waitForURL('**/search**');
   await phone.page.getByRole('searchbox').fill(CHARACTER.slice(0, 4).toLowerCase());
   await phone.page.getByRole('heading', { name: 'Characters' }).waitFor();
   await phone.page.getByRole('link', { name: CHARACTER, exact: true }).first().waitFor();

@@ -111,7 +111,7 @@ async function floods() {
     ['a PNG with a gigabyte of text', withChunk(small, 'zTXt', bytes('bomb\0\0', await zlibBomb(1_024))), { hidden: 'bomb' }],
     ['a JPEG of 65,535 × 65,535', jpeg({ side: 65_535 }), flood],
     ['a GIF of 65,535 × 65,535', gif({ side: 65_535 }), flood],
-    ['a GIF of 10,000 frames', gif({ frames: 10_000 }), { hidden: 'NETSCAPE' }],
+    ['a GIF of 10,000 frames', gif({ frames: 10_000, comment: 'bomb' }), { hidden: 'bomb' }],
     ['a WebP of 16,383 × 16,383', riff('WEBP', [['VP8L', bytes([0x2f, 0xfe, 0xbf, 0xff, 0x0f], noise(200))]]), flood],
     ['a zip of a gigabyte', await zipBomb(1_024), UNKNOWN],
   ];

@@ -1,4 +1,4 @@
-//! Every key name of the platform, as API.md part 1 fixes them, Nobody else formats a key. Cached values
+//! Every key name of the platform, as API.md part 1 fixes them. Nobody else formats a key. Cached values
 //! are named without the prefix, which their backend puts before it.
 
 use crate::cache::{Cached, Family, Key};
@@ -52,7 +52,21 @@ pub(crate) enum Channel {
     User(UserId),
 }
 
-#[allow(dead_code, reason = "the backends that use them come one after the other")]
+/// What tells this Redis from the one that was here before.
+pub(crate) fn epoch(prefix: &str) -> String {
+    format!("{prefix}epoch")
+}
+
+/// Written by whoever asks whether Redis takes writes.
+pub(crate) fn probe(prefix: &str) -> String {
+    format!("{prefix}probe")
+}
+
+/// Written and read by a look at its health.
+pub(crate) fn health(prefix: &str) -> String {
+    format!("{prefix}health")
+}
+
 impl Names {
     pub fn new(prefix: &str, in_cluster: bool) -> Self {
         Self { prefix: prefix.into(), in_cluster, database: "".into() }

@@ -58,6 +58,11 @@ macro_rules! ids {
                 Self(text.into())
             }
 
+            /// Whether it has the form of those that [`crate::Ambient::id`] makes; others are brought along.
+            pub fn is_made_here(&self) -> bool {
+                uuid::Uuid::try_parse(&self.0).is_ok_and(|id| id.get_version_num() == 7)
+            }
+
             pub fn as_str(&self) -> &str {
                 &self.0
             }

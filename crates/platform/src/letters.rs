@@ -255,7 +255,7 @@ impl Draft<'_> {
 
     fn password_changed(&self) -> Letter {
         let changed = format!(
-            "The password of your account was changed, at {} (UTC), and other devices were signed out.",
+            "The password of your account was changed, at {} (UTC), and whoever else was signed in was signed out.",
             minute(self.mail.created_at)
         );
         let paragraphs = [

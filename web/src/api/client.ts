@@ -141,5 +141,6 @@ export const http = {
     call<T>('POST', path, { body, ...options }),
   put: <T>(path: string, body: unknown) => call<T>('PUT', path, { body }),
   patch: <T>(path: string, body: unknown) => call<T>('PATCH', path, { body }),
-  delete: (path: string, body?: unknown) => call<undefined>('DELETE', path, { body }),
+  delete: (path: string, body?: unknown, options: Options = {}) =>
+    call<undefined>('DELETE', path, { body, ...options }),
 };

@@ -7,6 +7,7 @@ import { renewGalleries, renewGallery } from './gallery';
 import { conversations, readConversation, refreshConversations, takeSaid } from './library';
 import { readIn, shownCount, unreadIn } from './listing';
 import { useWho } from './who';
+import { loadBlocks } from '../safety/safety';
 
 function follow(me: string, event: ServerEvent): void {
   switch (event.name) {
@@ -58,6 +59,7 @@ export function useActivity(): void {
       if (now === 'connected' && wasLost) {
         refreshConversations().catch(() => undefined);
         renewGalleries().catch(() => undefined);
+        loadBlocks().catch(() => undefined);
       }
       wasLost = now !== 'connected';
     });

@@ -30,7 +30,10 @@ export async function loadGallery(character: string): Promise<void> {
     reading = http
       .get<Answer<'Gallery'>>(address(character))
       .then(({ items }) => put(character, () => items))
-      .finally(() => asked.delete(character));
+      .finally(() => {
+        // It may be another person's by now.
+        if (asked.get(character) === reading) asked.delete(character);
+      });
     asked.set(character, reading);
   }
   await reading;

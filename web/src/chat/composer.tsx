@@ -3,6 +3,7 @@
  * for each conversation, a reload or a closed tab notwithstanding.
  */
 import {
+  useCallback,
   useEffect,
   useEffectEvent,
   useLayoutEffect,
@@ -13,6 +14,7 @@ import {
   type KeyboardEvent,
 } from 'react';
 import type { Usage } from '../api/types';
+import { goesByKey } from '../lib/focus';
 import { useAction } from '../lib/load';
 import { lengthOfTime, useNow } from '../lib/time';
 import type { ConnectionState } from '../live/connection';
@@ -103,6 +105,14 @@ export function Composer(props: {
   const stopReply = () => {
     if (answering && !stop.busy) void stop.run(() => chat.stop());
   };
+
+  /** Who stopped the reply by the keyboard writes next: no other button stands under a key that is still down. */
+  const stopRef = useCallback(
+    (button: HTMLButtonElement | null) => () => {
+      if (button !== null && document.activeElement === button && goesByKey()) area.current?.focus();
+    },
+    [],
+  );
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
@@ -215,6 +225,7 @@ export function Composer(props: {
           {text === '' && <RecordButton onRecorded={(file) => void attach(file)} onTrouble={setTrouble} />}
           {answering && (
             <button
+              ref={stopRef}
               type="button"
               className="icon-button composer__stop"
               aria-label="Stop the reply"

@@ -21,6 +21,8 @@ class Server {
   /** Bytes that came, those that came twice counted twice. */
   bytes = 0;
   away = false;
+  /** How often it still says that it was asked too often what became of an upload. */
+  refused = 0;
   /** Of the next parts: how much comes before the cut, or what is answered in the end. */
   readonly plans: ({ cutAt: number; isKept?: boolean } | { answers: Answer })[] = [];
   #made = 0;
@@ -36,6 +38,8 @@ class Server {
       this.kept.set(made, 0);
       return answer(201, { location: made });
     }
+    if (ask.method === 'GET' && (this.refused -= 1) >= 0)
+      return answer(429, { 'retry-after': '20' }, { code: 'rate_limited', detail: 'Too many calls.' });
     if (ask.method === 'GET') return answer(200, {}, { upload: { id: at.split('/').at(-1) } });
     const kept = this.kept.get(at);
     if (kept === undefined) return answer(404, {}, { code: 'not_found', detail: 'There is no such upload.' });
@@ -164,6 +168,24 @@ describe('a file in parts', () => {
     await vi.runAllTimersAsync();
     await expect(ended).rejects.toMatchObject({ message: 'The disk is full.' });
     expect(server.plans.length).toBeGreaterThan(40);
+  });
+
+  it('does not send for ever what never gets through, while the server is there', async () => {
+    server.plans.push(...Array.from({ length: 50 }, () => ({ cutAt: 0, isKept: false })));
+    const ended = begin();
+    await vi.runAllTimersAsync();
+    await expect(ended).rejects.toMatchObject({ code: 'offline' });
+    expect(server.plans.length).toBe(44);
+    expect(server.kept.size).toBe(0);
+  });
+
+  it('waits for its turn when it asks too often, and keeps what came', async () => {
+    server.refused = 2;
+    const ended = begin();
+    await vi.runAllTimersAsync();
+    await expect(ended).resolves.toMatchObject({ id: 'u1' });
+    expect(server.bytes).toBe(SIZE);
+    expect(server.asked).not.toContain('DELETE');
   });
 
   it('is forgotten by the server when it is given up, while it is sent or waits', async () => {

@@ -12,7 +12,7 @@ import { exchange as overNetwork, givenUp, refusal, type Answer, type Exchange }
  * ends disagree about it; and proxies that limit a call's body let this much pass.
  */
 const PART = 4 * 1024 * 1024;
-/** Tries in a row that the server answered and that brought nothing; a network that is away is waited for. */
+/** Tries in a row that the server answered to, be it only in part, and that brought nothing; a network that is away is waited for. */
 const TRIES = 6;
 /** The first wait after a cut and the longest, in ms; each is up to twice the one before. */
 const WAIT = 500;
@@ -34,7 +34,7 @@ export interface Sent {
  * off or begin elsewhere, or the upload was given up for its age.
  */
 function passes({ code, status }: ApiError, isBegun: boolean): boolean {
-  return code === 'offline' || status >= 500 || (isBegun && [404, 408, 409, 422, 423].includes(status));
+  return code === 'offline' || status >= 500 || (isBegun && [404, 408, 409, 422, 423, 429].includes(status));
 }
 
 /** Until it is worth trying again: a moment, or as soon as the browser has a network. */
@@ -69,6 +69,7 @@ class Parts {
   /** 0 to 1, as it was told. */
   #told = 0;
   #gained = false;
+  #answered = false;
 
   constructor(file: Blob, tell: (sent: Sent) => void, signal: AbortSignal, exchange: Exchange) {
     this.#file = file;
@@ -97,6 +98,7 @@ class Parts {
   /** That it waits. What follows asks the server first where it stands. */
   wait(): void {
     this.#isSure = false;
+    this.#answered = false;
     this.#tell({ part: this.#told, waiting: true });
   }
 
@@ -105,6 +107,11 @@ class Parts {
     const gained = this.#gained;
     this.#gained = false;
     return gained;
+  }
+
+  /** Whether the server answered since the last wait: then it is not the network alone that is in the way. */
+  get answered(): boolean {
+    return this.#answered;
   }
 
   /** Lets the server forget what it has, without waiting for an answer. */
@@ -131,6 +138,7 @@ class Parts {
     if (offset > this.#offset) this.#gained = true;
     this.#offset = offset;
     this.#isSure = true;
+    this.#answered = true;
   }
 
   async #begin(): Promise<string> {
@@ -144,6 +152,7 @@ class Parts {
     if (answer.status !== 201 || at === null) throw refusal(answer);
     this.#offset = 0;
     this.#isSure = true;
+    this.#answered = true;
     return at;
   }
 
@@ -201,7 +210,7 @@ export async function sendInParts(
         if (!(error instanceof ApiError) || !passes(error, parts.isBegun)) throw error;
         if (parts.gained()) [cuts, tries] = [0, 0];
         cuts += 1;
-        if (error.code !== 'offline') tries += 1;
+        if (error.code !== 'offline' || parts.answered) tries += 1;
         if (tries === TRIES) throw error;
         parts.wait();
         const backoff = Math.min(WAIT * 2 ** (cuts - 1), WAIT_MOST) * (0.5 + Math.random() / 2);

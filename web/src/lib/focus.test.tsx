@@ -120,6 +120,15 @@ describe('the focus within a page', () => {
     await vi.waitFor(() => expect(focused()).toBe('Save'));
   });
 
+  it('is not given to what lost it and could be used all the time', async () => {
+    act(() => root.render(<Rows />));
+    act(() => named('Save').focus());
+    (document.activeElement as HTMLElement).blur();
+    act(() => named('one').click());
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    expect(document.activeElement).toBe(document.body);
+  });
+
   it('is nobody’s business once one points elsewhere', async () => {
     act(() => root.render(<Rows />));
     act(() => named('one').focus());

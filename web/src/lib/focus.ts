@@ -34,8 +34,11 @@ function pathOf(element: Element, box: Element): Path {
   return path;
 }
 
-/** What is pressed, or scrolled; a field would call the keyboard of a phone. */
-const STOPS = 'a[href], button, summary, [tabindex="0"]';
+/**
+ * What is pressed, or scrolled; a field would call the keyboard of a phone, and whoever still holds Enter down must not
+ * send a form by it.
+ */
+const STOPS = 'a[href], button:not([type="submit"]), summary, [tabindex="0"]';
 
 function stops(element: Element | undefined): HTMLElement[] {
   if (element === undefined) return [];
@@ -50,9 +53,12 @@ function focusNear(path: Path, box: HTMLElement): void {
     .map((one) => one?.querySelector<HTMLElement>('h1, h2, h3'))
     .filter((one) => one != null);
   for (const heading of headings) heading.tabIndex = -1;
+  // What scrolls around it is nearer than the heading of all.
+  const around = parent.closest<HTMLElement>('[tabindex="0"]');
+  const ends = around !== null && box.contains(around) ? [around, ...headings] : headings;
   // What is disabled or hidden does not take it.
-  for (const one of [...stops(here), ...stops(parent.children[at - 1]).reverse(), ...headings]) {
-    one.focus();
+  for (const one of [...stops(here), ...stops(parent.children[at - 1]).reverse(), ...ends]) {
+    one.focus({ preventScroll: true });
     if (document.activeElement === one) return;
   }
 }
@@ -65,11 +71,11 @@ export function useKeptFocus(box: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     const home = box.current;
     if (home === null) return;
-    let last: { element: HTMLElement; path: Path } | undefined;
+    let last: { element: HTMLElement; path: Path; wasDisabled: boolean } | undefined;
     const note = ({ target }: FocusEvent) => {
       last =
         target instanceof HTMLElement && home.contains(target)
-          ? { element: target, path: pathOf(target, home) }
+          ? { element: target, path: pathOf(target, home), wasDisabled: false }
           : undefined;
     };
     // Who points somewhere else has left it.
@@ -78,7 +84,7 @@ export function useKeptFocus(box: RefObject<HTMLElement | null>): void {
     };
     const look = () => {
       if (last === undefined) return;
-      const { element, path } = last;
+      const { element, path, wasDisabled } = last;
       if (!element.isConnected) {
         last = undefined;
         // A dialog that closes, and what comes in its place, may have their own idea of it.
@@ -87,8 +93,10 @@ export function useKeptFocus(box: RefObject<HTMLElement | null>): void {
         });
         return;
       }
-      last = { element, path: pathOf(element, home) };
-      if (isFocusLost()) element.focus();
+      const isDisabled = element.matches(':disabled');
+      last = { element, path: pathOf(element, home), wasDisabled: isDisabled };
+      // Only what was disabled lost it against somebody's will.
+      if (wasDisabled && !isDisabled && isFocusLost()) element.focus({ preventScroll: true });
     };
     const observer = new MutationObserver(look);
     observer.observe(home, { childList: true, subtree: true, attributeFilter: ['disabled'] });

@@ -104,13 +104,14 @@ function Mails() {
   const [notices, setNotices] = useState<NoticeChoices>();
   const [address, setAddress] = useState<Address>({ emailConfirmed: true });
   const [sent, setSent] = useState(false);
-  const { error, again } = useLoad('mails', async () => {
+  const { error, again } = useLoad(`mails ${user.email}`, async () => {
     const [chosen, me] = await Promise.all([
       http.get<NoticeChoices>('/api/mail/notices'),
       http.get<Answer<'Me'>>('/api/auth/me'),
     ]);
     setNotices(chosen);
     setAddress(me.user);
+    setSent(false);
   });
   const saving = useAction();
   const sending = useAction();

@@ -2,7 +2,7 @@
 
 use super::wire::Wire;
 use super::{Client, Link, Need, Passage};
-use crate::Fault;
+use crate::{Fault, keys};
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ impl Link {
 impl Client {
     async fn round(&self) -> Result<Duration, Fault> {
         let began = Instant::now();
-        let key = format!("{}health", self.prefix());
+        let key = keys::health(self.prefix());
         self.query::<()>(Need::Write, redis::cmd("SET").arg(&key).arg(1).arg("PX").arg(60_000)).await?;
         self.query::<Option<String>>(Need::Read, redis::cmd("GET").arg(&key)).await?;
         Ok(began.elapsed())

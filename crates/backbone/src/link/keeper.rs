@@ -7,6 +7,7 @@ use super::breaker::{Failure, Generation, Passage};
 use super::script::Script;
 use super::wire::{Role, Wire};
 use super::{BUDGET, Inner, Wires};
+use crate::keys;
 use redis::aio::ConnectionLike;
 use redis::{ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value};
 use std::collections::hash_map::RandomState;
@@ -147,7 +148,7 @@ async fn probe(inner: &Arc<Inner>, passage: Passage) -> Result<bool, Failure> {
         }
         return Ok(true);
     }
-    let key = format!("{}probe", inner.settings.prefix);
+    let key = keys::probe(&inner.settings.prefix);
     let mut set = redis::cmd("SET");
     set.arg(&key).arg(1).arg("PX").arg(60_000);
     let writes = match ask::<Value>(wires.primary.clone(), &set).await {

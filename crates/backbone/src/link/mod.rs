@@ -24,7 +24,7 @@ pub use settings::{BadAddress, Settings, TlsFiles, check};
 pub use subscriber::{Hearing, Subscriber};
 pub use wire::{Dialer, OnPush, Role, Wire};
 
-use crate::Fault;
+use crate::{Fault, keys};
 use breaker::{Breaker, Failure, Generation};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use parking_lot::Mutex;
@@ -367,7 +367,7 @@ impl Client {
 
 impl Inner {
     fn epoch_key(&self) -> String {
-        format!("{}epoch", self.settings.prefix)
+        keys::epoch(&self.settings.prefix)
     }
 
     fn fail(&self, generation: Generation, failure: Failure) {

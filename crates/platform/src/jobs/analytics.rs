@@ -107,7 +107,12 @@ impl Platform {
     /// what else is late in these seconds is stored as well; each process that stores samples adds its own, by its own clock.
     async fn came_late(&self, period: Period, at: Timestamp, from: &Incarnation) -> Result<(), Failure> {
         let (now, start) = (self.ambient.now(), period.start_of(at));
-        if start >= period.before(now) || now.since(start) > self.keeps_samples(period) {
+        let runs_every = match period {
+            Period::Hour => HOURS_EVERY,
+            Period::Day => DAYS_EVERY,
+        };
+        // By the next run it may be the one before the last, which that run leaves alone.
+        if start >= period.before(now.plus(runs_every)) || now.since(start) > self.keeps_samples(period) {
             return Ok(());
         }
         let every = LATE_EVERY.as_millis() as i64;

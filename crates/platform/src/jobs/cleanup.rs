@@ -203,12 +203,16 @@ impl Platform {
         Ok(count)
     }
 
-    /// Does all that the jobs of `cleanup` do; in a dry run it counts what would go, and removes nothing.
+    /// Does all that the jobs of `cleanup` do; in a dry run it counts what would go, and removes nothing. Where one thing fails the
+    /// others are done all the same; it answers with the first error then.
     pub async fn clean_up(&self, dry_run: bool) -> Result<Vec<Cleaned>, StoreError> {
-        let mut cleaned = Vec::new();
+        let (mut cleaned, mut failed) = (Vec::new(), None);
         for thing in CHORES.iter().flat_map(|(_, _, things)| *things) {
-            cleaned.extend(self.clean(*thing, dry_run).await?);
+            match self.clean(*thing, dry_run).await {
+                Ok(more) => cleaned.extend(more),
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
         }
-        Ok(cleaned)
+        failed.map_or(Ok(cleaned), Err)
     }
 }

@@ -6,7 +6,6 @@ use aim_domain::{Figures, Incarnation, MediaKind, Timestamp, UploadId};
 use aim_platform::Settings;
 use aim_platform::jobs::cleanup::Cleaned;
 use aim_store::{NewUpload, Part, Sample, Stale, Stretch};
-use futures::StreamExt;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,19 +165,25 @@ async fn bytes_whose_server_died_before_their_row_go_after_a_day() {
 async fn what_another_database_may_know_is_left_alone() {
     let world = World::new().await;
     let server = world.idle(settings()).await;
-    for _ in 0..101 {
-        let id: UploadId = world.ambient.id();
-        lies(&world, &format!("uploads/{id}/original"), DAY * 2).await;
+    let (platform, tess) = (&server.platform, server.person("tess").await);
+    let strays = async |act| platform.remove_strays(DAY, act).await.unwrap();
+    let [unknown, known]: [UploadId; 2] = std::array::from_fn(|_| world.ambient.id());
+    let key = |id: &UploadId| format!("uploads/{id}/original");
+    lies(&world, &key(&unknown), DAY * 2).await;
+    assert_eq!((strays(false).await, strays(true).await), (0, 0), "none is known: is this the right database?");
+    assert!(is_there(&world, &key(&unknown)).await);
+
+    let (owner, mime_type) = (tess.who.user_id().clone(), "audio/wav".to_owned());
+    let new = NewUpload { id: known.clone(), owner, kind: MediaKind::Audio, mime_type, size: 5 };
+    platform.store.create_upload(new, None).await.unwrap();
+    lies(&world, &key(&known), DAY * 2).await;
+    // Somebody else's, in a place that is shared.
+    for theirs in ["uploads/u1/photo", "uploads/2024/original", &format!("uploads/{unknown}/photo.jpg")] {
+        lies(&world, theirs, DAY * 2).await;
     }
-    let strays = async |act| server.platform.remove_strays(DAY, act).await.unwrap();
-    assert_eq!(
-        (strays(true).await, strays(false).await),
-        (0, 101),
-        "most of them are unknown: is this the right database?"
-    );
-    let listed = world.files().list("uploads").map(|entry| entry.unwrap().key).collect::<Vec<_>>().await;
-    world.files().delete(&listed[0]).await.unwrap();
-    assert_eq!((strays(true).await, strays(false).await), (100, 0));
+    assert_eq!((strays(false).await, strays(true).await, strays(true).await), (1, 1, 0));
+    assert!(is_there(&world, "uploads/u1/photo").await && is_there(&world, &key(&known)).await);
+    assert!(!is_there(&world, &key(&unknown)).await);
 }
 
 #[tokio::test]

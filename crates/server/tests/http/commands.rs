@@ -1,7 +1,7 @@
 //! The command line, as the binary that people run.
 
 use crate::app::{PASSWORD, TestApp, person};
-use aim_domain::{Ambient, MediaKind, Username};
+use aim_domain::{Ambient, MediaKind, UploadId, Username};
 use aim_store::sqlite::{SqliteOptions, SqliteStore};
 use aim_store::{NewUpload, Period, Store, Stretch, Uploads};
 use serde_json::json;
@@ -294,25 +294,25 @@ fn lies(data: &Path, key: &str, days: u64) {
 #[tokio::test]
 async fn a_dry_run_shows_what_would_go_and_a_run_takes_it_with_its_files() {
     let folder = tempfile::tempdir().unwrap();
-    let (data, upload) = (folder.path(), "0199-deleted");
+    let data = folder.path();
+    let [upload, kept, left] = std::array::from_fn(|_| Ambient::system().id::<UploadId>().to_string());
     let create = ["user", "create", "finn", "--email", "finn@example.test", "--password-stdin"];
     done(&aim(data, &create, &[], &format!("{PASSWORD}\n")));
     // What a server leaves that ends before it removed the bytes of what somebody deleted.
     let (path, ambient) = (data.join("aim.db"), Ambient::system());
     let store = SqliteStore::open(&path, SqliteOptions::default(), ambient).unwrap();
-    let new = NewUpload {
-        id: upload.parse().unwrap(),
-        owner: store.user_by_username(&Username::parse("finn").unwrap()).await.unwrap().unwrap().id,
-        kind: MediaKind::Audio,
-        mime_type: "audio/wav".into(),
-        size: 5,
-    };
-    store.create_upload(new, None).await.unwrap();
+    let owner = store.user_by_username(&Username::parse("finn").unwrap()).await.unwrap().unwrap().id;
+    for id in [&upload, &kept] {
+        let (id, owner, mime_type) = (id.parse().unwrap(), owner.clone(), "audio/wav".into());
+        store.create_upload(NewUpload { id, owner, kind: MediaKind::Audio, mime_type, size: 5 }, None).await.unwrap();
+    }
     store.delete_upload(&upload.parse().unwrap(), None).await.unwrap();
     store.close().await;
-    let (gone, stray) = (format!("elsewhere/uploads/{upload}/original"), "elsewhere/uploads/0199-stray/original");
+    let of = |id: &str| format!("elsewhere/uploads/{id}/original");
+    let (gone, stray) = (of(&upload), of(&left));
     lies(data, &gone, 0);
-    lies(data, stray, 2);
+    lies(data, &stray, 2);
+    lies(data, &of(&kept), 2);
     let place = data.join("elsewhere");
     let variables = [("AIM_MEDIA__DIR", place.to_str().unwrap())];
     let told = |arguments: &[&str], what: &str| -> String {
@@ -326,14 +326,14 @@ async fn a_dry_run_shows_what_would_go_and_a_run_takes_it_with_its_files() {
     for _ in 0..2 {
         assert!(dry("stray-files").contains("1 would go, older than 1d"), "{}", dry("stray-files"));
         assert!(dry("search").contains("? is known only by removing it"), "{}", dry("search"));
-        assert!(data.join(stray).exists() && data.join(&gone).exists(), "a dry run removes nothing");
+        assert!(data.join(&stray).exists() && data.join(&gone).exists(), "a dry run removes nothing");
     }
     assert!(dry("sessions").contains("0 would go, older than 1h"));
     assert!(dry("deleted-uploads").contains("1 would go"));
     let told = done(&aim(data, &["cleanup"], &variables, ""));
     let removed = |what: &str| told.lines().any(|line| line.starts_with(what) && line.contains("1 removed"));
     assert!(removed("deleted-uploads") && removed("stray-files"), "{told}");
-    assert!(!data.join(stray).exists());
+    assert!(!data.join(&stray).exists() && data.join(of(&kept)).exists());
     assert!(dry("stray-files").contains("0 would go") && dry("deleted-uploads").contains("0 would go"));
     assert!(!data.join(&gone).exists(), "the bytes went with their row");
 }

@@ -1,5 +1,5 @@
 //! Full text. The newest messages of a person are looked through one by one, from the end of each conversation, which costs what
-//! he has said, however much others have; only who has said more than that is searched by the index of words, when the newest
+//! they have said, however much others have; only who has said more than that is searched by the index of words, when the newest
 //! do not do.
 
 use super::PostgresStore;
@@ -24,6 +24,9 @@ fn expression(sought: &Sought, mark: &str) -> String {
     };
     sought.words.iter().enumerate().map(word).collect::<Vec<_>>().join(" & ")
 }
+
+/// Messages of all people that the index is asked for at the most.
+const SAID_MOST: i64 = 100_000;
 
 /// Where messages stand: their conversations, and their numbers there.
 pub(super) type Places = (Vec<i64>, Vec<i64>);
@@ -67,7 +70,8 @@ pub(super) async fn places(db: &mut Db, query: &SearchQuery, looked_through: i64
     if is_all || found.1.len() >= CANDIDATES {
         return Ok(found);
     }
-    indexed(db, mine.into_iter().map(|(key, _)| key).collect(), &sought).await
+    let everywhere = indexed(db, mine.into_iter().map(|(key, _)| key).collect(), &sought).await?;
+    Ok(everywhere.unwrap_or(found))
 }
 
 /// As a function the match is asked of each row, and the rows come in their order. A question in a subquery is read once, not
@@ -78,7 +82,7 @@ async fn newest(db: &mut Db, reach: Reach, sought: &str) -> Tried<Places> {
          CROSS JOIN LATERAL (SELECT w.conversation, w.seq FROM message_words w
              WHERE w.conversation = mine.key AND w.seq > mine.after AND ts_match_vq(w.words, (SELECT $3::text::tsquery))
              ORDER BY w.seq DESC LIMIT $4) found
-         LIMIT $5")
+         ORDER BY mine.place LIMIT $5")
     .bind(reach.conversations)
     .bind(reach.after)
     .bind(sought)
@@ -88,20 +92,25 @@ async fn newest(db: &mut Db, reach: Reach, sought: &str) -> Tried<Places> {
 }
 
 /// What the newest hold seldom is seldom said. So the index is asked for the words alone: to ask it for hundreds of conversations
-/// as well takes longer than to pass over what others said.
-async fn indexed(db: &mut Db, conversations: Vec<i64>, sought: &str) -> Tried<Places> {
+/// as well takes longer than to pass over what others said. None where too many messages hold them, after all.
+async fn indexed(db: &mut Db, conversations: Vec<i64>, sought: &str) -> Tried<Option<Places>> {
     let indexed = sql("WITH said AS MATERIALIZED (
-             SELECT w.conversation, w.seq FROM message_words w WHERE w.words @@ $2::text::tsquery)
-         SELECT found.conversation, found.seq FROM (
+             SELECT w.conversation, w.seq FROM message_words w WHERE w.words @@ $2::text::tsquery LIMIT $5)
+         SELECT cut.is_cut, found.conversation, found.seq
+         FROM (SELECT count(*) = $5 AS is_cut FROM said) cut LEFT JOIN (
              SELECT mine.place, said.conversation, said.seq,
                  row_number() OVER (PARTITION BY said.conversation ORDER BY said.seq DESC) AS n
              FROM said JOIN unnest($1::bigint[]) WITH ORDINALITY mine (key, place) ON mine.key = said.conversation) found
-         WHERE found.n <= $3 ORDER BY found.place, found.seq DESC LIMIT $4")
+             ON found.n <= $3 AND NOT cut.is_cut
+         ORDER BY found.place, found.seq DESC LIMIT $4")
     .bind(conversations)
     .bind(sought)
     .bind(CANDIDATES_EACH as i64)
-    .bind(CANDIDATES as i64);
-    Ok(db.all(indexed, |c| Ok((c.int()?, c.int()?))).await?.into_iter().unzip())
+    .bind(CANDIDATES as i64)
+    .bind(SAID_MOST);
+    let found = db.all(indexed, |c| Ok((c.flag()?, c.maybe_int()?.zip(c.maybe_int()?)))).await?;
+    let is_cut = found.first().is_some_and(|(is_cut, _)| *is_cut);
+    Ok((!is_cut).then(|| found.into_iter().filter_map(|(_, place)| place).unzip()))
 }
 
 /// The member gate stands in the statement that reads the texts.

@@ -137,6 +137,7 @@ async fn names_and_times_to_live_are_those_of_the_contract() {
         (keys::user_profile(&user), "aim:user:profile:u1", 3_600),
         (keys::username(&Username::parse("Ann").unwrap()), "aim:user:username:ann", 3_600),
         (keys::character(&character), "aim:character:c1", 6 * 3_600),
+        (keys::character_gallery(&character), "aim:character:gallery:c1", 2 * 3_600),
         (keys::character_prompt(&character), "aim:character:prompt:c1", 2 * 3_600),
         (keys::conversation(&user, &character), "aim:conversation:u1:c1", 1_800),
         (keys::context(&ConversationId::trusted("x1")), "aim:conversation:context:x1", 120),
