@@ -164,6 +164,11 @@ impl Room {
         delivery
     }
 
+    pub fn lacks_removal(&self, at: &RoomStanding) -> bool {
+        let state = self.state.lock();
+        state.open && at.removals > state.removals
+    }
+
     /// Where the store has it: a removal that was not heard of is made good, and everyone is to read anew.
     pub fn correct(&self, at: RoomStanding) -> Delivery {
         let mut delivery = Delivery::default();

@@ -6,6 +6,7 @@ use aim_backbone::Fault;
 use aim_backbone::bus::RoomNote;
 use aim_domain::{CharacterId, ConversationId, Partial, Refusal, ReplyState};
 use aim_platform::Platform;
+use aim_store::RoomStanding;
 use engineioxide::socket::Sid;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -205,25 +206,35 @@ impl Rooms {
 
     /// Looks in the store whether the end of the conversation was removed and this room did not hear of it.
     pub async fn compare(&self, room: &Room) {
-        match self.platform.room_standing(&room.id).await {
-            Ok(Some(at)) => {
-                let delivery = room.correct(at);
-                self.lag(room, delivery);
-            }
-            // It is gone, and whoever is here is let go.
-            Ok(None) => {}
-            Err(refusal) => tracing::warn!(%refusal, "a room could not be compared with the store"),
+        if let Some(at) = self.standing(room).await {
+            let delivery = room.correct(at);
+            self.lag(room, delivery);
         }
     }
 
-    /// As `compare`, once the bus had time to tell of it.
+    /// As `compare`, once the bus had time to tell of what is to be seen: there may be another removal of just now.
     pub fn compare_soon(self: &Arc<Self>, id: &ConversationId) {
         if let Some(room) = self.get(id) {
             let rooms = self.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(GAP_PATIENCE).await;
-                rooms.compare(&room).await;
+                let Some(seen) = rooms.standing(&room).await.filter(|at| room.lacks_removal(at)) else { return };
+                tokio::time::sleep(GAP_PATIENCE).await;
+                if room.lacks_removal(&seen) {
+                    rooms.compare(&room).await;
+                }
             });
+        }
+    }
+
+    /// None where it is gone, and whoever is here is let go, and where the store does not answer.
+    async fn standing(&self, room: &Room) -> Option<RoomStanding> {
+        match self.platform.room_standing(&room.id).await {
+            Ok(at) => at,
+            Err(refusal) => {
+                tracing::warn!(%refusal, "a room could not be compared with the store");
+                None
+            }
         }
     }
 
