@@ -1,5 +1,6 @@
 // Where links in mails lead, in a real browser: from the letter in the folder to the page and back in.
 import assert from 'node:assert/strict';
+import { eventually } from '../contract/client.mjs';
 import { PASSWORD } from './chromium.mjs';
 import { assertWcag, product } from './harness.mjs';
 
@@ -61,7 +62,7 @@ signedIn('a welcome confirms the address, and the settings say so', async (page,
   await choice.waitFor();
   assert.equal(await page.getByText('is not confirmed yet').count(), 0);
   await choice.uncheck();
-  await page.waitForFunction(async () => !(await (await fetch('/api/mail/notices')).json()).replyWaiting);
+  await eventually('the choice to be kept', async () => !(await (await page.request.get('/api/mail/notices')).json()).replyWaiting);
   await page.reload();
   await choice.waitFor();
   assert.equal(await choice.isChecked(), false);

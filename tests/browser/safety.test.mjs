@@ -1,5 +1,6 @@
 // Reporting, blocking, and what operators do about it, in a real browser.
 import assert from 'node:assert/strict';
+import { eventually } from '../contract/client.mjs';
 import { PASSWORD, register } from './chromium.mjs';
 import { assertWcag, PHONE, pictured, product } from './harness.mjs';
 
@@ -23,7 +24,7 @@ async function character(page, name) {
 
 async function becomesAdmin(page, username) {
   await aim.command('user', 'set', username, '--role', 'admin');
-  await page.waitForFunction(async () => (await fetch('/api/admin/audit')).status === 200, undefined, { polling: 200 });
+  await eventually('the server to know', async () => (await page.request.get('/api/admin/audit')).status() === 200);
   await page.goto('/settings');
 }
 
@@ -61,8 +62,10 @@ visit('what somebody reports an operator sees and takes out of lists', async ({ 
   assert.equal(await operator.page.getByRole('heading', { name: 'Reports of people' }).count(), 0, 'it is for operators alone');
   await becomesAdmin(operator.page, username);
   await operator.page.getByRole('link', { name: /^Reports of people/ }).click();
+  await operator.page.waitForURL('**/admin');
   await pictured(operator.page, 'admin-desk');
   await operator.page.getByRole('link', { name: 'Reports of people' }).click();
+  await operator.page.waitForURL('**/admin/complaints');
   const report = operator.page.locator('[data-complaint]').first();
   await report.getByRole('heading', { name: 'Character: It pretends to be somebody' }).waitFor();
   await report.getByText('Nora is mine.').waitFor();

@@ -2,7 +2,7 @@
  * Where the focus goes when what had it is taken away: a browser drops it to the start of the page, where nobody was who
  * goes by the keyboard.
  */
-import { useEffect, useRef, type RefObject } from 'react';
+import { useEffect, useLayoutEffect, useRef, type RefObject } from 'react';
 
 let byKey = false;
 document.addEventListener('keydown', () => (byKey = true), true);
@@ -18,7 +18,8 @@ export const isFocusLost = (): boolean =>
 /** Gives the focus to `home`, which opened something, once that is done with and nothing else took the focus. */
 export function useFocusBack(isOpen: boolean, home: RefObject<HTMLElement | null>): void {
   const wasOpen = useRef(isOpen);
-  useEffect(() => {
+  // Before the next frame, in which a box that keeps the focus looks for somewhere else.
+  useLayoutEffect(() => {
     if (wasOpen.current && !isOpen && isFocusLost()) home.current?.focus();
     wasOpen.current = isOpen;
   }, [isOpen, home]);
