@@ -62,7 +62,7 @@ impl MailKind {
     }
 
     /// Whether it tells of what may be somebody else's doing. Such a mail goes to the address that it was queued for and is sent
-    /// all the same when another address, or the account's end, comes after it: that may be the next thing he does.
+    /// all the same when another address, or the account's end, comes after it: that may be the next thing they do.
     pub fn is_warning(self) -> bool {
         matches!(self, Self::AddressChanged | Self::PasswordChanged)
     }
