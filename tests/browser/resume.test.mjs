@@ -1,31 +1,34 @@
 // A network that breaks while a file is on its way: the page goes on from where it was, by itself, and says so.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after } from 'node:test';
 import { png } from '../lib/pictures.mjs';
 import { Proxy } from '../lib/proxy.mjs';
-import { requireProduct, startAim } from './aim.mjs';
-import { launchChromium, meet, openPage, register } from './chromium.mjs';
+import { meet, register } from './chromium.mjs';
+import { product } from './harness.mjs';
 
 /** Bytes a second of the slow network. */
 const PACE = 1024 * 1024;
 const PATIENCE = 20_000;
 
-let browser;
-let aim;
+const { aim, visit } = product({ answers: 'nobody' });
+
 let proxy;
+after(() => proxy?.close());
 
-before(async () => {
-  requireProduct();
-  aim = await startAim();
-  proxy = await Proxy.before(Number(new URL(aim.url).port));
-  browser = await launchChromium();
-});
-
-after(async () => {
-  await browser?.close();
-  await proxy?.close();
-  await aim?.stop();
-});
+/** A test of somebody new who is in a chat, behind a network that the test holds in its hands: `set(offline, pace)`, and `proxy`. */
+function behindNetwork(name, body) {
+  visit(name, async ({ open }) => {
+    proxy ??= await Proxy.before(Number(new URL(aim.url).port));
+    const { context, page } = await open({ baseURL: `http://127.0.0.1:${proxy.port}` });
+    await register(page);
+    await meet(page);
+    try {
+      await body(page, { calls: watch(page), set: await network(context, page) });
+    } finally {
+      await proxy.heal();
+    }
+  });
+}
 
 /** Seven megabytes: 42 seconds of a tone that climbs, in stereo. */
 function song() {
@@ -93,80 +96,57 @@ function assertWentOn(calls, size) {
   assert.ok(next.offset > 0 && next.offset < size, `it went on from ${next.offset} of ${size}`);
 }
 
-test('a song goes on where the network was lost, and comes whole', { timeout: 240_000 }, async () => {
-  const { context, page, close } = await openPage(browser, aim.url);
-  try {
-    await register(page);
-    await meet(page);
-    const calls = watch(page);
-    const set = await network(context, page);
-    const buffer = song();
-    await set(false, PACE);
-    await page.locator('[data-attach]').setInputFiles({ name: 'song.wav', mimeType: 'audio/wav', buffer });
-    const seen = await moving(page, 0.3);
-    assert.ok(seen.length >= 4, `the bar moved: ${seen}`);
-    assert.deepEqual(seen, [...seen].sort((a, b) => a - b));
+behindNetwork('a song goes on where the network was lost, and comes whole', async (page, { calls, set }) => {
+  const buffer = song();
+  await set(false, PACE);
+  await page.locator('[data-attach]').setInputFiles({ name: 'song.wav', mimeType: 'audio/wav', buffer });
+  const seen = await moving(page, 0.3);
+  assert.ok(seen.length >= 4, `the bar moved: ${seen}`);
+  assert.deepEqual(seen, [...seen].sort((a, b) => a - b));
 
-    await set(true);
-    await page.getByText(/^Waiting for the network, \d+ % sent$/).waitFor();
-    assert.ok(await bar(page) > 0.2, 'what is sent stays to be seen');
-    await set(false);
-    await page.getByText('Ready to send').waitFor({ timeout: 60_000 });
-    assertWentOn(calls, buffer.length);
+  await set(true);
+  await page.getByText(/^Waiting for the network, \d+ % sent$/).waitFor();
+  assert.ok(await bar(page) > 0.2, 'what is sent stays to be seen');
+  await set(false);
+  await page.getByText('Ready to send').waitFor({ timeout: 60_000 });
+  assertWentOn(calls, buffer.length);
 
-    await page.getByRole('button', { name: 'Send', exact: true }).click();
-    const player = page.locator('[data-message] .voice audio');
-    await player.waitFor();
-    const there = await page.request.get(await player.evaluate((audio) => audio.currentSrc || audio.src));
-    assert.ok(buffer.equals(await there.body()), 'the same bytes');
-  } finally {
-    await close();
-  }
+  await page.getByRole('button', { name: 'Send', exact: true }).click();
+  const player = page.locator('[data-message] .voice audio');
+  await player.waitFor();
+  const there = await page.request.get(await player.evaluate((audio) => audio.currentSrc || audio.src));
+  assert.ok(buffer.equals(await there.body()), 'the same bytes');
 });
 
-test('a picture goes on after the server was out of reach', { timeout: 240_000 }, async () => {
-  const { context, page, close } = await openPage(browser, `http://127.0.0.1:${proxy.port}`);
-  try {
-    await register(page);
-    await meet(page);
-    const calls = watch(page);
-    const set = await network(context, page);
-    const buffer = png(1_500, 1_200, { noise: true });
-    await set(false, PACE);
-    await page.locator('[data-attach]').setInputFiles({ name: 'harbour.png', mimeType: 'image/png', buffer });
-    await moving(page, 0.3);
-    await proxy.cut();
-    await page.getByText(/^Waiting for the network/).waitFor();
-    await set(false);
-    await proxy.heal();
-    await page.getByText('Ready to send').waitFor({ timeout: 60_000 });
-    assertWentOn(calls, buffer.length);
-  } finally {
-    await proxy.heal();
-    await close();
-  }
+/** A picture of some megabytes on its way over a slow network. */
+async function attachPicture(page, set) {
+  const buffer = png(1_500, 1_200, { noise: true });
+  await set(false, PACE);
+  await page.locator('[data-attach]').setInputFiles({ name: 'harbour.png', mimeType: 'image/png', buffer });
+  return buffer.length;
+}
+
+behindNetwork('a picture goes on after the server was out of reach', async (page, { calls, set }) => {
+  const size = await attachPicture(page, set);
+  await moving(page, 0.3);
+  await proxy.cut();
+  await page.getByText(/^Waiting for the network/).waitFor();
+  await set(false);
+  await proxy.heal();
+  await page.getByText('Ready to send').waitFor({ timeout: 60_000 });
+  assertWentOn(calls, size);
 });
 
-test('what is taken away while it waits is gone from the server too', { timeout: 240_000 }, async () => {
-  const { context, page, close } = await openPage(browser, `http://127.0.0.1:${proxy.port}`);
-  try {
-    await register(page);
-    await meet(page);
-    const calls = watch(page);
-    const set = await network(context, page);
-    await set(false, PACE);
-    const began = page.waitForResponse((answer) => answer.request().method() === 'POST' && answer.url().includes('/api/uploads/tus'));
-    await page.locator('[data-attach]').setInputFiles({ name: 'harbour.png', mimeType: 'image/png', buffer: png(1_500, 1_200, { noise: true }) });
-    const at = (await began).headers().location;
-    await moving(page, 0.1);
-    const gone = page.waitForResponse((answer) => answer.request().method() === 'DELETE');
-    await page.getByRole('button', { name: 'Remove harbour.png' }).click();
-    assert.equal((await gone).status(), 204);
-    await page.locator('.attachment').waitFor({ state: 'detached' });
-    const left = await page.request.head(at, { headers: { 'tus-resumable': '1.0.0' } });
-    assert.equal(left.status(), 404);
-    assert.deepEqual(calls.map((call) => call.method), ['POST', 'PATCH', 'DELETE']);
-  } finally {
-    await close();
-  }
+behindNetwork('what is taken away while it waits is gone from the server too', async (page, { calls, set }) => {
+  const began = page.waitForResponse((answer) => answer.request().method() === 'POST' && answer.url().includes('/api/uploads/tus'));
+  await attachPicture(page, set);
+  const at = (await began).headers().location;
+  await moving(page, 0.1);
+  const gone = page.waitForResponse((answer) => answer.request().method() === 'DELETE');
+  await page.getByRole('button', { name: 'Remove harbour.png' }).click();
+  assert.equal((await gone).status(), 204);
+  await page.locator('.attachment').waitFor({ state: 'detached' });
+  const left = await page.request.head(at, { headers: { 'tus-resumable': '1.0.0' } });
+  assert.equal(left.status(), 404);
+  assert.deepEqual(calls.map((call) => call.method), ['POST', 'PATCH', 'DELETE']);
 });
