@@ -67,6 +67,20 @@ function address(path: string, query: Query): string {
   return text === '' ? path : `${path}?${text}`;
 }
 
+/** What an answer that is no success says; `retryAfter` is the header of that name. */
+export function refusal(status: number, retryAfter: string | null, body: Partial<Problem>): ApiError {
+  const seconds = Number.parseInt(retryAfter ?? '', 10);
+  return new ApiError(
+    body.code ?? (status >= 500 ? 'unavailable' : 'internal'),
+    body.detail ?? body.title ?? `The server answered ${status}.`,
+    {
+      status,
+      errors: body.errors ?? [],
+      retryAfter: Number.isNaN(seconds) ? undefined : seconds,
+    },
+  );
+}
+
 async function problem(response: Response): Promise<ApiError> {
   let body: Partial<Problem> = {};
   try {
@@ -74,16 +88,7 @@ async function problem(response: Response): Promise<ApiError> {
   } catch {
     // A proxy in between answered with something else; the status tells enough.
   }
-  const seconds = Number.parseInt(response.headers.get('retry-after') ?? '', 10);
-  return new ApiError(
-    body.code ?? (response.status >= 500 ? 'unavailable' : 'internal'),
-    body.detail ?? body.title ?? `The server answered ${response.status}.`,
-    {
-      status: response.status,
-      errors: body.errors ?? [],
-      retryAfter: Number.isNaN(seconds) ? undefined : seconds,
-    },
-  );
+  return refusal(response.status, response.headers.get('retry-after'), body);
 }
 
 async function call<T>(

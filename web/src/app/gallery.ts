@@ -49,7 +49,7 @@ export async function renewGallery(character: string): Promise<void> {
   renewals.set(character, mine);
   // What is being read may be of before the change.
   await asked.get(character)?.catch(() => undefined);
-  const { items } = await http.get<{ items: GalleryItem[] }>(address(character));
+  const { items } = await http.get<Answer<'Gallery'>>(address(character));
   if (renewals.get(character) === mine) put(character, () => items);
 }
 

@@ -1,5 +1,5 @@
 /** One call with a file in it. `XMLHttpRequest`, since `fetch` does not tell how much of a body is sent. */
-import { ApiError } from '../api/client';
+import { ApiError, refusal as refusalOf } from '../api/client';
 import type { Problem } from '../api/types';
 
 /** Longest without a byte that moves or an answer, in ms: a network that swallows everything tells nothing else. */
@@ -83,12 +83,5 @@ export const exchange: Exchange = ({ method, path, headers = {}, body, onSent, s
   });
 
 /** What a refusal says. */
-export function refusal({ status, header, body }: Answer): ApiError {
-  const { code, detail } = (body ?? {}) as Partial<Problem>;
-  const seconds = Number.parseInt(header('retry-after') ?? '', 10);
-  const retryAfter = Number.isNaN(seconds) ? undefined : seconds;
-  return new ApiError(code ?? 'unavailable', detail ?? `The server answered ${status}.`, {
-    status,
-    retryAfter,
-  });
-}
+export const refusal = ({ status, header, body }: Answer): ApiError =>
+  refusalOf(status, header('retry-after'), (body ?? {}));

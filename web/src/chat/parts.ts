@@ -186,9 +186,9 @@ class Parts {
 }
 
 /**
- * Sends a file in parts, and answers the upload that it is now. After a cut it goes on from where it was, for as long as it
- * takes; `tell` hears of it. Rejects with an `ApiError`, or with an `AbortError` when it was given up; the server forgets
- * what it has then, and when the page is left.
+ * Sends a file in parts, and answers the upload that it is now. After a cut it goes on from where it was, for as long as the
+ * network is away; `tell` hears of it. Rejects with an `ApiError`, also when a server that is there takes nothing, or with an
+ * `AbortError` when it was given up; the server forgets what it has then, and when the page is left.
  */
 export async function sendInParts(
   file: Blob,
