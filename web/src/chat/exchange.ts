@@ -1,6 +1,5 @@
 /** One call with a file in it. `XMLHttpRequest`, since `fetch` does not tell how much of a body is sent. */
 import { ApiError, refusal as refusalOf } from '../api/client';
-import type { Problem } from '../api/types';
 
 /** Longest without a byte that moves or an answer, in ms: a network that swallows everything tells nothing else. */
 const SILENCE = 60_000;
