@@ -83,4 +83,4 @@ export const exchange: Exchange = ({ method, path, headers = {}, body, onSent, s
 
 /** What a refusal says. */
 export const refusal = ({ status, header, body }: Answer): ApiError =>
-  refusalOf(status, header('retry-after'), (body ?? {}));
+  refusalOf(status, header('retry-after'), body ?? {});
