@@ -1,44 +1,13 @@
 //! The database itself: its schema, who may use it, and its clock.
 
-use super::{fresh, open, world};
+use super::{fresh, open, refused, world};
 use crate::conformance::World;
-use crate::postgres::{PostgresOptions, PostgresStore, connect};
+use crate::postgres::{PostgresOptions, PostgresStore};
 use crate::{Claimed, Store, StoreError};
 use aim_domain::{Ambient, Incarnation, ManualClock, SeededRandom, Timestamp};
 use aim_testkit::{Certificates, PostgresServer};
-use futures::future::join_all;
-use sqlx::{AssertSqlSafe, Connection, Row};
+use sqlx::{AssertSqlSafe, Connection};
 use std::time::{Duration, Instant};
-
-async fn refused(url: &str) -> StoreError {
-    match PostgresStore::open(url, PostgresOptions::default(), Ambient::system()).await {
-        Ok(_) => panic!("it was opened"),
-        Err(error) => error,
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fresh_database_opened_by_many_at_once_is_migrated_once() {
-    let database = fresh().await;
-    let url = database.url();
-    for store in join_all((0..8).map(|_| open(&url))).await {
-        store.ping().await.unwrap();
-    }
-    let mut raw = database.connect().await.unwrap();
-    let done = sqlx::query("SELECT version FROM aim_migrations ORDER BY version").fetch_all(&mut raw).await.unwrap();
-    let all: Vec<i32> = (1..=connect::MIGRATIONS.len() as i32).collect();
-    assert_eq!(done.iter().map(|row| row.get::<i32, _>(0)).collect::<Vec<_>>(), all);
-}
-
-#[tokio::test]
-async fn a_database_of_a_newer_program_is_refused_and_left_alone() {
-    let database = fresh().await;
-    open(&database.url()).await.close().await;
-    let mut raw = database.connect().await.unwrap();
-    sqlx::query("INSERT INTO aim_migrations VALUES (99, now())").execute(&mut raw).await.unwrap();
-    let StoreError::Failed(why) = refused(&database.url()).await else { panic!("unavailable") };
-    assert!(why.contains("newer") && why.contains("99"), "{why}");
-}
 
 /// A server in service needs rights over rows alone, once an administrator has run `aim migrate`.
 #[tokio::test]
