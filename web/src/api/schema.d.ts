@@ -113,6 +113,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/admin/users': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Accounts, the last made first */
+    get: operations['accounts'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/admin/users/{id}': {
     parameters: {
       query?: never;
@@ -576,8 +593,8 @@ export interface paths {
     put?: never;
     /**
      * Begins a conversation with a character
-     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation; a branch is a
-     *     further one, and never the answer.
+     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation, unless
+     *     a `new` one is asked for; a branch is a further one, and never the answer.
      */
     post: operations['open_conversation'];
     delete?: never;
@@ -1447,6 +1464,24 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    /** @description An account as operators see it. */
+    Account: {
+      avatarUrl?: string | null;
+      createdAt: components['schemas']['Timestamp'];
+      displayName: string;
+      email: string;
+      eraseAt?: components['schemas']['Timestamp'] | null;
+      id: components['schemas']['UserId'];
+      role: components['schemas']['Role'];
+      suspension?: components['schemas']['Suspension'] | null;
+      tier: components['schemas']['Tier'];
+      username: string;
+    };
+    AccountList: {
+      items: components['schemas']['Account'][];
+      /** @description Null at the end. */
+      nextCursor?: string | null;
+    };
     /**
      * @description What an operator did, as the audit names it.
      * @enum {string}
@@ -1695,6 +1730,10 @@ export interface components {
       systemPrompt?: string;
       tags?: string[];
       visibility?: components['schemas']['Visibility'];
+    };
+    CharacterHit: components['schemas']['Character'] & {
+      /** @description The place that fits, of its description, its tags or who made it; where its name alone fits, its description begins. */
+      snippet: components['schemas']['Part'][];
     };
     CharacterId: string;
     CharacterList: {
@@ -2305,6 +2344,8 @@ export interface components {
       characterId: components['schemas']['CharacterId'];
       /** @description Which greeting it begins with: 0 is the character's first, 1 the first of its `alternateGreetings`. */
       greeting?: number;
+      /** @description Another conversation, which is the one of this pair from now on; the one before goes on beside it. */
+      new?: boolean;
     };
     /** @description A report as its reporter sees it. */
     OwnReport: {
@@ -2588,7 +2629,7 @@ export interface components {
     RoomRole: 'owner' | 'guest';
     SearchAnswer: {
       /** @description Public ones and one's own; none where a conversation is searched. */
-      characters: components['schemas']['Character'][];
+      characters: components['schemas']['CharacterHit'][];
       /** @description Of conversations that one is in. */
       messages: components['schemas']['MessageHit'][];
     };
@@ -3131,6 +3172,44 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['ReportsAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  accounts: {
+    parameters: {
+      query?: {
+        /** @description The beginning of a username, a whole address or a whole id, without case; all accounts unless given. */
+        q?: string;
+        /** @description Only those who are suspended now. */
+        suspended?: boolean;
+        /** @description `nextCursor` of the page before. */
+        cursor?: string;
+        /** @description 50 unless given, 100 at most. */
+        limit?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description A page */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AccountList'];
         };
       };
       401: components['responses']['Unauthenticated'];
