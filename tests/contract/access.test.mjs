@@ -177,10 +177,10 @@ test('what is told reaches those whom it concerns, and no one else', async () =>
     await both('reply:error');
     server.model.plan = plan;
     const sent = (await owner.send(of, 'A secret canary #told')).body.message;
-    await Promise.all(['owner', 'guest'].map((who) => room(who).reply(sent.id)));
+    const [reply] = await Promise.all(['owner', 'guest'].map((who) => room(who).reply(sent.id)));
     await both('message:updated', ({ message }) => message.id === sent.id && message.replyState === 'done');
     await both('conversation:state', ({ state }) => state === 'idle');
-    await owner.must('PUT', `${where}/read`, { seq: sent.seq });
+    await owner.must('PUT', `${where}/read`, { seq: reply.seq });
     await owner.must('PATCH', where, { title: 'Another canary' });
     await owner.must('DELETE', `${where}/messages/${sent.id}`);
     await owner.must('PUT', '/api/drafts/character-canary', { name: 'canary' });

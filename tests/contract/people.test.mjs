@@ -70,6 +70,8 @@ test('what somebody says counts for them, whoever owns the conversation', async 
   const { ada, ben, conversation, token } = await room();
   await ben.must('POST', `/api/invites/${token}`);
   const [adas, bens] = [await ada.socket({ join: [conversation] }), await ben.socket({ join: [conversation] })];
+  // The one that sends is told by its acknowledgement.
+  const [adasOther, bensOther] = [await ada.socket(), await ben.socket()];
   const used = async (person) => (await person.must('GET', `/api/auth/usage/${conversation.characterId}`)).text.used;
   for (const text of ['One #counts-1', 'Two #counts-2']) {
     const { message } = await bens.send(conversation, text);
@@ -80,8 +82,9 @@ test('what somebody says counts for them, whoever owns the conversation', async 
   await adas.reply(message.id);
   assert.deepEqual([await used(ada), await used(ben)], [1, 2]);
   // Nor is anybody told of another's.
-  assert.deepEqual(adas.of('usage:updated').map(({ text }) => text.used), [1]);
-  assert.deepEqual(bens.of('usage:updated').map(({ text }) => text.used), [1, 2]);
+  await adasOther.until('usage:updated');
+  assert.deepEqual(adasOther.of('usage:updated').map(({ text }) => text.used), [1]);
+  assert.deepEqual(bensOther.of('usage:updated').map(({ text }) => text.used), [1, 2]);
 });
 
 test('who is taken out is told, and hears nothing more of the room', async () => {

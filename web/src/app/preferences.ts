@@ -7,7 +7,7 @@ import { ApiError, http } from '../api/client';
 import { createStore } from '../lib/store';
 import { applyTheme, isTheme, theme, type Theme } from '../lib/theme';
 import type { Connection } from '../live/connection';
-import { showToast } from '../ui/toast';
+import { showToast } from '../lib/toasts';
 
 export interface Preferences {
   favourites: readonly string[];

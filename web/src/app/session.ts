@@ -9,7 +9,7 @@ import { forgetPersonas } from './personas';
 import { followPreferences, forgetPreferences, loadPreferences } from './preferences';
 import { clearRooms, followRooms } from './rooms';
 import { forgetBlocks } from '../safety/safety';
-import { clearToasts } from '../ui/toast';
+import { clearToasts } from '../lib/toasts';
 
 export type Session =
   | { status: 'loading' }

@@ -7,7 +7,7 @@ import { deleteConversation, restoreConversation } from '../app/rooms';
 import { useFocusBack } from '../lib/focus';
 import { useAction } from '../lib/load';
 import { Icon } from '../ui/icons';
-import { showToast } from '../ui/toast';
+import { showToast } from '../lib/toasts';
 
 export function ConversationMenu(props: {
   conversation: Conversation;
