@@ -77,26 +77,15 @@ test('each key lies with its use, and nowhere else', async () => {
   }
 });
 
-/** What is not well, as each server says it: the names of its checks of Redis. */
-async function ill() {
-  const all = await Promise.all(fleet.servers.map(async (server) => {
-    const { status, checks: { redis, ...others } } = await server.health();
-    const names = (of) => Object.entries(of).filter(([, check]) => check.status !== 'ok').map(([name]) => name);
-    return { status, redis: names(redis).toSorted(), others: names(others) };
-  }));
-  return all;
-}
-
 for (const use of uses) {
   test(`without the Redis of ${use} everything goes on, and nothing else is degraded`, async (t) => {
     const names = ['connectivity', 'memory', 'performance', 'replication'].map((name) => (use === 'main' ? name : `${use}.${name}`));
     await redisOf(use).kill();
     let told;
     await eventually(() => `each server to miss the Redis of ${use} and nothing else: ${JSON.stringify(told)}`, async () => {
-      told = await ill();
-      return told.every(({ status, redis, others }) => (
-        status === 'degraded' && redis.join() === names.join() && others.length === 0
-      ));
+      const healths = await Promise.all(fleet.servers.map((server) => server.health()));
+      told = healths.map((health) => [health.status, ...promises.ill(health).toSorted()]);
+      return told.every((words) => words.join() === ['degraded', ...names].join());
     }, patience);
     const longest = await promises.answersGoOn(watch);
     await traffic.burst(8);
