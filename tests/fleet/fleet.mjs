@@ -239,6 +239,7 @@ export class Fleet {
 
   /** Ends everything in whatever state it is. */
   async close() {
+    this.isClosed = true;
     this.model?.release();
     await Promise.all(this.processes.map((one) => one.close()));
     await this.model?.stop();

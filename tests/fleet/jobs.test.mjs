@@ -93,6 +93,8 @@ test('ten thousand jobs have ten thousand effects, whatever is killed meanwhile'
     mailed.add({ everyMs: 120 }),
     told.add({ atOnce: 200, everyMs: 6_000 }),
   ]);
+  // Waited for below.
+  adding.catch(() => {});
   const recoveries = [];
   const killed = (what) => {
     const recovered = recovery(kinds, what);

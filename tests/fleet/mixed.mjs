@@ -7,13 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from '../contract/client.mjs';
 import { png } from '../lib/pictures.mjs';
 
-/** Tries again until the fleet takes it: what breaks meanwhile is not this test's matter. */
-async function untilTaken(call) {
-  for (;;) {
+/** Tries again until the fleet takes it, or is no more: what breaks meanwhile is not this test's matter. */
+async function untilTaken(fleet, call) {
+  while (!fleet.isClosed) {
     const taken = await call().catch(() => undefined);
     if (taken) return taken;
     await sleep(200);
   }
+  throw new Error('the fleet was closed meanwhile');
 }
 
 /** A day ahead: what is older than two weeks is cleaned away, and what is of an hour that is over has its report made anew. */
@@ -47,7 +48,7 @@ export class Samples {
       const many = Math.min(atOnce, this.count - this.#added);
       const jobs = Array.from({ length: many }, (_, i) => this.#job(this.#added + i));
       // What was added before the answer was lost is known by its id.
-      await untilTaken(() => this.queue.addBulk(jobs));
+      await untilTaken(this.fleet, () => this.queue.addBulk(jobs));
       this.#added += many;
       await sleep(everyMs);
     }
@@ -105,7 +106,7 @@ export class Uploads {
   async add({ everyMs }) {
     for (let n = 0; n < this.count; n += 1) {
       const bytes = this.#isSound(n) ? beep(n) : png(40 + (n % 20), 30);
-      const { upload } = await untilTaken(() => this.#send(bytes));
+      const { upload } = await untilTaken(this.fleet, () => this.#send(bytes));
       this.#ids.push(upload.id);
       await sleep(everyMs);
     }
@@ -170,7 +171,7 @@ export class Mails {
     for (let n = 0; n < this.count; n += 1) {
       const email = `mixed-${n}@example.org`;
       const form = { email, username: `mixed_${n}`, password: 'correct horse' };
-      await untilTaken(async () => {
+      await untilTaken(this.fleet, async () => {
         const { status } = await request(this.fleet.servers[0], 'POST', '/api/auth/register', form);
         // Known already: the answer to the try before was lost.
         return status === 201 || status === 409;
