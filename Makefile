@@ -35,9 +35,10 @@ run: ready-to-run web/dist/index.html $(model) ## Build and serve on this machin
 test: ready-to-test modules web/dist/index.html $(model) ## Run every test: the workspace's, the page's, the contract's, the browser's
 	@scripts/test.sh
 
-soak: ready-to-test modules web/dist/index.html ## Break every single thing under load, and tell what came of it; FAULTS="name of a case" chooses
+soak: ready-to-test modules web/dist/index.html ## Break every single thing under load, and hold it against what is promised, on an idle machine; FAULTS="name of a case" chooses
 	cargo build --locked -p aim-server --features local-model
-	cd tests/fleet/faults && AIM_BIN=$(abspath $(debug)/aim) FAULTS=$${FAULTS:-all} node --test --test-reporter=spec faults.test.mjs
+	cd tests/fleet/faults && AIM_TEST_STRICT=1 AIM_BIN=$(abspath $(debug)/aim) FAULTS=$${FAULTS:-all} node --test --test-reporter=spec faults.test.mjs
+	@if [ -z "$${FAULTS:-}" ]; then AIM_TEST_ARRIVALS=1000000 cargo test --locked -p aim-backbone --lib random_arrivals; fi
 
 fuzz: ## Give the readers of cards what nobody would write, for an hour each; SECONDS_EACH chooses how long
 	@scripts/fuzz.sh

@@ -121,16 +121,19 @@ export class Process extends Daemon {
 export class Fleet {
   servers = [];
   workers = [];
+  /** Those that serve one use alone, by its name. */
+  redisOf = {};
 
   /**
    * `redis`: false, or the options of the one Redis; `network`: false where it is reached without one in between, for
-   * tests that keep this process so busy that it would delay what it forwards; `cluster`: a Redis Cluster in its place,
-   * which is reached like this as well. `store`: `postgres` or `sqlite`. `env` is of every process, `server` and
+   * tests that keep this process so busy that it would delay what it forwards; `apart`: uses that have a Redis of their
+   * own, of `cache`, `queue`, `bus`, which is reached like this as well; `cluster`: a Redis Cluster in its place, the same.
+   * `store`: `postgres` or `sqlite`. `env` is of every process, `server` and
    * `worker` of each kind.
    * `watchStore`: PostgreSQL is reached through a network as well. Rate limits and usage are lifted unless `env` says
    * otherwise.
    */
-  static async start({ servers = 2, workers = 2, redis = {}, network = true, cluster = false, store = 'postgres', env = {}, server = {}, worker = {}, watchStore = false } = {}) {
+  static async start({ servers = 2, workers = 2, redis = {}, network = true, apart = [], cluster = false, store = 'postgres', env = {}, server = {}, worker = {}, watchStore = false } = {}) {
     const fleet = new Fleet();
     try {
       fleet.data = await mkdtemp(path.join(tmpdir(), 'aim-fleet-'));
@@ -138,6 +141,7 @@ export class Fleet {
       Object.assign(fleet, { overrides: env, ofServers: server, ofWorkers: worker, network, watchStore });
       if (cluster) fleet.cluster = await RedisCluster.start();
       else if (redis) fleet.redis = await Redis.start(redis);
+      for (const use of apart) fleet.redisOf[use] = await Redis.start(redis);
       if (store === 'postgres') {
         fleet.postgres = await enterPostgres();
         databases += 1;
@@ -194,6 +198,7 @@ export class Fleet {
       AIM_AI__MODEL: 'stub',
       AIM_AI__API_KEY: 'none',
       ...(redis ? { AIM_REDIS__URL: redis } : {}),
+      ...Object.fromEntries(Object.entries(this.redisOf).map(([use, { url }]) => [`AIM_REDIS__${use.toUpperCase()}_URL`, url])),
       ...(this.postgres ? { AIM_DATABASE__URL: this.postgres.urlAt(proxies.postgres?.port ?? this.postgres.port, this.database) } : {}),
     };
   }
@@ -216,7 +221,8 @@ export class Fleet {
 
   /** Whether the queue `ai-response` knows a job of this id, finished or not. */
   async knowsJob(id) {
-    if (this.redis) return (await this.redis.command('EXISTS', `aim:ai-response:${id}`)) === '1';
+    const redis = this.redisOf.queue ?? this.redis;
+    if (redis) return (await redis.command('EXISTS', `aim:ai-response:${id}`)) === '1';
     const answers = await Promise.all((await this.cluster.serving()).map((node) => (
       node.command('EXISTS', `{aim}:ai-response:${id}`).catch(() => 'elsewhere')
     )));
@@ -233,10 +239,12 @@ export class Fleet {
 
   /** Ends everything in whatever state it is. */
   async close() {
+    this.isClosed = true;
     this.model?.release();
     await Promise.all(this.processes.map((one) => one.close()));
     await this.model?.stop();
     await this.redis?.close();
+    await Promise.all(Object.values(this.redisOf).map((redis) => redis.close()));
     await this.cluster?.close();
     if (this.postgres) leavePostgres();
     if (this.data) await rm(this.data, { recursive: true, force: true });

@@ -7,14 +7,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from '../contract/client.mjs';
 import { png } from '../lib/pictures.mjs';
 
-/** Tries again until the fleet takes it: what breaks meanwhile is not this test's matter. */
-async function untilTaken(call) {
-  for (;;) {
+/** Tries again until the fleet takes it, or is no more: what breaks meanwhile is not this test's matter. */
+async function untilTaken(fleet, call) {
+  while (!fleet.isClosed) {
     const taken = await call().catch(() => undefined);
     if (taken) return taken;
     await sleep(200);
   }
+  throw new Error('the fleet was closed meanwhile');
 }
+
+/** A day ahead: what is older than two weeks is cleaned away, and what is of an hour that is over has its report made anew. */
+const firstMinute = Math.floor(Date.now() / 60_000) * 60_000 + 24 * 3_600_000;
 
 const list = (ids) => ids.map((id) => `'${id}'`).join(',');
 const rows = (text) => (text === '' ? [] : text.split('\n'));
@@ -32,7 +36,7 @@ export class Samples {
       name: 'sample',
       data: {
         server: `server-${n % 90}`,
-        at: new Date(Date.UTC(2026, 0, 1) + Math.floor(n / 90) * 60_000).toISOString(),
+        at: new Date(firstMinute + Math.floor(n / 90) * 60_000).toISOString(),
         figures: { counts: { 'cache-asked': n + 1 }, times: {} },
       },
       opts: { jobId: `mixed-${n}`, attempts: 8, backoff: { type: 'exponential', delay: 500 }, removeOnComplete: { count: 1_000 }, removeOnFail: { count: 5_000 } },
@@ -44,7 +48,7 @@ export class Samples {
       const many = Math.min(atOnce, this.count - this.#added);
       const jobs = Array.from({ length: many }, (_, i) => this.#job(this.#added + i));
       // What was added before the answer was lost is known by its id.
-      await untilTaken(() => this.queue.addBulk(jobs));
+      await untilTaken(this.fleet, () => this.queue.addBulk(jobs));
       this.#added += many;
       await sleep(everyMs);
     }
@@ -61,7 +65,9 @@ export class Samples {
 
   /** That each has its own effect, and no other. */
   async check() {
-    assert.deepEqual(await this.#found(this.count), [this.count, (this.count * (this.count + 1)) / 2]);
+    const [count, sum] = await this.#found(this.count);
+    assert.equal(count, this.count, `${count} of ${this.count} samples are stored`);
+    assert.equal(sum, (this.count * (this.count + 1)) / 2, 'each sample is stored as it was handed in');
   }
 
   async #found(most) {
@@ -100,7 +106,7 @@ export class Uploads {
   async add({ everyMs }) {
     for (let n = 0; n < this.count; n += 1) {
       const bytes = this.#isSound(n) ? beep(n) : png(40 + (n % 20), 30);
-      const { upload } = await untilTaken(() => this.#send(bytes));
+      const { upload } = await untilTaken(this.fleet, () => this.#send(bytes));
       this.#ids.push(upload.id);
       await sleep(everyMs);
     }
@@ -130,7 +136,7 @@ export class Uploads {
   async check() {
     const found = rows(await this.fleet.query('SELECT status, version, count(*) FROM uploads GROUP BY 1, 2'));
     // The first version is the row as it came; each change of it is one more.
-    assert.deepEqual(found, [`ready|2|${this.count}`]);
+    assert.deepEqual(found, [`ready|2|${this.count}`], `uploads by status, version and count: ${found.join(', ')}`);
     const waiting = [...this.#ids.entries()];
     const look = async () => {
       for (let next = waiting.pop(); next; next = waiting.pop()) await this.#look(...next);
@@ -165,7 +171,7 @@ export class Mails {
     for (let n = 0; n < this.count; n += 1) {
       const email = `mixed-${n}@example.org`;
       const form = { email, username: `mixed_${n}`, password: 'correct horse' };
-      await untilTaken(async () => {
+      await untilTaken(this.fleet, async () => {
         const { status } = await request(this.fleet.servers[0], 'POST', '/api/auth/register', form);
         // Known already: the answer to the try before was lost.
         return status === 201 || status === 409;
@@ -175,9 +181,11 @@ export class Mails {
     }
   }
 
-  /** To be called as soon as `worker` was killed: notes what it leaves half done, before its lease is over. */
+  /** To be called as soon as a worker was killed: notes what it leaves half done, before its lease is over. */
   async noteKill() {
     const sending = async () => rows(await this.fleet.query("SELECT id FROM mails WHERE state = 'sending'"));
+    // What it had asked of the database may be done after its end.
+    await sleep(500);
     const first = await sending();
     // Who lives is done with a mail by then.
     await sleep(3_000);
@@ -197,12 +205,12 @@ export class Mails {
   /** That nobody has two, and everybody one, but for those whose sender was killed with the mail in its hands. Answers these. */
   async check() {
     const ends = rows(await this.fleet.query("SELECT id, address, state, coalesce(reason, '') FROM mails WHERE address LIKE 'mixed-%'")).map((row) => row.split('|'));
-    assert.equal(ends.length, this.count);
+    assert.equal(ends.length, this.count, `${ends.length} mails for ${this.count} people`);
     const doubtful = [];
     for (const [id, address, state, reason] of ends) {
       const came = this.post.to(address).length;
       if (state === 'sent') {
-        assert.equal(came, 1, `${address} has one mail`);
+        assert.equal(came, 1, `${address} has ${came} mails`);
         continue;
       }
       assert.match(reason, /^in doubt/, `${address}: ${state}, ${reason}`);

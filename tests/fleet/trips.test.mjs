@@ -7,6 +7,8 @@ import { Person, request } from '../contract/client.mjs';
 import { Fleet } from './fleet.mjs';
 
 const rounds = 15;
+/** Of two ways, three times as many rounds each, and one each for a start. */
+const freshOnes = 100;
 /** Each way, in ms: small enough for a request's budget, and far more than anything else takes. */
 const slow = 12;
 
@@ -15,6 +17,8 @@ let server;
 let ada;
 let conversation;
 let socket;
+/** Conversations, each with a character of its own, in which nothing was said yet. */
+const fresh = [];
 before(async () => {
   // Nobody answers, so that all the traffic is that of the requests.
   fleet = await Fleet.start({ servers: 1, workers: 0, server: { AIM_WORKERS__ENABLED: 'false' }, watchStore: true });
@@ -24,8 +28,14 @@ before(async () => {
   ada = new Person({ url: server.url, socketUrl: () => server.url }, registered.body.user, registered.body.token);
   conversation = await ada.conversation();
   socket = await ada.socket({ join: [conversation] });
-  await send.socket();
-  await send.rest();
+  for (let i = 0; i < freshOnes; i += 10) {
+    fresh.push(...await Promise.all(Array.from({ length: 10 }, () => ada.conversation())));
+  }
+  for (const way of ['socket', 'rest']) {
+    await sending.processing[way]();
+    await send[way](conversation);
+    await sending.queued[way]();
+  }
 });
 after(async () => {
   ada?.close();
@@ -33,16 +43,25 @@ after(async () => {
   await fleet?.close();
 });
 
+/** Both answer the state that the message was acknowledged with. */
 const send = {
-  async socket() {
-    const answer = await socket.send(conversation, 'Count #trips');
+  async socket(to) {
+    const answer = await socket.send(to, 'Count #trips');
     assert.equal(answer.ok, true, JSON.stringify(answer));
+    return answer.state;
   },
-  async rest() {
-    const answer = await ada.send(conversation, 'Count #trips');
-    assert.equal(answer.status, 202, JSON.stringify(answer.body));
+  async rest(to) {
+    const { status, body } = await ada.send(to, 'Count #trips');
+    assert.equal(status, 202, JSON.stringify(body));
+    return body.state;
   },
 };
+
+/** A send whose turn is free, and so is given a job, and one that waits behind another. */
+const sending = Object.fromEntries([['processing', () => fresh.pop()], ['queued', () => conversation]].map(([state, where]) => [
+  state,
+  Object.fromEntries(Object.entries(send).map(([way, say]) => [way, async () => assert.equal(await say(where()), state)])),
+]));
 
 const profile = async () => assert.equal((await ada.api('GET', `/api/users/${ada.id}`)).status, 200);
 
@@ -85,23 +104,25 @@ async function tripsInTime(network, ask) {
   }
 }
 
-for (const way of ['socket', 'rest']) {
-  test(`a send over ${way} takes at most two round trips to Redis before it is acknowledged`, async () => {
-    const exchanges = await fewest(server.network, send[way]);
-    assert.ok(exchanges.length >= 1, 'Redis is asked');
-    assert.ok(exchanges.length <= 2, shown(exchanges));
-    assert.ok((await tripsInTime(server.network, send[way])) <= 2);
-  });
+for (const [state, ways] of Object.entries(sending)) {
+  for (const [way, ask] of Object.entries(ways)) {
+    test(`a send over ${way} that is ${state} takes at most two round trips to Redis before it is acknowledged`, async () => {
+      const exchanges = await fewest(server.network, ask);
+      assert.ok(exchanges.length >= 1, 'Redis is asked');
+      assert.ok(exchanges.length <= 2, shown(exchanges));
+      assert.ok((await tripsInTime(server.network, ask)) <= 2);
+    });
 
-  test(`a send over ${way} takes one commit of the store`, async () => {
-    const next = async () => Number(await fleet.query('SELECT pg_snapshot_xmax(pg_current_snapshot())'));
-    const [began, first] = [Date.now(), await next()];
-    for (let i = 0; i < rounds; i += 1) await send[way]();
-    const written = (await next()) - first;
-    // The server's lease is renewed meanwhile, three times in 10 s, with a look at those of others.
-    const renewals = Math.ceil((Date.now() - began) / 3_000) + 1;
-    assert.ok(written >= rounds && written <= rounds + renewals, `${written} transactions that write for ${rounds} sends`);
-  });
+    test(`a send over ${way} that is ${state} takes one commit of the store`, async () => {
+      const next = async () => Number(await fleet.query('SELECT pg_snapshot_xmax(pg_current_snapshot())'));
+      const [began, first] = [Date.now(), await next()];
+      for (let i = 0; i < rounds; i += 1) await ask();
+      const written = (await next()) - first;
+      // The server's lease is renewed meanwhile, three times in 10 s, with a look at those of others.
+      const renewals = Math.ceil((Date.now() - began) / 3_000) + 1;
+      assert.ok(written >= rounds && written <= rounds + renewals, `${written} transactions that write for ${rounds} sends`);
+    });
+  }
 }
 
 test('a cached profile takes the limiter’s trip and no other, and asks nothing of the database', async () => {

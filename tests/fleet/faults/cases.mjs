@@ -1,6 +1,8 @@
-// What breaks, one entry a case: `{name, small?, fleet?, breaks, lastsMs, mends, cut?, measured?}`. `small`: part of every run
-// of the tests. `breaks` and `mends` are given the fleet. `cut`: replies are cut off with the process that gave them.
-// `measured`: the servers whose requests are timed while Redis is away from them; none where it is not.
+// What breaks, one entry a case: `{name, small?, fleet?, breaks, lastsMs, mends, cut?, measured?, comesAndGoes?, answeredMs?}`.
+// `small`: part of every run of the tests. `breaks` and `mends` are given the fleet. `cut`: replies are cut off with the
+// process that gave them. `measured`: the servers whose requests are timed while Redis is away from them; none where it is
+// not. `comesAndGoes`: the breaker opens and closes meanwhile. `answeredMs`: within which a message is answered meanwhile,
+// where that is not 2 s.
 
 /** Nobody listens there: whoever follows it waits. */
 const nowhere = ['127.0.0.1', 1];
@@ -76,6 +78,8 @@ export const cases = [
     breaks: (fleet) => networks(fleet).forEach((network, i) => network.flapping(700 + 70 * i, 400)),
     lastsMs: 8_000,
     mends: (fleet) => Promise.all(networks(fleet).map((network) => network.heal())),
+    measured: everyone,
+    comesAndGoes: true,
   },
   ...[0, 1].map((i) => ({
     name: `server ${i + 1} cut off from Redis, alone`,
@@ -91,6 +95,8 @@ export const cases = [
     lastsMs: 5_000,
     mends: ({ servers }) => servers[0].network.heal(),
     measured: ({ servers }) => [servers[0]],
+    // Until another looks for what is due.
+    answeredMs: 5_000,
   },
   {
     name: 'both servers cut off from Redis',
@@ -130,5 +136,7 @@ export const cases = [
     breaks: async ({ cluster }) => (await cluster.serving())[0].kill(),
     lastsMs: 1_000,
     mends: ({ cluster }) => cluster.settled(),
+    measured: everyone,
+    comesAndGoes: true,
   },
 ];

@@ -40,6 +40,7 @@ export class Traffic {
   #count = 0;
   #trickling;
   #under = new Set();
+  #closed = false;
 
   /** People, characters and conversations; `people` of whom every fourth uses REST alone. */
   static async begin(fleet, { people = 12, characters = 12, talksEach = 3 } = {}) {
@@ -111,7 +112,9 @@ export class Traffic {
     return this.sent.filter(({ marker }) => !ended.has(`#${marker}`)).length;
   }
 
+  /** Also what was never acknowledged is given up. */
   close() {
+    this.#closed = true;
     clearInterval(this.#trickling);
     for (const person of this.people) person.close();
   }
@@ -154,7 +157,7 @@ export class Traffic {
   async #deliver(message) {
     const { talk, text, clientId } = message;
     const { person, conversation } = talk;
-    for (;;) {
+    while (!this.#closed) {
       message.attempts += 1;
       const began = performance.now();
       const answer = person.restOnly

@@ -20,7 +20,7 @@ use super::local::ttl;
 use super::near::{Life, Near, ahead};
 use super::{Begun, CacheBackend, Entry, Family, Found, Level, Load, Reach, Slot};
 use crate::keys::Names;
-use crate::link::{Client, Need, Passage, Script};
+use crate::link::{Client, Need, Passage, Script, uncharged};
 use crate::pair::Fallback;
 use crate::{Fault, Settings};
 use aim_domain::Ambient;
@@ -220,18 +220,24 @@ impl CacheBackend for RedisCache {
 
     async fn begin(&self, slot: Slot<'_>) -> Result<Begun, Fault> {
         let turn = self.loads.begin(slot.name).await;
-        let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
+        let (began, mut pause, mut is_waiting) = (Instant::now(), FIRST_PAUSE, false);
         loop {
             let mark = self.near.mark(slot.name);
             if let Some(found) = self.near.look(slot.name, slot.codec) {
                 return Ok(Begun::Found(found));
             }
-            match self.ask(slot, mark).await {
+            let answer = match is_waiting {
+                false => self.ask(slot, mark).await,
+                // It waits for the database: many looks at a long load would use up what the request has for Redis, and who
+                // has nothing left loads for himself.
+                true => uncharged(self.ask(slot, mark)).await,
+            };
+            match answer {
                 Answer::Found(found) => return Ok(Begun::Found(found)),
                 Answer::Lease(lease, before) => return Ok(self.load(mark, turn, Some(lease), before)),
                 Answer::Wait(left) if began.elapsed() < lease::LONGEST => {
                     tokio::time::sleep(pause.min(left + Duration::from_millis(1))).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    (pause, is_waiting) = ((pause * 2).min(LONGEST_PAUSE), true);
                 }
                 Answer::Wait(_) | Answer::Alone => return Ok(self.load(mark, turn, None, None)),
             }

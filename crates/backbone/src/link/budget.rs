@@ -22,6 +22,11 @@ pub async fn with_budget<F: Future>(budget: Duration, request: F) -> F::Output {
     LEFT.scope(AtomicU64::new(micros(budget)), request).await
 }
 
+/// Asks Redis for one who waits for something else: as long as a request may take, and nothing of what it has left is spent.
+pub(crate) async fn uncharged<F: Future>(ask: F) -> F::Output {
+    with_budget(left().max(BUDGET), ask).await
+}
+
 /// What the next call may take.
 pub(super) fn left() -> Duration {
     LEFT.try_with(|left| Duration::from_micros(left.load(Ordering::Relaxed))).unwrap_or(BUDGET)
@@ -48,8 +53,11 @@ mod tests {
         one_budget(async {
             charge(Duration::from_millis(70));
             assert_eq!(left(), Duration::from_millis(30));
+            uncharged(async { charge(Duration::from_millis(70)) }).await;
+            assert_eq!(left(), Duration::from_millis(30));
             charge(Duration::from_millis(70));
             assert_eq!(left(), Duration::ZERO);
+            assert_eq!(uncharged(async { left() }).await, BUDGET);
         })
         .await;
         assert_eq!(left(), BUDGET, "outside a request every call has its own");

@@ -17,6 +17,7 @@ mod wire;
 
 pub(crate) use beside::Access;
 pub use breaker::{Need, Passage};
+pub(crate) use budget::uncharged;
 pub use budget::{BUDGET, one_budget, with_budget};
 pub use health::{Health, Memory, Replication};
 pub use script::{Call, Script};

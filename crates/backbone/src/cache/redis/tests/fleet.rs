@@ -35,6 +35,22 @@ async fn a_load_that_outlives_its_lease_many_times_is_not_doubled() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_long_load_is_not_short_of_time_for_redis() {
+    let world = World::slow(lease::LENGTH * 3).await;
+    let (one, other) = (Arc::new(world.server().await), world.server().await);
+    let leader = tokio::spawn({
+        let one = one.clone();
+        async move { one.ask().await }
+    });
+    until("the leader loads", async || world.truth.loads() == 1).await;
+    // Each look takes 16 ms, and there are some thirty.
+    other.proxy.delay(Duration::from_millis(8));
+    let budget = Duration::from_millis(200);
+    let Ok(found) = with_budget(budget, other.cache.get_or_load(&key(), world.truth.load())).await;
+    assert_eq!((found.unwrap().version, leader.await.unwrap(), world.truth.loads()), (1, 1, 1));
+}
+
+#[tokio::test]
 async fn a_leader_that_drops_its_load_is_replaced_at_once() {
     let world = World::slow(Duration::from_millis(200)).await;
     let servers = [Arc::new(world.server().await), Arc::new(world.server().await), Arc::new(world.server().await)];
