@@ -8,9 +8,10 @@ import {
   openConversation,
   useWholeCharacter,
 } from '../app/library';
+import { loadPersonas, personas } from '../app/personas';
 import { useWho } from '../app/who';
 import type { Character } from '../api/types';
-import { withNames } from '../chat/words';
+import { expandMacros } from '../chat/macros';
 import { useAction, useLoad } from '../lib/load';
 import { SafetyActions } from '../safety/actions';
 import { useStore } from '../lib/store';
@@ -59,7 +60,13 @@ function Sheet({ character }: { character: Character }) {
       go(`/c/${id}`);
     });
   const called = character.nickname ?? character.name;
-  const told = (text: string) => withNames(text, called, user.displayName);
+  const own = useStore(personas);
+  // Until they are known, and where they cannot be, the name of the account does.
+  useLoad(own === undefined ? 'personas' : undefined, loadPersonas);
+  const played = own?.find((persona) => persona.isDefault);
+  const names = { character: called, user: played?.name ?? user.displayName };
+  const persona = expandMacros(played?.description ?? '', names);
+  const told = (text: string) => expandMacros(text, { ...names, persona });
   const isKnown = useStore(conversations).items.some(
     (item) => item.characterId === character.id && item.ownerId === user.id && !item.branchOf,
   );
