@@ -8,6 +8,7 @@ use crate::faults::OrRefuse;
 use crate::media::key_of;
 use crate::uploads::Received;
 use crate::{Platform, sniff};
+use aim_ai::lore::Book;
 use aim_cards::{Card, Picture, Unfit};
 use aim_domain::{
     Character, CharacterDraft, CharacterId, Code, Kind, Member, Refusal, Tier, UploadId, UserId, Visibility,
@@ -176,10 +177,10 @@ impl Platform {
                 // Reads of a few bytes each, and long jumps.
                 aim_cards::read(&mut BufReader::new(file))
             })?;
-            let unusable = card.draft.lorebook.as_ref().map_or(0, aim_ai::lore::unusable_keys);
+            let unusable = card.draft.lorebook.as_ref().map_or(0, |book| Book::of(book).unusable_keys());
             if unusable > 0 {
                 card.warnings.push(format!(
-                    "{unusable} regular expressions of the lore book cannot be used here (too large, or with look-around)."
+                    "{unusable} regular expressions of the lore book cannot be used here (too large, too many, or with look-around)."
                 ));
             }
             Ok(card)
