@@ -82,9 +82,15 @@ impl Archive {
         self.entries.iter().find(|entry| entry.name == name).map(|entry| entry.file)
     }
 
-    /// How many files there are in the folder of a card's own.
-    pub fn own_files(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.name.starts_with("assets/") && !entry.name.ends_with('/')).count()
+    /// Every file but the card's text.
+    pub fn files(&self) -> impl Iterator<Item = (&str, File)> {
+        let files = self.entries.iter().filter(|entry| entry.name != CARD && !entry.name.ends_with('/'));
+        files.map(|entry| (entry.name.as_str(), entry.file))
+    }
+
+    /// Where in the file its first entry stands: what is before it is not of the archive.
+    pub fn start(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.file.at).min().unwrap_or_default()
     }
 
     pub fn card(&self, source: &mut (impl Read + Seek)) -> Result<Vec<u8>, Unfit> {
@@ -105,6 +111,11 @@ impl Archive {
 }
 
 impl File {
+    /// Bytes in the archive.
+    pub fn packed(&self) -> u64 {
+        self.packed
+    }
+
     /// Its bytes, `most` at the most.
     pub fn read(&self, source: &mut (impl Read + Seek), most: u64, what: &'static str) -> Result<Vec<u8>, Unfit> {
         source.seek(SeekFrom::Start(self.at))?;
@@ -160,7 +171,7 @@ fn entries(mut directory: &[u8], count: usize, before: u64) -> Result<Vec<Entry>
     Ok(entries)
 }
 
-fn leads_outside(name: &str) -> bool {
+pub(crate) fn leads_outside(name: &str) -> bool {
     let parts = || name.split(['/', '\\']);
     parts().any(|part| part == "..") || parts().next() == Some("") || name.as_bytes().get(1) == Some(&b':')
 }
