@@ -28,6 +28,12 @@ async function edited(page) {
   return character.id;
 }
 
+async function saved(page) {
+  await page.getByRole('button', { name: 'Save changes' }).click();
+  await page.waitForURL((url) => !url.pathname.endsWith('/edit'));
+  await page.getByRole('heading', { level: 1, name: 'Ines Calder', exact: true }).waitFor();
+}
+
 const exported = async (page, id) => (await (await page.request.get(`/api/characters/${id}/export?format=json`)).json()).data.character_book;
 
 signedIn('the rules of an entry are changed, and what the page does not know stays as it came', async (page) => {
@@ -61,8 +67,7 @@ signedIn('the rules of an entry are changed, and what the page does not know sta
   await book.getByLabel('Entries may call for other entries').check();
   await pictured(page, 'lore-desk', { fullPage: true });
   await assertAccessible(page);
-  await page.getByRole('button', { name: 'Save changes' }).click();
-  await page.getByRole('heading', { level: 1, name: 'Ines Calder' }).waitFor();
+  await saved(page);
 
   const { entries: [first, second], ...whole } = await exported(page, id);
   assert.deepEqual(whole, { name: 'The coast', x_book: 1, extensions: {}, scan_depth: 8, token_budget: 300, recursive_scanning: true });
@@ -85,8 +90,7 @@ signedIn('the rules of an entry are changed, and what the page does not know sta
   assert.equal(await again.getByLabel('Messages after it').inputValue(), '2');
   await again.getByLabel('Messages looked through').fill('');
   await again.getByLabel('Where it stands').selectOption('Before the description');
-  await page.getByRole('button', { name: 'Save changes' }).click();
-  await page.getByRole('heading', { level: 1, name: 'Ines Calder' }).waitFor();
+  await saved(page);
   const back = (await exported(page, id)).entries[0];
   assert.deepEqual([back.position, back.extensions.position, 'scan_depth' in back.extensions], ['before_char', 0, false]);
 });
@@ -105,8 +109,7 @@ signedIn('a book is written on a phone', async (page) => {
   await assertFits(page);
   await assertAccessible(page);
   await pictured(page, 'lore-phone', { fullPage: true });
-  await page.getByRole('button', { name: 'Save changes' }).click();
-  await page.getByRole('heading', { level: 1, name: 'Ines Calder' }).waitFor();
+  await saved(page);
   const id = new URL(page.url()).pathname.split('/').at(-1);
   const { entries } = await exported(page, id);
   const { keys, use_regex: bare, content } = entries[2];

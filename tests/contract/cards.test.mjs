@@ -204,8 +204,10 @@ function missing({ made, sent, module }, { card, read, files }, how) {
   delete before.data.assets;
   const wrong = lost(before, after);
   const placed = (entries) => entries.map(({ uri: _, ext: __, ...entry }) => entry);
-  wrong.push(...lost(placed(had), placed(has), 'assets'));
   const icons = made.icon ? 1 : 0;
+  // The picture that a card without a list of them is shown with.
+  if (!made.icon && how === 'charx' && has[0]?.type === 'icon') has.shift();
+  wrong.push(...lost(placed(had), placed(has), 'assets'));
   (made.pictures ?? []).forEach((_, n) => {
     const bytes = read(has[icons + n]?.uri ?? '');
     if (!WEBP.test(bytes?.toString('latin1', 0, 12) ?? '')) wrong.push(`picture ${n} is none`);
@@ -219,7 +221,7 @@ function missing({ made, sent, module }, { card, read, files }, how) {
 }
 
 /** An export without what every encoder writes otherwise. */
-const masked = ({ card }) => JSON.stringify(card, (name, value) => (name === 'uri' || name === 'modification_date' ? undefined : value));
+const masked = ({ card }) => JSON.parse(JSON.stringify(card, (name, value) => (name === 'uri' || name === 'modification_date' ? undefined : value)));
 
 test('nothing of a card is lost on its way through the server, whatever it comes in and goes out as', { timeout: 600_000 }, async () => {
   const ada = await server.register();
@@ -249,7 +251,7 @@ test('nothing of a card is lost on its way through the server, whatever it comes
     assert.deepEqual(same, expected, about);
     assert.ok(id !== character.id && revision && createdAt && updatedAt && (had === null || format === 'json' || avatarUrl), about);
     const second = await call(ada, 'GET', `/api/characters/${id}/export?format=${format}`);
-    assert.equal(masked(opened(second.bytes, format)), masked(opened(first.bytes, format)), `${about}, twice as ${format}`);
+    assert.deepEqual(masked(opened(second.bytes, format)), masked(opened(first.bytes, format)), `${about}, twice as ${format}`);
   }
   server.fleet.assertNobodyFell();
 });
