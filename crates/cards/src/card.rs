@@ -63,7 +63,7 @@ impl Card {
 
     /// Whether files that the card holds as text are too large to be kept.
     pub fn is_too_large(&self) -> bool {
-        Value::Object(self.json.clone()).to_string().len() > MAX_KEPT
+        fields::length(&self.json) > MAX_KEPT
     }
 
     /// Puts the number of a picture in the place of each of these assets: its bytes are in a gallery, and written from there.
@@ -214,7 +214,7 @@ impl Card {
         let (assets, warnings) = assets::list(&self.json, beside);
         self.assets = assets;
         self.warnings.extend(warnings);
-        let length = Value::Object(self.json.clone()).to_string().len();
+        let length = fields::length(&self.json);
         if length - fields::embedded_files(&self.json).min(length) > MAX_KEPT {
             return Err(Unfit::FieldsTooLarge);
         }

@@ -29,8 +29,7 @@ impl Card {
             (!is_taken && is_beside(uri)).then(|| (asset.clone(), embedded_path(uri).unwrap_or(uri).to_owned()))
         });
         let beside: Vec<(Asset, String)> = beside.collect();
-        let mut room =
-            MAX_KEPT.saturating_sub(SLACK).saturating_sub(Value::Object(self.json.clone()).to_string().len());
+        let mut room = MAX_KEPT.saturating_sub(SLACK).saturating_sub(fields::length(&self.json));
         let mut unfolded = MOST_UNFOLDED;
         let (mut kept, mut left_out) = (Map::new(), 0_usize);
         let mut keep = |name: &str, read: &mut dyn FnMut(u64) -> Option<Vec<u8>>| {
