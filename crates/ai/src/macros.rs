@@ -112,7 +112,8 @@ impl Macros<'_> {
         true
     }
 
-    fn below(&self, end: u64) -> u64 {
+    /// A number below `end`, drawn.
+    pub(crate) fn below(&self, end: u64) -> u64 {
         let mut bytes = [0; 8];
         self.random.fill(&mut bytes);
         u64::from_le_bytes(bytes) % end.max(1)

@@ -147,7 +147,7 @@ fn pictures(many: usize) -> String {
     format!("{many} {}", if many == 1 { "picture" } else { "pictures" })
 }
 
-fn kind_of(word: &str) -> AssetKind {
+pub(crate) fn kind_of(word: &str) -> AssetKind {
     match word {
         "emotion" | "expression" => AssetKind::Emotion,
         _ => AssetKind::Other,

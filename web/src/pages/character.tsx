@@ -10,9 +10,10 @@ import {
   openConversation,
   useWholeCharacter,
 } from '../app/library';
+import { loadPersonas, personas } from '../app/personas';
 import { useWho } from '../app/who';
 import type { Character, Conversation } from '../api/types';
-import { withNames } from '../chat/words';
+import { expandMacros } from '../chat/macros';
 import { useAction, useLoad } from '../lib/load';
 import { SafetyActions } from '../safety/actions';
 import { DeedDialog } from '../safety/deed';
@@ -61,7 +62,13 @@ function Sheet({ character }: { character: Character }) {
   const open = lead(() => openConversation(user.id, character.id));
   const begin = (greeting = 0) => lead(() => beginConversation(character.id, greeting));
   const called = character.nickname ?? character.name;
-  const told = (text: string) => withNames(text, called, user.displayName);
+  const own = useStore(personas);
+  // Until they are known, and where they cannot be, the name of the account does.
+  useLoad(own === undefined ? 'personas' : undefined, loadPersonas);
+  const played = own?.find((persona) => persona.isDefault);
+  const names = { character: called, user: played?.name ?? user.displayName };
+  const persona = expandMacros(played?.description ?? '', names);
+  const told = (text: string) => expandMacros(text, { ...names, persona });
   const isKnown = useStore(conversations).items.some(
     (item) => item.characterId === character.id && item.ownerId === user.id && !item.branchOf,
   );
