@@ -64,7 +64,7 @@ pub(super) fn fresh_epoch() -> u64 {
 
 async fn connect(inner: &Arc<Inner>) -> Result<Generation, RedisError> {
     let primary = inner.dialer.dial(Role::Primary, None).await?;
-    let lagging = if inner.settings.read_from_replicas && inner.dialer.has_replicas() {
+    let lagging = if inner.reads_from_replicas() {
         inner.dialer.dial(Role::Replica, None).await.unwrap_or_else(|_| primary.clone())
     } else {
         primary.clone()

@@ -21,7 +21,7 @@ pub(crate) use budget::uncharged;
 pub use budget::{BUDGET, one_budget, with_budget};
 pub use health::{Health, Memory, Replication};
 pub use script::{Call, Script};
-pub use settings::{BadAddress, Settings, TlsFiles, check};
+pub use settings::{BadAddress, Login, Settings, TlsFiles, check, names_sentinels};
 pub use subscriber::{Hearing, Subscriber};
 pub use wire::{Dialer, OnPush, Role, Wire};
 
@@ -103,7 +103,7 @@ impl Link {
         tokio::time::timeout(patience, ready).await.is_ok()
     }
 
-    /// What it is for: `main`, `cache`, `queue` or `bus`.
+    /// What it is for: `main`, `cache`, `queue` or `bus`; the first of these where it is for several.
     pub fn name(&self) -> &'static str {
         self.inner.use_
     }
@@ -154,7 +154,8 @@ impl Link {
     }
 }
 
-/// The Redis of each use. Uses that share an address share a link, and with it their round trips.
+/// The Redis of each use. Uses that share an address share a link, and with it their round trips; it has the name of the
+/// first of them.
 #[derive(Clone)]
 pub struct Links {
     /// Limits, usage, turns, sessions.
@@ -181,9 +182,15 @@ impl Links {
     /// Begins to connect them all. Needs a runtime.
     pub fn open(settings: LinksSettings) -> Result<Self, BadAddress> {
         let main = Link::open("main", settings.main)?;
-        let own = |use_, settings: Option<Settings>| match settings {
-            Some(settings) => Link::open(use_, settings),
-            None => Ok(main.clone()),
+        let mut opened = vec![main.clone()];
+        let mut own = |use_, settings: Option<Settings>| -> Result<Link, BadAddress> {
+            let Some(settings) = settings else { return Ok(main.clone()) };
+            if let Some(link) = opened.iter().find(|link| link.inner.settings.leads_to_the_same_as(&settings)) {
+                return Ok(link.clone());
+            }
+            let link = Link::open(use_, settings)?;
+            opened.push(link.clone());
+            Ok(link)
         };
         let (cache, queue, bus) =
             (own("cache", settings.cache)?, own("queue", settings.queue)?, own("bus", settings.bus)?);
@@ -194,8 +201,9 @@ impl Links {
 
     /// Each once, the main one first.
     pub fn each(&self) -> impl Iterator<Item = &Link> {
-        let others = [&self.cache, &self.queue, &self.bus].into_iter();
-        std::iter::once(&self.main).chain(others.filter(|link| !Arc::ptr_eq(&link.inner, &self.main.inner)))
+        let all = [&self.main, &self.cache, &self.queue, &self.bus];
+        let is_first = move |n: &usize| all[..*n].iter().all(|before| !Arc::ptr_eq(&before.inner, &all[*n].inner));
+        (0..all.len()).filter(is_first).map(move |n| all[n])
     }
 }
 
@@ -239,8 +247,7 @@ impl Client {
 
     /// Whether [`Need::LaggingRead`] goes to replicas that each have everything, with a lag.
     pub fn reads_from_replicas(&self) -> bool {
-        let inner = &self.link.inner;
-        inner.settings.read_from_replicas && inner.dialer.has_replicas() && !inner.dialer.is_cluster()
+        self.link.inner.reads_from_replicas()
     }
 
     pub async fn query<T: FromRedisValue>(&self, need: Need, cmd: &Cmd) -> Result<T, Fault> {
@@ -367,6 +374,10 @@ impl Client {
 }
 
 impl Inner {
+    fn reads_from_replicas(&self) -> bool {
+        self.settings.read_from_replicas && self.dialer.has_replicas()
+    }
+
     fn epoch_key(&self) -> String {
         keys::epoch(&self.settings.prefix)
     }

@@ -3,8 +3,8 @@
 
 use crate::world::{Person, Server, World, code, within_a_second};
 use aim_domain::{
-    CharacterDraft, Code, Incarnation, MediaKind, PictureWords, Role, Tier, TokenHash, UploadDetails, Username,
-    Visibility,
+    CharacterDraft, Code, Incarnation, MediaKind, PictureWords, ReplyState, Role, Tier, TokenHash, UploadDetails,
+    Username, Visibility,
 };
 use aim_store::{
     AccountChange, AddPicture, ClaimedUpload, CreateUser, NewPicture, NewUpload, NewUser, SaveCharacter, UploadEnd,
@@ -67,6 +67,37 @@ async fn a_profile_is_loaded_once_for_all_and_its_change_is_known_to_all() {
     pair.servers[1].platform.update_profile(&ann.who, patch).await.unwrap();
     assert_eq!(pair.display_names(&ann).await[1], "Anna", "whoever makes a change sees it at once");
     within_a_second("the change", async || pair.display_names(&ann).await == ["Anna", "Anna"]).await;
+}
+
+#[tokio::test]
+async fn words_that_were_said_before_are_not_analysed_again_on_any_server() {
+    let mut pair = Pair::new().await;
+    let (ann, mara) = (pair.servers[0].person("ann").await, pair.servers[0].character("Mara").await);
+    for (n, name) in ["bob", "cid"].into_iter().enumerate() {
+        pair.servers[n].work().await;
+        let person = pair.servers[n].person(name).await;
+        within_a_second("each server shares what it reads", async || {
+            pair.servers[n].platform.profile(person.who.user_id()).await.unwrap();
+            pair.is_in_redis(&format!("aim:user:profile:{}", person.who.user_id())).await
+        })
+        .await;
+    }
+    let talk = pair.servers[0].talk(&ann, &mara).await;
+    let mood = async |server: &Server| {
+        let asked = server.send(&ann, &talk, "Good evening").await;
+        server.until(&ann, &asked, ReplyState::Done).await;
+        server.replies_to(&ann, &asked).await.remove(0).personality.unwrap().mood
+    };
+    let found = mood(&pair.servers[0]).await;
+    let keys = pair.redis.command(&["KEYS", "aim:personality:*"]).await.unwrap().texts();
+    let [key] = &keys[..] else { panic!("one reply, one analysis: {keys:?}") };
+    // What no analysis would find in those words tells where it was read.
+    let kept = pair.redis.command(&["GET", key]).await.unwrap().text();
+    let other = kept.replace(&format!("\"mood\":\"{found}\""), "\"mood\":\"fear\"");
+    assert!(found != "fear" && other != kept, "{kept}");
+    pair.redis.command(&["SET", key, &other, "KEEPTTL"]).await.unwrap();
+    assert_eq!(mood(&pair.servers[1]).await, "fear");
+    assert_eq!(mood(&pair.servers[0]).await, found, "near, where it was found");
 }
 
 #[tokio::test]
