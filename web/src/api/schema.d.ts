@@ -505,7 +505,7 @@ export interface paths {
     /**
      * A character as a card
      * @description For whoever may see it: everyone a public one, its owner a private one. The pictures of the gallery, its faces among them,
-     *     are in the archive alone.
+     *     are in all of them, in a text in a smaller size where there are many. What came with a card and is no picture comes back where it is small.
      */
     get: operations['export_card'];
     put?: never;
@@ -1604,7 +1604,7 @@ export interface components {
     CardForm: {
       /**
        * Format: binary
-       * @description A character card: PNG, JSON or CHARX; V1, V2, V3 or Pygmalion's. 50 MB at most.
+       * @description A character card: PNG, JSON, CHARX, or a JPEG with a CHARX behind it; V1, V2, V3 or Pygmalion's. 50 MB at most.
        */
       file: string;
     };
@@ -2105,7 +2105,7 @@ export interface components {
       /** @default true */
       enabled?: boolean;
       /**
-       * @description As in the book.
+       * @description As in the book. What SillyTavern knows of an entry stands in its `extensions` (`selectiveLogic`, `probability`, `scan_depth`, …), and is obeyed.
        * @default {}
        */
       extra?: {
@@ -2140,7 +2140,8 @@ export interface components {
        */
       selective?: boolean;
       /**
-       * @description Whether keys are regular expressions, bare or as `/…/flags`.
+       * @description Whether bare keys are regular expressions, too; one that is written `/…/flags` is one in any case. Of an entry that SillyTavern wrote this
+       *     says nothing.
        * @default false
        */
       useRegex?: boolean;
