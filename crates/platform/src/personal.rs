@@ -88,7 +88,7 @@ impl Platform {
         let Preferences { mut body, version } = saved.ok_or_else(|| Refusal::not_found("user"))?;
         self.take_in(Change::Preferences { user: who.user_id().clone() }).await;
         body.entry(FAVOURITES).or_insert_with(|| Value::Array(Vec::new()));
-        // Every page of theirs has them at once, so that none saves older ones over these.
+        // Every page of theirs changes what is here now, and not what was there when it was opened.
         let event = UserEvent::Preferences { version, preferences: body.clone() };
         hint("tell of settings", self.backbone.bus.publish_user(who.user_id(), event.into()).await);
         Ok(body)

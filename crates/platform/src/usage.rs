@@ -51,8 +51,9 @@ impl Platform {
     pub async fn usage_of(&self, who: &Member, character: &CharacterId) -> Result<Usage, Refusal> {
         if let Err(refusal) = self.character(who, character).await {
             // A guest talks with what is somebody's own.
-            let talks = self.store.talks_with(who.user_id(), character, true).await.or_refuse()?;
-            if refusal.code != Code::NotFound || !talks {
+            if refusal.code != Code::NotFound
+                || !self.store.talks_with(who.user_id(), character, true).await.or_refuse()?
+            {
                 return Err(refusal);
             }
         }

@@ -149,12 +149,11 @@ export async function beginConversation(characterId: string, greeting = 0): Prom
 
 /** The conversation with a character, begun when there is none yet. */
 export async function openConversation(me: string, characterId: string): Promise<Conversation> {
-  // Where there are several, the server knows which one is meant; where one is a guest is somebody else's.
-  const theirs = conversations
-    .get()
-    .items.filter((item) => item.characterId === characterId && item.ownerId === me);
+  // Where there are several, or may be, the server knows which one is meant; where one is a guest is somebody else's.
+  const { items, nextCursor } = conversations.get();
+  const theirs = items.filter((item) => item.characterId === characterId && item.ownerId === me);
   const [known] = theirs;
-  if (known !== undefined && theirs.length === 1 && !known.branchOf) return known;
+  if (nextCursor === null && known !== undefined && theirs.length === 1 && !known.branchOf) return known;
   const { conversation } = await http.post<Answer<'Conversation'>>('/api/conversations', { characterId });
   takeConversation(conversation);
   return conversation;

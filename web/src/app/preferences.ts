@@ -33,6 +33,8 @@ let version = 0;
 /** What was changed here and is not saved yet. */
 let changes: Change[] = [];
 let timer: ReturnType<typeof setTimeout> | undefined;
+/** Saves come one after the other: each puts all there is. */
+let saving: Promise<void> = Promise.resolve();
 let reading: Promise<void> | undefined;
 
 function show(): void {
@@ -43,8 +45,10 @@ function show(): void {
 }
 
 export async function loadPreferences(): Promise<void> {
+  const asOf = version;
   const asked = (reading ??= http.get<Preferences>(path).then((read) => {
-    kept = read;
+    // What was told meanwhile is as new, or newer.
+    if (version === asOf || kept === undefined) kept = read;
     show();
   }));
   try {
@@ -77,12 +81,17 @@ export function followPreferences(connection: Pick<Connection, 'onEvent' | 'stat
     wasAway = false;
     reading = undefined;
     void loadPreferences()
-      .then(() => (changes.length > 0 ? save() : undefined))
+      .then(() => save())
       .catch(() => undefined);
   });
 }
 
-async function save(): Promise<void> {
+function save(): Promise<void> {
+  saving = saving.then(put);
+  return saving;
+}
+
+async function put(): Promise<void> {
   const [saved, asOf] = [changes, version];
   const body = preferences.get();
   if (body === undefined || saved.length === 0) return;

@@ -26,7 +26,7 @@ pub(super) struct Schema<'a> {
     pub serves: usize,
 }
 
-pub(super) const NEWEST: Schema<'static> = Schema { migrations: MIGRATIONS, serves: 17 };
+pub(super) const NEWEST: Schema<'static> = Schema { migrations: MIGRATIONS, serves: 18 };
 
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0015_sending.sql"),
     include_str!("../../migrations/postgres/0016_search.sql"),
     include_str!("../../migrations/postgres/0017_creators.sql"),
+    include_str!("../../migrations/postgres/0018_creators_fill.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.
@@ -171,11 +172,15 @@ async fn next(connection: &mut PgConnection, schema: &Schema<'_>) -> Result<Opti
 async fn change(connection: &mut PgConnection, migration: &'static str) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(
         "SET LOCAL lock_timeout = '500ms';
-         CREATE TABLE IF NOT EXISTS aim_migrations (version integer PRIMARY KEY, done_at timestamptz NOT NULL);
-         ALTER TABLE aim_migrations ADD COLUMN IF NOT EXISTS serves integer",
+         CREATE TABLE IF NOT EXISTS aim_migrations (version integer PRIMARY KEY, done_at timestamptz NOT NULL)",
     )
     .execute(&mut *connection)
     .await?;
+    // Only where it is missing: until this commits, whoever starts would have to wait for a look at the table.
+    let look = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'aim_migrations'::regclass AND attname = 'serves'";
+    if sqlx::query(look).fetch_one(&mut *connection).await?.try_get::<i64, _>(0)? == 0 {
+        sqlx::raw_sql("ALTER TABLE aim_migrations ADD COLUMN serves integer").execute(&mut *connection).await?;
+    }
     sqlx::raw_sql(migration).execute(connection).await.map(drop)
 }
 

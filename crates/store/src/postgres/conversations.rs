@@ -16,7 +16,12 @@ pub(super) async fn open(pg: &Postgres, open: &OpenConversation) -> Tried<(Conve
     };
     if found.is_none() {
         create(pg, open).await?;
-        found = of_pair(&mut pg.take().await?, open).await?;
+        let mut db = pg.take().await?;
+        // Another that was begun anew at the same time may be the main one.
+        found = match open.anew {
+            true => get(&mut db, &open.id, &open.owner).await?,
+            false => of_pair(&mut db, open).await?,
+        };
     }
     // Made, and gone again. Who asks again makes it anew.
     let item = found.ok_or_else(|| Fault::Unavailable("a conversation that was just opened is not there".into()))?;

@@ -143,7 +143,7 @@ async fn messages(db: &mut Db, query: &SearchQuery) -> Tried<Vec<FoundMessage>> 
 async fn characters(db: &mut Db, query: &SearchQuery) -> Tried<Vec<FoundCharacter>> {
     // Who is listed is asked of what was found alone: OFFSET keeps the planner from asking it of all characters first.
     let text = format!(
-        "SELECT {CHARACTER}, ch.details::json ->> 'creator',
+        "SELECT {CHARACTER}, ch.creator,
              (SELECT u.username FROM users u WHERE u.id = ch.owner_id AND u.erase_at IS NULL) FROM (
              SELECT ch.key, ch.conversations FROM (
                  SELECT ch.key, ch.conversations, ch.owner_id FROM character_words w JOIN characters ch ON ch.key = w.character

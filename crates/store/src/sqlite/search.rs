@@ -134,7 +134,7 @@ fn messages(db: &Db, query: &SearchQuery) -> Result<Vec<FoundMessage>> {
 
 fn characters(db: &Db, query: &SearchQuery) -> Result<Vec<FoundCharacter>> {
     let sql = format!(
-        "SELECT {CHARACTER}, ch.details ->> '$.creator', (SELECT username FROM users WHERE id = ch.owner AND erase_at IS NULL) FROM (
+        "SELECT {CHARACTER}, ch.creator, (SELECT username FROM users WHERE id = ch.owner AND erase_at IS NULL) FROM (
              SELECT ch.key, ch.conversations FROM character_search f CROSS JOIN characters ch ON ch.key = f.rowid
              WHERE character_search MATCH ?4 AND (ch.visibility = 'public' OR ch.owner = ?1) AND ch.deleted_at IS NULL AND {}
              ORDER BY ch.conversations DESC, ch.key DESC LIMIT ?3) found

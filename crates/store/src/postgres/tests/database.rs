@@ -3,10 +3,10 @@
 use super::{fresh, open, refused, world};
 use crate::conformance::World;
 use crate::postgres::{PostgresOptions, PostgresStore};
-use crate::{Claimed, Store, StoreError};
-use aim_domain::{Ambient, Incarnation, ManualClock, SeededRandom, Timestamp};
+use crate::{Claimed, SaveCharacter, Store, StoreError};
+use aim_domain::{Ambient, Incarnation, ManualClock, SeededRandom, Timestamp, Visibility};
 use aim_testkit::{Certificates, PostgresServer};
-use sqlx::{AssertSqlSafe, Connection};
+use sqlx::{AssertSqlSafe, Connection, Row};
 use std::time::{Duration, Instant};
 
 /// A server in service needs rights over rows alone, once an administrator has run `aim migrate`.
@@ -137,4 +137,24 @@ async fn tls_checks_who_answers_and_shows_who_asks() {
 
     let plain = fresh().await;
     refused(&format!("{}?sslmode=require", plain.url())).await;
+}
+
+/// Of a character that somebody else still has a conversation with.
+#[tokio::test]
+async fn of_an_erased_accounts_private_character_its_name_alone_is_left() {
+    let (world, store, database) = world().await;
+    let (tess, ines) = (world.user("tess").await, world.user("ines").await);
+    let mut character = world.new_character("Mara", Some(&tess));
+    (character.details.creator, character.details.creator_notes) = ("Tess".into(), "Mine.".into());
+    store.import_character(character.clone(), "{\"data\":{}}".into()).await.unwrap();
+    world.conversation(&ines, &character).await;
+    (character.visibility, character.revision) = (Visibility::Private, 2);
+    assert!(matches!(store.update_character(character).await.unwrap(), SaveCharacter::Saved(_)));
+    assert!(store.delete_user(&tess.id).await.unwrap());
+    let mut raw = database.connect().await.unwrap();
+    let left =
+        "SELECT name, coalesce(details, card, creator, nullif(concat(description, personality, system_prompt), ''))
+         FROM characters";
+    let left = sqlx::query(left).fetch_one(&mut raw).await.unwrap();
+    assert_eq!((left.get::<String, _>(0), left.get::<Option<String>, _>(1)), ("Mara".into(), None));
 }

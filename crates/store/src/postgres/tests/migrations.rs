@@ -151,7 +151,7 @@ async fn plan(raw: &mut PgConnection, statement: &str) -> Result<bool, sqlx::Err
 }
 
 /// `scripts/statements.sh` writes them when a version is released.
-const STATEMENTS: &[(usize, &str)] = &[(17, include_str!("../../../migrations/postgres/statements/0017.sql"))];
+const STATEMENTS: &[(usize, &str)] = &[(18, include_str!("../../../migrations/postgres/statements/0018.sql"))];
 
 fn statements(of: &str) -> Vec<&str> {
     of.split("\n;\n").map(str::trim).filter(|statement| !statement.is_empty()).collect()

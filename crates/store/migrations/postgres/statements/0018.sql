@@ -141,8 +141,8 @@ INSERT INTO character_words (character, words)
     ON CONFLICT DO NOTHING
 ;
 INSERT INTO characters (id, visibility, revision, updated_at, name_key, name, avatar_url, tags,
-             search, description, personality, scenario, greeting, example_dialogue, system_prompt, details, owner_id, created_at, card)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (id) DO NOTHING
+             search, description, personality, scenario, greeting, example_dialogue, system_prompt, details, creator, owner_id, created_at, card)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (id) DO NOTHING
 ;
 INSERT INTO confirmed_addresses (user_id, email_key, confirmed_at)
          SELECT u.id, u.email_key, aim_now($3) FROM users u WHERE u.id = $1 AND u.email_key = $2
@@ -376,20 +376,20 @@ SELECT c.owner_id = $3, c.due, m.seq, m.role, m.sender = $3,
 ;
 SELECT card FROM characters WHERE id = $1 AND deleted_at IS NULL
 ;
-SELECT ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at, (SELECT x.reason FROM unlisted_characters x WHERE x.character = ch.key) AS unlisted, ch.details FROM characters ch WHERE ch.id = $1 AND ch.deleted_at IS NULL
-;
-SELECT ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at, (SELECT x.reason FROM unlisted_characters x WHERE x.character = ch.key) AS unlisted, ch.details::json ->> $5,
+SELECT ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at, (SELECT x.reason FROM unlisted_characters x WHERE x.character = ch.key) AS unlisted, ch.creator,
              (SELECT u.username FROM users u WHERE u.id = ch.owner_id AND u.erase_at IS NULL) FROM (
              SELECT ch.key, ch.conversations FROM (
                  SELECT ch.key, ch.conversations, ch.owner_id FROM character_words w JOIN characters ch ON ch.key = w.character
-                 WHERE w.words @@ $1::text::tsquery AND (ch.visibility = $6 OR ch.owner_id = $2)
-                     AND ch.deleted_at IS NULL OFFSET $7) ch
+                 WHERE w.words @@ $1::text::tsquery AND (ch.visibility = $5 OR ch.owner_id = $2)
+                     AND ch.deleted_at IS NULL OFFSET $6) ch
              WHERE (ch.owner_id = $2 OR (ch.key NOT IN (SELECT x.character FROM unlisted_characters x)
              AND (ch.owner_id IS NULL OR ch.owner_id NOT IN (
                  SELECT b.blocked FROM blocks b WHERE b.blocker = $2
                  UNION ALL SELECT s.id FROM users s WHERE s.suspended_until > (SELECT aim_now($4::bigint))))))
              ORDER BY ch.conversations DESC, ch.key DESC LIMIT $3) found
          JOIN characters ch ON ch.key = found.key ORDER BY found.conversations DESC, found.key DESC
+;
+SELECT ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at, (SELECT x.reason FROM unlisted_characters x WHERE x.character = ch.key) AS unlisted, ch.details FROM characters ch WHERE ch.id = $1 AND ch.deleted_at IS NULL
 ;
 SELECT count(*) FROM all_conversations WHERE deleted_at <= (SELECT aim_now($1) - $2)
 ;
@@ -424,6 +424,8 @@ SELECT count(*) FROM messages r JOIN messages q ON q.conversation = r.conversati
 SELECT count(*) FROM one_time_tokens WHERE $3 AND expires_at < (SELECT aim_now($1) - $2)
 ;
 SELECT count(*) FROM personas WHERE user_id = $1
+;
+SELECT count(*) FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2
 ;
 SELECT count(*) FROM reports WHERE period = $3 AND start < (SELECT aim_now($1) - $2)
 ;
@@ -744,9 +746,8 @@ UPDATE cases k SET state = $2, resolution = $3,
                  AND o.state = $8 AND o.id <> k.id))
 ;
 UPDATE character_words w
-    SET words = aim_character_words(ch.name, concat_ws($1, ch.tags, ch.description, ch.details::json ->> $2, u.username))
-    FROM characters ch LEFT JOIN users u ON u.id = ch.owner_id
-    WHERE ch.key = w.character AND (ch.owner_id IS NOT NULL OR ch.details IS NOT NULL)
+    SET words = aim_character_words(ch.name, concat_ws($1, ch.tags, ch.description, ch.creator, u.username))
+    FROM characters ch JOIN users u ON u.id = ch.owner_id WHERE ch.key = w.character
 ;
 UPDATE characters SET conversations = conversations + $2
          WHERE id = (SELECT c.character_id FROM conversations c WHERE c.key = $1 AND c.main)
@@ -762,8 +763,8 @@ UPDATE characters SET gallery_version = gallery_version + $2
 ;
 UPDATE characters SET owner_id = $3, deleted_at = coalesce(deleted_at, $2), updated_at = $2,
                  revision = revision + $4, tags = $5, search = $6, description = $7, personality = $8, scenario = $9,
-                 greeting = $10, example_dialogue = $11, system_prompt = $12
-             WHERE owner_id = $1 AND (visibility = $13 OR deleted_at IS NOT NULL)
+                 greeting = $10, example_dialogue = $11, system_prompt = $12, details = $13, card = $14, creator = $15
+             WHERE owner_id = $1 AND (visibility = $16 OR deleted_at IS NOT NULL)
 ;
 UPDATE characters SET owner_id = $3, updated_at = $2, revision = revision + $4 WHERE owner_id = $1
 ;
@@ -775,7 +776,7 @@ UPDATE characters ch SET gallery_version = ch.gallery_version + $2
 ;
 UPDATE characters ch SET visibility = $2, revision = $3, updated_at = $4, name_key = $5, name = $6, avatar_url = $7,
              tags = $8, search = $9, description = $10, personality = $11, scenario = $12, greeting = $13,
-             example_dialogue = $14, system_prompt = $15, details = $16
+             example_dialogue = $14, system_prompt = $15, details = $16, creator = $17
          WHERE ch.id = $1 RETURNING ch.id, ch.name, ch.description, ch.personality, ch.scenario, ch.greeting, ch.example_dialogue, ch.system_prompt, ch.tags, ch.visibility, ch.avatar_url, ch.owner_id, ch.revision, ch.created_at, ch.updated_at, (SELECT x.reason FROM unlisted_characters x WHERE x.character = ch.key) AS unlisted, ch.details
 ;
 UPDATE claims cl SET stopping = $4 FROM servers s, messages m
