@@ -3,12 +3,13 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import { http } from '../api/client';
 import type { AuditAction, Case, List } from '../api/types';
-import { useAction, useLoad } from '../lib/load';
+import { useLoad } from '../lib/load';
 import { fullTime } from '../lib/time';
 import { DeedDialog, type Deed } from '../safety/deed';
 import { reasonWords } from '../safety/safety';
 import { Icon } from '../ui/icons';
-import { Empty, Failure, FormError, Loading } from '../ui/notice';
+import { More } from '../ui/more';
+import { Empty, Failure, Loading } from '../ui/notice';
 import { Page } from '../ui/page';
 
 const KINDS: Readonly<Record<Case['kind'], string>> = {
@@ -78,12 +79,6 @@ function Complaints({ state }: { state: Case['state'] }) {
   const read = (cursor?: string) =>
     http.get<List<'Complaint'>>('/api/admin/complaints', { state, cursor, limit: 20 });
   const { error, again } = useLoad('first', async () => setList(await read()));
-  const more = useAction();
-  const readMore = (cursor: string) =>
-    more.run(async () => {
-      const next = await read(cursor);
-      setList((now) => now && { ...next, items: [...now.items, ...next.items] });
-    });
   /** What was done to one may change others: the same character, the same person. */
   const changed = async (one?: Case) => {
     const isLast = list?.items.every(({ id }) => id === one?.id);
@@ -100,23 +95,18 @@ function Complaints({ state }: { state: Case['state'] }) {
       <Empty icon="check" title={state === 'open' ? 'Nothing is reported' : 'No report was closed yet'} />
     );
   }
-  const { nextCursor } = list;
   return (
     <div className="cases">
       {list.items.map((one) => (
         <Reported complaint={one} key={one.id} onChange={changed} />
       ))}
-      <FormError error={more.error} />
-      {nextCursor && (
-        <button
-          type="button"
-          className="button"
-          disabled={more.busy}
-          onClick={() => void readMore(nextCursor)}
-        >
-          {more.busy ? 'Loading…' : 'More'}
-        </button>
-      )}
+      <More
+        cursor={list.nextCursor}
+        read={async (cursor) => {
+          const next = await read(cursor);
+          setList((now) => now && { ...next, items: [...now.items, ...next.items] });
+        }}
+      />
     </div>
   );
 }
@@ -252,8 +242,6 @@ export function AuditPage() {
   const [list, setList] = useState<List<'Audit'>>();
   const read = (cursor?: string) => http.get<List<'Audit'>>('/api/admin/audit', { cursor });
   const { error, again } = useLoad('first', async () => setList(await read()));
-  const more = useAction();
-  const nextCursor = list?.nextCursor;
   return (
     <Page title="Audit" back={BACK}>
       {error ? (
@@ -280,22 +268,13 @@ export function AuditPage() {
               </li>
             ))}
           </ul>
-          <FormError error={more.error} />
-          {nextCursor && (
-            <button
-              type="button"
-              className="button"
-              disabled={more.busy}
-              onClick={() =>
-                void more.run(async () => {
-                  const next = await read(nextCursor);
-                  setList({ ...next, items: [...list.items, ...next.items] });
-                })
-              }
-            >
-              {more.busy ? 'Loading…' : 'More'}
-            </button>
-          )}
+          <More
+            cursor={list.nextCursor}
+            read={async (cursor) => {
+              const next = await read(cursor);
+              setList({ ...next, items: [...list.items, ...next.items] });
+            }}
+          />
         </section>
       )}
     </Page>

@@ -3,12 +3,13 @@ import { useEffect, useState } from 'react';
 import { http } from '../api/client';
 import type { Account, List } from '../api/types';
 import { useWho } from '../app/who';
-import { useAction, useLoad } from '../lib/load';
+import { useLoad } from '../lib/load';
 import { fullTime } from '../lib/time';
 import { DeedDialog, type Deed } from '../safety/deed';
 import { Avatar } from '../ui/avatar';
 import { Icon } from '../ui/icons';
-import { Empty, Failure, FormError, Loading } from '../ui/notice';
+import { More } from '../ui/more';
+import { Empty, Failure, Loading } from '../ui/notice';
 import { Page } from '../ui/page';
 import { BACK } from './complaints';
 
@@ -69,7 +70,6 @@ function Accounts({ q, suspended }: { q: string; suspended: boolean }) {
       limit: 30,
     });
   const { error, again } = useLoad('first', async () => setList(await read()));
-  const more = useAction();
   if (error) return <Failure error={error} onRetry={again} />;
   if (list === undefined) return <Loading />;
   if (list.items.length === 0) {
@@ -77,7 +77,6 @@ function Accounts({ q, suspended }: { q: string; suspended: boolean }) {
       <Empty icon="people" title={suspended ? 'Nobody of them is suspended' : 'Nobody is called that'} />
     );
   }
-  const { nextCursor } = list;
   const changed = async (id: string) => {
     const { items } = await http.get<List<'Account'>>('/api/admin/users', { q: id });
     const now = items.find((one) => one.id === id);
@@ -92,22 +91,13 @@ function Accounts({ q, suspended }: { q: string; suspended: boolean }) {
           <Row account={account} key={account.id} onChange={() => changed(account.id)} />
         ))}
       </ul>
-      <FormError error={more.error} />
-      {nextCursor && (
-        <button
-          type="button"
-          className="button"
-          disabled={more.busy}
-          onClick={() =>
-            void more.run(async () => {
-              const next = await read(nextCursor);
-              setList({ ...next, items: [...list.items, ...next.items] });
-            })
-          }
-        >
-          {more.busy ? 'Loading…' : 'More'}
-        </button>
-      )}
+      <More
+        cursor={list.nextCursor}
+        read={async (cursor) => {
+          const next = await read(cursor);
+          setList({ ...next, items: [...list.items, ...next.items] });
+        }}
+      />
     </section>
   );
 }
