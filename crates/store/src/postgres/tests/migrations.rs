@@ -136,7 +136,9 @@ async fn plan(raw: &mut PgConnection, statement: &str) -> Result<bool, sqlx::Err
         {
             return Ok(false);
         }
-        other => drop(other?),
+        other => {
+            other?;
+        }
     }
     let parameters =
         "SELECT coalesce(cardinality(parameter_types), 0) FROM pg_prepared_statements WHERE name = 'asked'";
