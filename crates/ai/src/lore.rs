@@ -3,8 +3,8 @@
 //! The last messages are looked through for keys, and who the user is. An entry that is found is told, and, where the book asks for it, looked
 //! through itself. What is found takes its budget by priority and stands in the prompt by its order. A [`Book`] is made
 //! ready once for each revision of its character ([`Books`]): keys are folded then, and a regular expression is compiled when it is
-//! first looked for. The regular expressions of people run in linear time (`regex`), are bounded in size and number, and all of
-//! them together in time.
+//! first looked for. The regular expressions of people run in linear time (`regex`), and are bounded in size and number; all keys
+//! together are bounded in time, and so is compiling.
 //!
 //! What SillyTavern writes into an entry's `extensions` is obeyed (`entry`). Of its World Info these are not: effects that
 //! last over several messages (sticky, cooldown), outlets, scoring within groups, kinds of generation, and names before messages.
@@ -17,8 +17,8 @@ use crate::macros::Macros;
 use crate::prompt::HistoryTurn;
 use crate::tokens::{TokenBudget, estimate};
 use aim_domain::{Author, Character, CharacterId, Lorebook};
-use entry::{Entry, Place};
-use keys::{Looked, Patterns};
+use entry::{Entry, Keys, Place};
+use keys::{Bounds, Looked, Patterns};
 use moka::sync::Cache;
 use said::Said;
 use std::cmp::Reverse;
@@ -29,8 +29,8 @@ use std::time::{Duration, Instant};
 /// Messages that are looked through unless the book says, and at the most.
 const SCAN_DEPTH: u32 = 4;
 const MAX_SCAN_DEPTH: u32 = 100;
-/// What all regular expressions of a book may take in a reply. Those that are left are then not found.
-const REGEX_TIME: Duration = Duration::from_millis(100);
+/// What a book may take in a reply. Keys that are left are then not found.
+const BOUNDS: Bounds = Bounds { looking: Duration::from_millis(150), compiling: Duration::from_millis(100) };
 /// What looking for regular expressions that cannot be used may take.
 const CHECK_TIME: Duration = Duration::from_secs(2);
 /// How often what was found is looked through.
@@ -85,16 +85,17 @@ impl Book {
         }
     }
 
-    /// Looks through the last of `history` (oldest first) and answers what to tell. Blocks for a fifth of a second at the worst.
+    /// Looks through the last of `history` (oldest first) and answers what to tell. Blocks for a third of a second at the worst.
     pub fn look_up(&self, history: &[HistoryTurn], macros: &Macros<'_>, budget: &TokenBudget) -> Lore {
         if self.entries.is_empty() {
             return Lore::default();
         }
         let replies = history.iter().filter(|turn| turn.author == Author::Character).count() as u64;
-        let mut look = Looked::new(Said::of(history, MAX_SCAN_DEPTH as usize), macros, REGEX_TIME);
+        let mut look = Looked::new(Said::of(history, MAX_SCAN_DEPTH as usize), macros, BOUNDS);
         // Who the user is goes without saying.
         look.found.add(macros.persona);
         let mut states = vec![State::Waiting; self.entries.len()];
+        let mut known = vec![Keys::default(); self.entries.len()];
         let mut open = 0;
         for round in 0..=ROUNDS {
             let mut news = Vec::new();
@@ -106,22 +107,24 @@ impl Book {
                 if states[n] == State::Waiting
                     && is_its_time
                     && entry.may_be_told(replies, history.len())
-                    && entry.is_found(self.scan_depth, &mut look)
+                    && entry.is_found(self.scan_depth, &mut look, &mut known[n])
                 {
-                    if entry.happens(macros.random) {
-                        news.push(n);
-                    } else {
-                        states[n] = State::LeftOut;
-                    }
+                    news.push(n);
                 }
             }
             self.choose_of_groups(&mut news, &mut states, macros);
-            news.iter().for_each(|n| states[*n] = State::Told(round));
+            // The one of a group that chance leaves out has kept the others out all the same.
+            news.retain(|n| {
+                let happens = self.entries[*n].happens(macros.random);
+                states[*n] = if happens { State::Told(round) } else { State::LeftOut };
+                happens
+            });
             if !self.is_recursive {
                 break;
             }
             let looks_on = news.iter().map(|n| &self.entries[*n]).filter(|entry| !entry.calls_no_others);
             let before = look.found.len();
+            look.found.begin();
             looks_on.for_each(|entry| look.found.add(&entry.content));
             if open == 0 {
                 open = self.levels.len().min(1);
@@ -234,7 +237,7 @@ impl Book {
 pub struct Books(Cache<CharacterId, (i64, Arc<Book>)>);
 
 /// Bytes of all books that are kept, and how long one is kept that nobody talks of.
-const BOOKS: u64 = 64 << 20;
+const BOOKS: u64 = 192 << 20;
 const KEPT: Duration = Duration::from_mins(10);
 
 impl Default for Books {

@@ -113,9 +113,9 @@ impl Archive {
 }
 
 impl File {
-    /// Bytes in the archive.
-    pub fn packed(&self) -> u64 {
-        self.packed
+    /// Bytes once it is unfolded, by the directory; it is unfolded no further.
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     /// Its bytes, `most` at the most.

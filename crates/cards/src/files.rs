@@ -3,7 +3,7 @@
 
 use crate::assets::{Asset, embedded_path, is_beside};
 use crate::charx::{self, File};
-use crate::{Card, MAX_KEPT, fields, payload};
+use crate::{Card, MAX_KEPT, Unfit, fields, payload};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -28,29 +28,33 @@ impl Card {
             let uri = entries.get(asset.entry()?)?.get("uri")?.as_str()?;
             (!is_taken && is_beside(uri)).then(|| (asset.clone(), embedded_path(uri).unwrap_or(uri).to_owned()))
         });
-        let beside: Vec<(Asset, String)> = beside.collect();
+        let beside = beside.map(|(asset, name)| (name, Kept::Asset(asset)));
+        let unnamed = self.unnamed.iter().map(|(name, file)| (name.clone(), Kept::File(*file)));
+        let mut files: Vec<(String, Kept)> = beside.chain(unnamed).collect();
+        // There is room for many small ones.
+        files.sort_by_key(|(_, file)| file.size());
         let mut room = MAX_KEPT.saturating_sub(SLACK).saturating_sub(fields::length(&self.json));
         let mut unfolded = MOST_UNFOLDED;
         let (mut kept, mut left_out) = (Map::new(), 0_usize);
-        let mut keep = |name: &str, read: &mut dyn FnMut(u64) -> Option<Vec<u8>>| {
-            let most = (room / 4 * 3).saturating_sub(name.len() + 16) as u64;
-            let bytes =
-                if kept.len() < MOST_FILES && most > 0 && unfolded > 0 { read(most.min(unfolded)) } else { None };
-            let Some(bytes) = bytes else {
-                unfolded = unfolded.saturating_sub(most);
+        for (name, file) in files {
+            // A card may name one file twice.
+            if kept.contains_key(&name) {
+                continue;
+            }
+            let most = unfolded.min((room / 4 * 3).saturating_sub(name.len() + 16) as u64);
+            if kept.len() >= MOST_FILES || most == 0 || file.size() > most {
                 left_out += 1;
-                return;
+                continue;
+            }
+            // Whatever comes of it: so much of it may have been unfolded.
+            unfolded = unfolded.saturating_sub(file.size());
+            let Ok(bytes) = file.read(source, most) else {
+                left_out += 1;
+                continue;
             };
-            unfolded = unfolded.saturating_sub(bytes.len() as u64);
             let text = STANDARD.encode(bytes);
             room = room.saturating_sub(text.len() + name.len() + 16);
-            kept.insert(name.to_owned(), text.into());
-        };
-        for (asset, name) in &beside {
-            keep(name, &mut |most| asset.read(source, most).ok());
-        }
-        for (name, file) in &self.unnamed {
-            keep(name, &mut |most| file.read(source, most, "a file").ok());
+            kept.insert(name, text.into());
         }
         if left_out > 0 {
             self.warnings.push(format!(
@@ -66,15 +70,35 @@ impl Card {
     }
 }
 
+/// A file that may be kept.
+enum Kept {
+    Asset(Asset),
+    File(File),
+}
+
+impl Kept {
+    /// Bytes that it says it has; it is read no further.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Asset(asset) => asset.size(),
+            Self::File(file) => file.size(),
+        }
+    }
+
+    fn read(&self, source: &mut (impl Read + Seek), most: u64) -> Result<Vec<u8>, Unfit> {
+        match self {
+            Self::Asset(asset) => asset.read(source, most),
+            Self::File(file) => file.read(source, most, "a file"),
+        }
+    }
+}
+
 /// The files of an archive that its card names nowhere.
 pub(crate) fn unnamed(archive: &charx::Archive, json: &Map<String, Value>, icon: Option<&str>) -> Vec<(String, File)> {
     let uris = fields::assets(json).iter().filter_map(|asset| asset.get("uri")?.as_str());
     let named: HashSet<&str> = uris.filter_map(embedded_path).chain(icon.and_then(embedded_path)).collect();
     let others = archive.files().filter(|(name, _)| !named.contains(name));
-    let mut others: Vec<_> = others.map(|(name, file)| (name.to_owned(), file)).collect();
-    // There is room for many small ones.
-    others.sort_by_key(|(_, file)| file.packed());
-    others
+    others.map(|(name, file)| (name.to_owned(), file)).collect()
 }
 
 /// The files that a card has kept, taken out of its text.

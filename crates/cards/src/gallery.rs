@@ -1,7 +1,7 @@
 //! The pictures of a card that a gallery has. The card's text as it is kept has the number of each in the place of its bytes, so that
 //! what else the card said of it is written again; what the gallery says of it by now is written over that.
 
-use crate::assets::{AssetKind, embedded_path, is_beside, kind_of};
+use crate::assets::{AssetKind, chunk, embedded_path, is_beside, kind_of};
 use crate::charx::leads_outside;
 use crate::write::Export;
 use crate::{fields, files};
@@ -82,6 +82,13 @@ impl ExportedAsset {
 }
 
 impl Export {
+    /// Names of chunks that the card calls nothing by: what it says of files that nobody has kept must not mean others.
+    pub fn free_chunks(&self) -> impl Iterator<Item = String> {
+        let mut named = HashSet::new();
+        self.0.values().for_each(|value| named_chunks(value, &mut named));
+        (0..=named.len() + MOST_CHUNKS).map(|n| n.to_string()).filter(move |name| !named.contains(name))
+    }
+
     /// Whether the card names a main picture, and that it is the one it is shown with.
     pub fn names_its_picture(&self) -> bool {
         fields::icon(&self.0).is_some_and(|uri| uri.starts_with("ccdefault:"))
@@ -123,6 +130,19 @@ impl Export {
         }
         let files = beside.finish(&mut self.0);
         (self, files)
+    }
+}
+
+/// Pictures that are written in chunks, at the most, and more.
+const MOST_CHUNKS: usize = 10_000;
+
+/// Wherever in the card they stand: RisuAI has lists of its own.
+fn named_chunks(value: &Value, named: &mut HashSet<String>) {
+    match value {
+        Value::String(uri) => named.extend(chunk(uri).map(str::to_owned)),
+        Value::Array(values) => values.iter().for_each(|value| named_chunks(value, named)),
+        Value::Object(values) => values.values().for_each(|value| named_chunks(value, named)),
+        _ => {}
     }
 }
 

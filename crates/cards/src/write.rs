@@ -124,13 +124,12 @@ fn require(data: &mut Map<String, Value>) {
     need("extensions", json!({}));
 }
 
-/// `picture`, a PNG, with the card in it: V3 under `ccv3`, V2 under `chara`, each of `files` under the number that the card's
+/// `picture`, a PNG, with the card in it: V3 under `ccv3`, V2 under `chara`, each of `files` under the name that the card's
 /// `__asset:` has, and none that it had before.
-pub fn into_png(picture: &[u8], export: &Export, files: &[&[u8]]) -> Result<Vec<u8>, Unfit> {
+pub fn into_png(picture: &[u8], export: &Export, files: &[(String, &[u8])]) -> Result<Vec<u8>, Unfit> {
     let text = |spec, version| STANDARD.encode(export.of(spec, version).to_string());
     let mut texts =
         vec![("chara".to_owned(), text("chara_card_v2", "2.0")), ("ccv3".to_owned(), text("chara_card_v3", "3.0"))];
-    let chunks = files.iter().enumerate();
-    texts.extend(chunks.map(|(n, bytes)| (format!("chara-ext-asset_:{n}"), STANDARD.encode(bytes))));
+    texts.extend(files.iter().map(|(name, bytes)| (format!("chara-ext-asset_:{name}"), STANDARD.encode(bytes))));
     png::with_texts(picture, &texts)
 }

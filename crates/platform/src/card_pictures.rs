@@ -86,10 +86,11 @@ struct Spilt {
     sniffed: Sniffed,
 }
 
-/// A refusal comes with the bytes that were read for it.
+/// A refusal comes with the bytes that were read for it: none of one that says it is too large.
 fn spill(card: &Path, asset: &Asset, most: u64) -> Result<Spilt, (String, u64)> {
     let read = File::open(card).map_err(Unfit::from).and_then(|file| asset.read(&mut BufReader::new(file), most));
-    let bytes = read.map_err(|why| (why.to_string(), if matches!(why, Unfit::Unfolds(_)) { most } else { 0 }))?;
+    let begun = if asset.size() > most { 0 } else { asset.size() };
+    let bytes = read.map_err(|why| (why.to_string(), begun))?;
     let size = bytes.len() as u64;
     let sniffed = crate::sniff(&bytes[..bytes.len().min(aim_media::SNIFFED_BYTES)]).ok();
     let sniffed = sniffed.filter(|sniffed| sniffed.kind == FileKind::Picture);
@@ -285,10 +286,11 @@ pub(crate) fn in_png(
     files: Vec<(ExportedAsset, Vec<u8>)>,
 ) -> Result<Vec<u8>, Unfit> {
     let (mut assets, bytes): (Vec<_>, Vec<_>) = files.into_iter().unzip();
-    assets.iter_mut().enumerate().for_each(|(n, asset)| asset.uri = format!("__asset:{n}"));
+    let chunks: Vec<String> = card.free_chunks().take(assets.len()).collect();
+    assets.iter_mut().zip(&chunks).for_each(|(asset, name)| asset.uri = format!("__asset:{name}"));
     let (card, _) = card.with_assets(None, &assets, Form::Text);
-    let bytes: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
-    aim_cards::into_png(picture, &card, &bytes)
+    let files: Vec<(String, &[u8])> = chunks.into_iter().zip(bytes.iter().map(Vec::as_slice)).collect();
+    aim_cards::into_png(picture, &card, &files)
 }
 
 /// A card's text with the pictures of the gallery in it, and the main one where the card named one.

@@ -12,7 +12,7 @@ describe('macros of a greeting', () => {
     ['{{{char}}} {{original}} {{get:{{user}}}} {{ {', '{Ma$&ra} {{original}} {{get:Robin}} {{ {'],
     ['{{reverse:{{user}} é}}', 'é niboR'],
     ['{{random:same,same}} {{pick::{{user}}::Robin}}', 'same Robin'],
-    ['{{roll:1}} {{roll:3d1}} {{roll:0}} {{roll:x}}', '1 3 {{roll:0}} {{roll:x}}'],
+    ['{{roll:1}} {{roll:3d1}} {{roll:0}} {{roll:{{user}}}}', '1 3 {{roll:0}} {{roll:{{user}}}}'],
     ['<b> {x} }} <', '<b> {x} }} <'],
   ])('%j is %j', (text, expected) => expect(told(text)).toBe(expected));
 
@@ -39,7 +39,10 @@ describe('macros of a greeting', () => {
     const began = Date.now();
     for (const text of ['{{'.repeat(10_000), '{{reverse:'.repeat(2_000), '}}'.repeat(10_000)])
       expect(told(text)).toBe(text);
-    told(`${'{{reverse:'.repeat(2_000)}x${'}}'.repeat(2_000)}`);
+    const nested = (open: string) => `${open.repeat(2_000)}x${'}}'.repeat(2_000)}`;
+    told(nested('{{reverse:'));
+    for (const open of ['{{roll:', '{{roll:2d', '{{x', '{{x:{{roll:'])
+      expect(told(nested(open))).toBe(nested(open));
     expect(Date.now() - began).toBeLessThan(5_000);
   });
 });

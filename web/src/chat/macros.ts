@@ -12,6 +12,8 @@ export interface Names {
 
 /** Macros within macros; what is deeper stays as it stands. */
 const MAX_DEPTH = 8;
+/** Signs of a macro's name, with the spaces around it. */
+const MAX_NAME = 64;
 const MAX_DICE = 100;
 const MAX_SIDES = 1_000_000_000;
 
@@ -78,7 +80,7 @@ function expand(text: string, names: Names, draw: Draw, depth: number): string {
 
 /** Undefined where it is no macro. */
 function standsFor(inner: string, names: Names, draw: Draw, depth: number): string | undefined {
-  switch (inner.toLowerCase()) {
+  switch (inner.slice(0, MAX_NAME).toLowerCase()) {
     case 'char':
       return names.character;
     case 'user':
@@ -87,7 +89,8 @@ function standsFor(inner: string, names: Names, draw: Draw, depth: number): stri
       return names.persona ?? '';
   }
   if (inner.trimStart().startsWith('//')) return '';
-  const colon = inner.indexOf(':');
+  // Only so far is a name looked for: one macro may be in another a thousand times.
+  const colon = inner.slice(0, MAX_NAME).indexOf(':');
   if (colon === -1) return undefined;
   const name = inner.slice(0, colon).trim().toLowerCase();
   const rest = inner.slice(colon + 1);
@@ -105,7 +108,8 @@ function standsFor(inner: string, names: Names, draw: Draw, depth: number): stri
     case 'reverse':
       return depth >= MAX_DEPTH ? undefined : Array.from(deeper(rest)).reverse().join('');
     case 'roll':
-      return depth >= MAX_DEPTH ? undefined : roll(deeper(rest), draw);
+      // One that cannot be rolled stays as it stands, and is done with: whoever looked into it again would look through each level twice.
+      return depth >= MAX_DEPTH ? undefined : (roll(deeper(rest), draw) ?? `{{${inner}}}`);
     default:
       return undefined;
   }

@@ -1,7 +1,7 @@
 //! An entry of a lore book as it is obeyed: what the card's specification says of it, what its decorators change (lines at
 //! its start that begin with `@@`; those that are unknown are passed over), and what SillyTavern says in its `extensions`.
 
-use super::keys::{Key, Looked, Patterns, Reading};
+use super::keys::{Key, Looked, Patterns, Reading, Scope};
 use aim_domain::{LoreEntry, LorePosition, Random};
 use serde_json::{Map, Value};
 
@@ -26,6 +26,16 @@ enum Logic {
     NotAll,
     NotAny,
     AndAll,
+}
+
+/// What is known of an entry's keys in a reply.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Keys {
+    #[default]
+    NotSought,
+    /// In none of what there was in the last round.
+    Missed,
+    Found,
 }
 
 pub(super) struct Entry {
@@ -163,21 +173,32 @@ impl Entry {
         replies >= self.only_after && replies.is_multiple_of(self.only_every) && messages as u64 >= self.delay
     }
 
-    pub fn is_found(&self, depth: u32, look: &mut Looked<'_>) -> bool {
+    /// `known` is what the round before found out; from the first that looks for this entry, every round must.
+    pub fn is_found(&self, depth: u32, look: &mut Looked<'_>, known: &mut Keys) -> bool {
         if self.always {
             return true;
         }
         let depth = self.scan_depth.unwrap_or(depth);
-        let mut has = |key: &Key| look.has(key, depth);
-        self.keys.iter().any(&mut has)
-            && (self.secondary.is_empty()
-                || match self.logic {
-                    Logic::AndAny => self.secondary.iter().any(&mut has),
-                    Logic::NotAll => !self.secondary.iter().all(&mut has),
-                    Logic::NotAny => !self.secondary.iter().any(&mut has),
-                    Logic::AndAll => self.secondary.iter().all(&mut has),
-                })
-            && !self.no_keys.iter().any(&mut has)
+        if *known != Keys::Found {
+            let scope = if *known == Keys::Missed { Scope::New } else { Scope::All };
+            let has_one = self.keys.iter().any(|key| look.has(key, depth, scope));
+            *known = if has_one { Keys::Found } else { Keys::Missed };
+        }
+        if *known == Keys::Missed {
+            return false;
+        }
+        look.passed_over = false;
+        let mut has = |key: &Key| look.has(key, depth, Scope::All);
+        let others = self.secondary.is_empty()
+            || match self.logic {
+                Logic::AndAny => self.secondary.iter().any(&mut has),
+                Logic::NotAll => !self.secondary.iter().all(&mut has),
+                Logic::NotAny => !self.secondary.iter().any(&mut has),
+                Logic::AndAll => self.secondary.iter().all(&mut has),
+            };
+        let is_excluded = self.no_keys.iter().any(&mut has);
+        // What was passed over may be there.
+        others && !is_excluded && !look.passed_over
     }
 
     /// Draws, where it is told now and then only.

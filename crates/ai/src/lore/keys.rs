@@ -11,14 +11,18 @@ use regex::{Regex, RegexBuilder};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// What a regular expression may look through, the last of it; its size as a program; and how deep it may be nested.
+/// What a regular expression may look through, the last of it; its size as a program, what it remembers of its runs, and how
+/// deep it may be nested.
 const SCANNED_BY_REGEX: usize = 16 << 10;
 const REGEX_SIZE: usize = 128 << 10;
+const REGEX_MEMORY: usize = 64 << 10;
 const REGEX_NESTING: u32 = 50;
 /// Regular expressions of a book, at the most. Others are never found.
 const MOST_PATTERNS: usize = 300;
-/// Bytes of a compiled one, with what it remembers of its runs, at the most and about.
-pub(super) const MOST_OF_A_PATTERN: usize = 2 * REGEX_SIZE;
+/// Bytes of a compiled one, at the most and about.
+pub(super) const MOST_OF_A_PATTERN: usize = REGEX_SIZE + REGEX_MEMORY;
+/// Bytes that a text of its own takes besides.
+const ALLOCATED: usize = 16;
 
 /// Counts the regular expressions of a book.
 #[derive(Default)]
@@ -43,22 +47,35 @@ pub(super) struct Reading {
     pub whole_words: bool,
 }
 
+/// Small, since a book may have some hundred thousand of them.
 pub(super) struct Key {
-    said: Box<str>,
     kind: Kind,
     case_sensitive: bool,
 }
 
 enum Kind {
+    /// In small letters, unless case counts; `alone`: not within a word.
     Words {
-        finder: Box<Finder<'static>>,
+        needle: Box<str>,
         alone: bool,
     },
-    Regex(OnceLock<Option<Regex>>),
+    Regex(Box<Pattern>),
     /// What it is, is known in each reply anew.
-    WithMacros(Reading),
+    WithMacros(Box<str>, Reading),
     /// One regular expression too many.
     Never,
+}
+
+/// A regular expression, compiled when it is first looked for.
+struct Pattern {
+    said: Box<str>,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    fn of(said: &str) -> Box<Self> {
+        Box::new(Self { said: said.into(), compiled: OnceLock::new() })
+    }
 }
 
 /// `pattern` and `flags` of a regular expression between slashes; a slash within it has a backslash before it.
@@ -79,41 +96,49 @@ fn slashed(key: &str) -> Option<(&str, &str)> {
 impl Key {
     /// None for an empty one.
     pub fn of(key: &str, reading: Reading, patterns: &mut Patterns) -> Option<Self> {
-        let is_regex = reading.bare_is_regex || slashed(key).is_some();
-        if key.trim().is_empty() {
+        let key = key.trim();
+        if key.is_empty() {
             return None;
         }
+        let is_regex = reading.bare_is_regex || slashed(key).is_some();
         let kind = if has_macros(key) {
-            Kind::WithMacros(reading)
+            Kind::WithMacros(key.into(), reading)
         } else if !is_regex {
             words(key, reading)
         } else if patterns.has_room() {
-            Kind::Regex(OnceLock::new())
+            Kind::Regex(Pattern::of(key))
         } else {
             Kind::Never
         };
-        Some(Self { said: key.into(), kind, case_sensitive: reading.case_sensitive })
+        Some(Self { kind, case_sensitive: reading.case_sensitive })
     }
 
+    /// Bytes, about; without a compiled regular expression.
     pub fn size(&self) -> usize {
-        2 * self.said.len() + size_of::<Self>() + size_of::<Finder<'static>>()
+        let own = match &self.kind {
+            Kind::Words { needle: text, .. } | Kind::WithMacros(text, _) => text.len(),
+            Kind::Regex(pattern) => size_of::<Pattern>() + pattern.said.len(),
+            Kind::Never => 0,
+        };
+        size_of::<Self>() + ALLOCATED + own
     }
 
     pub fn is_unusable(&self) -> bool {
         match &self.kind {
-            Kind::Regex(compiled) => compiled.get_or_init(|| compile(&self.said, self.case_sensitive)).is_none(),
+            Kind::Regex(pattern) => {
+                pattern.compiled.get_or_init(|| compile(&pattern.said, self.case_sensitive)).is_none()
+            }
             Kind::Never => true,
-            Kind::Words { .. } | Kind::WithMacros(_) => false,
+            Kind::Words { .. } | Kind::WithMacros(..) => false,
         }
     }
 }
 
 fn words(key: &str, reading: Reading) -> Kind {
-    let folded = if reading.case_sensitive { key.to_owned() } else { key.to_lowercase() };
+    let needle = if reading.case_sensitive { key.to_owned() } else { key.to_lowercase() };
     // Several words stand where they stand.
-    let alone = reading.whole_words && !key.trim().contains(char::is_whitespace);
-    let needle = if alone { folded.trim() } else { &folded };
-    Kind::Words { finder: Box::new(Finder::new(needle).into_owned()), alone }
+    let alone = reading.whole_words && !key.contains(char::is_whitespace);
+    Kind::Words { needle: needle.into(), alone }
 }
 
 fn has_macros(key: &str) -> bool {
@@ -128,7 +153,7 @@ fn compile(key: &str, case_sensitive: bool) -> Option<Regex> {
         .multi_line(flags.contains('m'))
         .dot_matches_new_line(flags.contains('s'))
         .size_limit(REGEX_SIZE)
-        .dfa_size_limit(REGEX_SIZE)
+        .dfa_size_limit(REGEX_MEMORY)
         .nest_limit(REGEX_NESTING)
         .build();
     built.ok()
@@ -148,47 +173,95 @@ fn stands_alone(text: &str, at: usize, length: usize) -> bool {
     !before.is_some_and(goes_on) && !after.is_some_and(goes_on)
 }
 
+/// What looking through a book may take in a reply, and what compiling its regular expressions may besides.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub looking: Duration,
+    pub compiling: Duration,
+}
+
+/// What of the texts a key is looked for in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    All,
+    /// What the last round found: in the rest it is not.
+    New,
+}
+
 /// What is looked through in one reply.
 pub(super) struct Looked<'m> {
     said: Said,
-    /// Texts of entries that were told, for a book that looks through them.
+    /// Texts of entries that were told, for a book that looks through them; those of the last round are its last message.
     pub found: Said,
+    /// Whether a key was passed over, because there was no more time for it.
+    pub passed_over: bool,
     macros: &'m Macros<'m>,
-    /// What regular expressions may take, from the first that ran.
-    time: Duration,
-    until: Option<Instant>,
+    until: Instant,
+    /// What is left for compiling.
+    compiling: Duration,
 }
 
 impl<'m> Looked<'m> {
-    pub fn new(said: Said, macros: &'m Macros<'m>, time: Duration) -> Self {
-        Self { said, found: Said::default(), macros, time, until: None }
+    pub fn new(said: Said, macros: &'m Macros<'m>, bounds: Bounds) -> Self {
+        let until = Instant::now() + bounds.looking;
+        let (found, compiling) = (Said::default(), bounds.compiling);
+        Self { said, found, passed_over: false, macros, until, compiling }
     }
 
-    pub fn has(&mut self, key: &Key, depth: u32) -> bool {
+    pub fn has(&mut self, key: &Key, depth: u32, scope: Scope) -> bool {
+        if self.is_over() {
+            return false;
+        }
         match &key.kind {
-            Kind::Words { finder, alone } => {
-                let length = finder.needle().len();
-                [self.said.last(depth, key.case_sensitive), self.found.all(key.case_sensitive)]
-                    .into_iter()
-                    .any(|text| finder.find_iter(text.as_bytes()).any(|at| !alone || stands_alone(text, at, length)))
-            }
-            Kind::Regex(compiled) => {
-                let until = *self.until.get_or_insert_with(|| Instant::now() + self.time);
-                if Instant::now() >= until {
-                    return false;
-                }
-                let Some(regex) = compiled.get_or_init(|| compile(&key.said, key.case_sensitive)) else { return false };
-                [self.said.last(depth, true), self.found.all(true)].into_iter().any(|text| {
-                    let from = text.ceil_char_boundary(text.len().saturating_sub(SCANNED_BY_REGEX));
-                    Instant::now() < until && regex.is_match(&text[from..])
+            Kind::Words { needle, alone } => {
+                let finder = Finder::new(needle.as_bytes());
+                self.texts(depth, key.case_sensitive, scope).into_iter().any(|text| {
+                    finder.find_iter(text.as_bytes()).any(|at| !alone || stands_alone(text, at, needle.len()))
                 })
             }
-            Kind::WithMacros(reading) => self.has_with_macros(&key.said, *reading, depth),
+            Kind::Regex(pattern) => {
+                let Some(regex) = self.compiled(pattern, key.case_sensitive) else { return false };
+                let texts = self.texts(depth, true, scope).map(|text| {
+                    let from = text.ceil_char_boundary(text.len().saturating_sub(SCANNED_BY_REGEX));
+                    &text[from..]
+                });
+                regex.is_match(texts[0]) || (Instant::now() < self.until && regex.is_match(texts[1]))
+            }
+            Kind::WithMacros(said, reading) => self.has_with_macros(said, *reading, depth, scope),
             Kind::Never => false,
         }
     }
 
-    fn has_with_macros(&mut self, key: &str, reading: Reading, depth: u32) -> bool {
+    fn is_over(&mut self) -> bool {
+        let is_over = Instant::now() >= self.until;
+        self.passed_over |= is_over;
+        is_over
+    }
+
+    fn texts(&self, depth: u32, as_it_is: bool, scope: Scope) -> [&str; 2] {
+        match scope {
+            Scope::All => [self.said.last(depth, as_it_is), self.found.all(as_it_is)],
+            Scope::New => ["", self.found.last(1, as_it_is)],
+        }
+    }
+
+    /// None for one that cannot be used, or not yet: what is left is compiled in the next replies.
+    fn compiled<'p>(&mut self, pattern: &'p Pattern, case_sensitive: bool) -> Option<&'p Regex> {
+        if pattern.compiled.get().is_none() {
+            if self.compiling.is_zero() {
+                self.passed_over = true;
+                return None;
+            }
+            let began = Instant::now();
+            pattern.compiled.get_or_init(|| compile(&pattern.said, case_sensitive));
+            let spent = began.elapsed();
+            self.compiling = self.compiling.saturating_sub(spent);
+            self.until += spent;
+        }
+        pattern.compiled.get()?.as_ref()
+    }
+
+    fn has_with_macros(&mut self, key: &str, reading: Reading, depth: u32, scope: Scope) -> bool {
         let is_regex = reading.bare_is_regex || slashed(key).is_some();
         // A name in a regular expression is that name.
         let plain = |name: &str| if is_regex { regex::escape(name) } else { name.to_owned() };
@@ -196,8 +269,8 @@ impl<'m> Looked<'m> {
         let persona = plain(self.macros.persona);
         let macros = Macros { character: &character, user: &user, persona: &persona, ..*self.macros };
         let told = macros.expand(key);
-        let kind = if is_regex { Kind::Regex(OnceLock::new()) } else { words(&told, reading) };
-        let is_empty = told.trim().is_empty();
-        !is_empty && self.has(&Key { said: told.into(), kind, case_sensitive: reading.case_sensitive }, depth)
+        let told = told.trim();
+        let kind = if is_regex { Kind::Regex(Pattern::of(told)) } else { words(told, reading) };
+        !told.is_empty() && self.has(&Key { kind, case_sensitive: reading.case_sensitive }, depth, scope)
     }
 }

@@ -47,6 +47,12 @@ impl Said {
         }
     }
 
+    /// What is added from now on is the last message.
+    pub fn begin(&mut self) {
+        self.starts.clear();
+        self.starts.push((self.text.len(), self.lower.len()));
+    }
+
     pub fn len(&self) -> usize {
         self.text.len()
     }

@@ -141,6 +141,50 @@ fn a_great_book_is_looked_through_in_time() {
 }
 
 #[test]
+fn hostile_words_end_in_time() {
+    // Each is everywhere, and nowhere a word.
+    let keys = vec!["a".to_owned(); 50];
+    let one = with(json!({ "match_whole_words": true }), LoreEntry { keys, ..entry(&[], "told") });
+    let book = book(vec![one; 2_000]);
+    let text = "a".repeat(16_000);
+    let began = Instant::now();
+    assert_eq!(told(&book, &[&text, &text, &text, &text]), "");
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
+fn compiling_has_a_time_of_its_own() {
+    let random = SeededRandom::new(1);
+    let macros = macros(&*random, "c1");
+    let made = Book::of(&book(vec![entry(&["/re+f/"], "told")]));
+    let long = Duration::from_mins(1);
+    let found_in = |looking, compiling| {
+        let mut look = Looked::new(Said::of(&said(&["the reef"]), 4), &macros, Bounds { looking, compiling });
+        (made.entries[0].is_found(4, &mut look, &mut Keys::default()), look.passed_over)
+    };
+    assert_eq!(found_in(long, Duration::ZERO), (false, true), "not yet compiled");
+    assert_eq!(found_in(long, long), (true, false));
+    assert_eq!(found_in(long, Duration::ZERO), (true, false), "that was done before");
+    assert_eq!(found_in(Duration::ZERO, long), (false, true));
+    let made = Book::of(&book(vec![entry(&["reef"], "@@exclude_keys /ro+ck/\ntold")]));
+    let bounds = Bounds { looking: long, compiling: Duration::ZERO };
+    let mut look = Looked::new(Said::of(&said(&["the reef"]), 4), &macros, bounds);
+    let is_found = made.entries[0].is_found(4, &mut look, &mut Keys::default());
+    assert!(!is_found, "what could not be looked for may be there");
+}
+
+#[test]
+fn the_heaviest_book_leaves_room_for_others() {
+    let keys = || vec!["a".to_owned(); 200];
+    let words = LoreEntry { keys: keys(), selective: true, secondary_keys: keys(), ..entry(&[], "told") };
+    let regexes = LoreEntry { keys: vec!["/a/".to_owned(); 200], ..entry(&[], "told") };
+    let mut entries = vec![words; 1_998];
+    entries.extend([regexes.clone(), regexes]);
+    let weight = Book::of(&book(entries)).weight();
+    assert!(u64::from(weight) + (2 << 20) < BOOKS * 2 / 3, "{weight}, and two megabytes of text");
+}
+
+#[test]
 fn order_says_where_an_entry_stands_and_position_on_which_side() {
     let at = |order, content: &str| LoreEntry { constant: true, insertion_order: order, ..entry(&[], content) };
     let after = LoreEntry { position: LorePosition::AfterChar, ..at(0, "after") };
@@ -171,8 +215,15 @@ fn a_recursive_book_looks_through_what_was_found() {
     ];
     let flat = book(chain.clone());
     assert_eq!(told(&flat, &["the reef"]), "Here the Gull sank.");
-    let deep = Lorebook { recursive_scanning: true, ..book(chain) };
+    let deep = Lorebook { recursive_scanning: true, ..book(chain.clone()) };
     assert_eq!(told(&deep, &["the reef"]), "Here the Gull sank.\nHer captain was Ines.\nIt rings at night.");
+    // One of its keys was said, and the other is found later; the other way round; and in the round before.
+    for (first, second) in [("sea", "gull"), ("gull", "sea"), ("gull", "ines"), ("ines", "gull")] {
+        let both = LoreEntry { selective: true, secondary_keys: vec![second.into()], ..entry(&[first], "both") };
+        let book = Lorebook { entries: [&chain[..2], &[both]].concat(), ..Lorebook::default() };
+        let deep = Lorebook { recursive_scanning: true, ..book };
+        assert!(told(&deep, &["the reef in the sea"]).ends_with("\nboth"), "{first}, {second}");
+    }
     let circle = vec![entry(&["a"], "b"), entry(&["b"], "a")];
     assert_eq!(told(&Lorebook { recursive_scanning: true, ..book(circle) }, &["a"]), "b\na");
 }
@@ -210,6 +261,8 @@ fn keys_are_read_as_their_program_reads_them() {
         (theirs(r"/re{2,}f\b/i"), "the REEEF", true),
         (theirs(r"/re{2,}f\b/"), "the REEEF", false),
         (plain("/reef|rock/i"), "a Rock", true),
+        (plain(" /reef|rock/i\n"), "a Rock", true),
+        (plain(" reef "), "reefs", true),
         (plain("/(one), (two)/"), "one, two", true),
         // And these are none.
         (plain("/home/user"), "in /home/user it is", true),
@@ -354,6 +407,8 @@ fn of_a_group_one_is_told() {
     assert_eq!(times(two(0), "sun"), 300);
     let first = |order| LoreEntry { insertion_order: order, ..member("fog", json!({ "group_override": true })) };
     assert_eq!(times([two(100), vec![first(1)]].concat(), "fog"), 300);
+    let never = member("fog", json!({ "group_override": true, "probability": 0 }));
+    assert_eq!(times(vec![never, member("sun", json!({}))], ""), 300, "chance decides of the one that was chosen");
     let other = with(json!({ "group": "sky" }), LoreEntry { constant: true, ..entry(&[], "sky") });
     assert_eq!(times(vec![first(1), other], "fog\nsky"), 0, "whoever is in one of the groups counts");
 }

@@ -198,6 +198,25 @@ fn files_that_are_no_pictures_are_kept_and_written_where_they_were() {
 }
 
 #[test]
+fn what_a_card_names_and_has_lost_never_means_another_file() {
+    let said = json!({ "spec": "chara_card_v3", "data": { "name": "Mara", "assets": [
+        {"type": "emotion", "uri": "__asset:0", "name": "joy", "ext": "png"},
+        {"type": "x_sound", "uri": "EMBEDED://2", "name": "a song", "ext": "ogg"},
+        {"type": "x_sound", "uri": "__asset:18446744073709551615", "name": "a song", "ext": "ogg"},
+    ], "extensions": { "risuai": { "additionalAssets": [["The room", "__asset:3", "png"]] } } } });
+    let read = parse(said.to_string().as_bytes()).unwrap();
+    let out = export(Some(&read.kept()), &character(&read));
+    let names: Vec<_> = out.free_chunks().take(3).collect();
+    assert_eq!(names, ["1", "4", "5"]);
+    let pictures = [picture("u1", "__asset:1", Some("anger"), "")];
+    let (out, _) = out.with_assets(None, &pictures, Form::Text);
+    let file = into_png(&png(&[], &[]), &out, &[("1".into(), b"ANGER")]).unwrap();
+    let again = parse(&file).unwrap();
+    assert_eq!(told(&again), [(AssetKind::Emotion, "anger")], "and the lost ones are told of: {:?}", again.warnings);
+    assert_eq!(bytes(&again.assets[0], &file), b"ANGER");
+}
+
+#[test]
 fn of_many_and_large_files_so_many_are_kept_and_the_others_told_of() {
     let text = card(json!([])).to_string();
     let noise: Vec<u8> = (0..2_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
@@ -209,6 +228,30 @@ fn of_many_and_large_files_so_many_are_kept_and_the_others_told_of() {
     read.keep_files(&mut Cursor::new(&file), &[]);
     assert!(read.warnings[0].ends_with(": 101."), "{:?}", read.warnings);
     assert!(read.kept().len() < 100_000);
+}
+
+#[test]
+fn a_file_that_is_too_large_takes_no_room_from_others() {
+    // The first would unfold to more than all files may; so would the third, together with the second.
+    let (bomb, large) = (vec![0_u8; 20 << 20], vec![0_u8; 1 << 20]);
+    let asset = |uri: &str| json!({"type": "x_sound", "uri": uri, "name": "a song", "ext": "ogg"});
+    let text = card(json!([asset("embeded://bomb.ogg"), asset("embeded://large.ogg"), asset("embeded://small.ogg")]));
+    let text = text.to_string();
+    let files: [(&str, &[u8]); 5] = [
+        ("card.json", text.as_bytes()),
+        ("bomb.ogg", &bomb),
+        ("large.ogg", &large),
+        ("small.ogg", b"OggS"),
+        ("unnamed.bin", b"unnamed"),
+    ];
+    let file = archive(&files);
+    let mut read = parse(&file).unwrap();
+    read.keep_files(&mut Cursor::new(&file), &[]);
+    assert!(read.warnings[0].ends_with(": 1."), "the bomb alone: {:?}", read.warnings);
+    let (_, files) = export(Some(&read.kept()), &character(&read)).with_assets(None, &[], Form::Archive);
+    let mut names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["large.ogg", "small.ogg", "unnamed.bin"]);
 }
 
 /// A label or none, a caption, bytes.
@@ -246,8 +289,9 @@ proptest! {
             });
             let (card, _) = export(kept, made).with_assets(icon.as_ref(), &assets, form);
             let files: Vec<&[u8]> = pictures.iter().map(|(.., bytes)| bytes.as_slice()).collect();
+            let chunks: Vec<_> = files.iter().enumerate().map(|(n, bytes)| (n.to_string(), *bytes)).collect();
             match how {
-                1 => into_png(&png(&[], &[]), &card, &files).unwrap(),
+                1 => into_png(&png(&[], &[]), &card, &chunks).unwrap(),
                 2 => card.json().into_bytes(),
                 _ => {
                     let (text, names) = (card.json(), (0..files.len()).map(|n| format!("assets/image/{n}.webp")).collect::<Vec<_>>());

@@ -22,6 +22,43 @@ describe('the keys of an entry', () => {
     for (const keys of all) expect(keysOf(textOf(keys))).toEqual(keys);
   });
 
+  it('come back from their text, whatever stands beside them', () => {
+    const all = [
+      'reef',
+      'a, b',
+      ',',
+      '\\',
+      '\\\\',
+      '/',
+      '/open',
+      'end/',
+      'x/i',
+      '/home/user',
+      '//',
+      '\\/',
+      '\\\\/a',
+      'ends\\',
+      '\\,',
+      '\\\\,/',
+      '/a, b/ c',
+      '/a\\',
+      '/a\\/',
+      '/a\\/, c/',
+      '/re+f/i',
+      '/a{1,2}, b\\\\/',
+      '\\bword\\b',
+      'é 王',
+    ];
+    for (const one of all)
+      for (const two of all)
+        for (const three of all) {
+          const keys = [one, two, three];
+          for (const some of [keys, keys.slice(1), keys.slice(2)]) expect(keysOf(textOf(some))).toEqual(some);
+        }
+    expect(textOf(['/home/user', '\\bword\\b', ' reef '])).toBe('/home/user, \\bword\\b, reef');
+    expect(keysOf(textOf(['', ' reef ', '\t']))).toEqual(['reef']);
+  });
+
   it('that are regular expressions are looked at', () => {
     expect(wrongKey(['(', 'fine', '/ok[/]/x'], false)).toBeUndefined();
     expect(wrongKey(['/(/i'], false)).toBe('“/(/i” is no regular expression.');
