@@ -7,23 +7,27 @@ cd "$(dirname "$0")/.."
 
 keys=crates/backbone/src/keys.rs
 
-# The words that names begin with, as keys.rs has them: `user:profile`, `ratelimit`, `turn:2`, `epoch`, …
-words=$(sed '/^#\[cfg(test)\]/,$d; /^ *\/\/\//d' $keys | grep -oE '"[^"]*"' | tr -d '"' |
-  sed -E 's/\{\{+|\}\}+//g; s/\{[^}]*\}/\n/g' | sed -E 's/^:+//; s/:+$//' | grep -E '^[a-z][a-z0-9:]*$' | sort -u)
-[[ $(wc -l <<<"$words") -ge 20 ]] || { echo "$keys no longer reads as this script expects" >&2; exit 1; }
-begins=$(paste -sd'|' <<<"$words")
-
 shipped() { # extension
   git ls-files "crates/backbone/src/*.$1" | grep -vE '/tests/|/tests\.rs$|/conformance/' | grep -vxF "$keys"
 }
 
-# Line by line as FILE:LINE:TEXT, without comments and what only tests have.
+# Line by line as FILE:LINE:TEXT, without comments and the module of tests that a file ends with.
 code() {
-  awk 'FNR == 1 { tests = 0 } /^#\[cfg\(test\)\]/ { tests = 1 } tests == 0 && !/^ *(\/\/|--)/ { print FILENAME ":" FNR ":" $0 }' "$@"
+  awk 'FNR == 1 { tests = 0; before = "" }
+    before ~ /^#\[cfg\(test\)\]/ && /^mod tests \{/ { tests = 1 }
+    { before = $0 }
+    tests == 0 && !/^ *(\/\/|--)/ { print FILENAME ":" FNR ":" $0 }' "$@"
 }
+
+# The words that names begin with, as keys.rs has them: `user:profile`, `ratelimit`, `turn:2`, `epoch`, …
+words=$(code $keys | sed -E 's/^[^:]*:[0-9]+://' | grep -oE '"[^"]*"' | tr -d '"' |
+  sed -E 's/\{\{+|\}\}+//g; s/\{[^}]*\}/\n/g' | sed -E 's/^:+//; s/:+$//' | grep -E '^[a-z][a-z0-9:]*$' | sort -u)
+[[ $(wc -l <<<"$words") -ge 20 ]] || { echo "$keys no longer reads as this script expects" >&2; exit 1; }
+begins=$(paste -sd'|' <<<"$words")
 
 mapfile -t rust < <(shipped rs)
 mapfile -t lua < <(shipped lua)
+((${#rust[@]} && ${#lua[@]})) || { echo "the files of crates/backbone are not where this script looks for them" >&2; exit 1; }
 found=$({
   # A name after a prefix or before a value, a prefix before anything, and what is given to a command as it is.
   code "${rust[@]}" | grep -E "\"(aim:|(\{[^}\"]*\})*($begins):[{\"])|\"\{[^}\"]*\}:?($begins)\"" || true

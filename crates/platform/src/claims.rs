@@ -55,10 +55,11 @@ pub(crate) enum ClaimEnd {
 
 impl Platform {
     /// What a reply tells of the character's mood. The same words of the same revision tell the same, whoever hears them,
-    /// so they are looked up before they are analysed, and what is new is kept with [`Self::keep_analysed`].
-    pub(crate) async fn analysed(&self, character: &Character, raw: &str) -> Analysed {
+    /// so what was said here before is not analysed again; what is new is kept with [`Self::keep_analysed`]. Redis is not
+    /// asked: an analysis takes less time than that, and the commit waits for it.
+    pub(crate) fn analysed(&self, character: &Character, raw: &str) -> Analysed {
         let key = keys::personality(&character.id, &personality::reply_hash(character.revision, raw));
-        match self.backbone.cache.peek::<CachedPersonality>(&key).await {
+        match self.backbone.cache.near::<CachedPersonality>(&key) {
             Some(found) => Analysed { personality: found.0.clone(), unkept: None },
             None => Analysed { personality: personality::analyse(character, raw), unkept: Some(key) },
         }

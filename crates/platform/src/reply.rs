@@ -196,7 +196,7 @@ impl Platform {
             {
                 metrics::histogram!("aim_reply_seconds").record(began.elapsed().as_secs_f64());
                 let raw = if so_far(claim).is_empty() { raw } else { text.clone() };
-                let (found, tokens) = (self.analysed(&character, &raw).await, under_way.token_use(tokens));
+                let (found, tokens) = (self.analysed(&character, &raw), under_way.token_use(tokens));
                 let personality = Some(found.personality.clone());
                 let end = Finished { reply: reply.clone(), text, personality, tokens, window };
                 let ((), ended) = tokio::join!(self.keep_analysed(found), self.commit(claim, end));

@@ -17,11 +17,11 @@ mod wire;
 
 pub(crate) use beside::Access;
 pub use breaker::{Need, Passage};
-pub(crate) use budget::uncharged;
+pub(crate) use budget::refunded;
 pub use budget::{BUDGET, one_budget, with_budget};
 pub use health::{Health, Memory, Replication};
 pub use script::{Call, Script};
-pub use settings::{BadAddress, Login, Settings, TlsFiles, check, names_sentinels};
+pub use settings::{BadAddress, Login, Settings, TlsFiles, are_one, check, names_sentinels};
 pub use subscriber::{Hearing, Subscriber};
 pub use wire::{Dialer, OnPush, Role, Wire};
 
@@ -65,8 +65,17 @@ pub(in crate::link) struct Inner {
 struct Wires {
     generation: Generation,
     primary: Wire,
-    /// For reads that may lag; the primary again where there is no other.
-    lagging: Wire,
+    lagging: Lagging,
+}
+
+/// The way for reads that may lag.
+#[derive(Clone)]
+enum Lagging {
+    /// Nobody asked for one yet: a link whose use never does opens none.
+    Unasked,
+    /// The primary: there is no other, or not yet.
+    Primary,
+    Replica(Wire),
 }
 
 impl Link {
@@ -314,7 +323,14 @@ impl Client {
             self.counters.refused.increment(1);
             return Err(self.fault("not asked: Redis is away"));
         }
-        let wire = if need == Need::LaggingRead { wires.lagging } else { wires.primary };
+        let wire = match (need, wires.lagging) {
+            (Need::LaggingRead, Lagging::Replica(wire)) => wire,
+            (Need::LaggingRead, Lagging::Unasked) => {
+                inner.dial_replica(wires.generation);
+                wires.primary
+            }
+            _ => wires.primary,
+        };
         let began = Instant::now();
         let answer = tokio::time::timeout(budget, ask(wire)).await;
         let took = began.elapsed();
@@ -376,6 +392,38 @@ impl Client {
 impl Inner {
     fn reads_from_replicas(&self) -> bool {
         self.settings.read_from_replicas && self.dialer.has_replicas()
+    }
+
+    /// Opens the way to a replica beside the connection of that generation, once; nobody waits for it.
+    fn dial_replica(self: &Arc<Self>, generation: Generation) {
+        if !self.turn_lagging(generation, Lagging::Primary) || !self.reads_from_replicas() {
+            return;
+        }
+        let inner = self.clone();
+        tokio::spawn(async move {
+            match inner.dialer.dial(Role::Replica, None).await {
+                Ok(wire) => {
+                    inner.turn_lagging(generation, Lagging::Replica(wire));
+                }
+                Err(error) => {
+                    tracing::debug!(redis = inner.use_, error = error.category(), "no connection to a replica");
+                }
+            }
+        });
+    }
+
+    /// False where the connection is another by now, or has its way to a replica.
+    fn turn_lagging(&self, generation: Generation, to: Lagging) -> bool {
+        let mut wires = self.wires.lock();
+        let Some(wires) = wires.as_mut().filter(|wires| wires.generation == generation) else { return false };
+        let is_next = matches!(
+            (&wires.lagging, &to),
+            (Lagging::Unasked, Lagging::Primary) | (Lagging::Primary, Lagging::Replica(_))
+        );
+        if is_next {
+            wires.lagging = to;
+        }
+        is_next
     }
 
     fn epoch_key(&self) -> String {

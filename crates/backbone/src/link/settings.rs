@@ -66,6 +66,11 @@ pub fn check(url: &str) -> Result<(), BadAddress> {
     url.parse::<Address>().map(|_| ())
 }
 
+/// Whether two URLs name the same Redis, however they are written.
+pub fn are_one(url: &str, other: &str) -> bool {
+    matches!((url.parse::<Address>(), other.parse::<Address>()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Whether a URL names sentinels.
 pub fn names_sentinels(url: &str) -> bool {
     url.parse().is_ok_and(|address: Address| matches!(address.form, Form::Sentinel { .. }))

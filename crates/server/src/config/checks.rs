@@ -164,6 +164,8 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     let slowest_token = ai.first_token_timeout.max(ai.between_tokens_timeout);
     let redis = &config.redis;
     let cache_url = if redis.cache_url.is_empty() { &redis.url } else { &redis.cache_url };
+    let [main, cache, queue] = [&redis.url, &redis.cache_url, &redis.queue_url].map(|url| url.expose());
+    let is_shared_by_cache_and_queue = link::are_one(cache, queue) && !link::are_one(main, cache);
     let has_sentinels = [&redis.url, &redis.cache_url, &redis.queue_url, &redis.bus_url]
         .into_iter()
         .any(|url| link::names_sentinels(url.expose()));
@@ -171,6 +173,11 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         (
             redis.read_from == ReadFrom::Replica && !link::names_sentinels(cache_url.expose()),
             "AIM_REDIS__READ_FROM is \"replica\", which does nothing: the cache's Redis is not behind Sentinel.",
+        ),
+        (
+            is_shared_by_cache_and_queue,
+            "AIM_REDIS__CACHE_URL and AIM_REDIS__QUEUE_URL are one Redis beside that of AIM_REDIS__URL: the cache wants allkeys-lfu, which breaks \
+             queues, and queues want noeviction. /health and the metrics know it as cache alone.",
         ),
         (
             !redis.sentinel_password.is_empty() && !has_sentinels,

@@ -134,6 +134,14 @@ fn an_address_of_redis_is_checked_at_the_start() {
     let idle = [("AIM_REDIS__URL", "redis://a"), ("AIM_REDIS__READ_FROM", "replica"), login[2]];
     let idle = from(None, &idle).unwrap().warnings;
     assert_eq!(idle.iter().filter(|warning| warning.contains("does nothing")).count(), 2, "{idle:?}");
+    let shared = |cache, queue| {
+        let urls = [("AIM_REDIS__URL", "redis://a"), ("AIM_REDIS__CACHE_URL", cache), ("AIM_REDIS__QUEUE_URL", queue)];
+        from(None, &urls).unwrap().warnings.iter().any(|warning| warning.contains("allkeys-lfu"))
+    };
+    assert!(shared("redis://b", "redis://b:6379/0"), "one Redis, however it is written");
+    for (cache, queue) in [("redis://b", "redis://c"), ("redis://a", "redis://a"), ("", "")] {
+        assert!(!shared(cache, queue), "{cache:?}, {queue:?}");
+    }
     for (variables, said) in [
         (&[("AIM_REDIS__URL", "http://a")][..], "AIM_REDIS__URL: "),
         (&[("AIM_REDIS__BUS_URL", "redis://a")], "AIM_REDIS__BUS_URL: set AIM_REDIS__URL"),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Backbone;
 use crate::conformance::eventually;
-use crate::conformance::guarded::RedisCluster;
+use crate::conformance::guarded::{RedisCluster, RedisSentinel};
 use crate::queue::{CLEANUP, EMAIL, Handler, WorkerSettings};
 use aim_domain::{Ambient, ConversationId, UserId};
 use futures::future::join_all;
@@ -89,6 +89,29 @@ async fn set_through(link: &Link, redis: &RedisServer) {
     let set = redis::cmd("SET").arg(&key).arg(7).to_owned();
     link.client("test").query::<()>(Need::Write, &set).await.unwrap();
     assert_eq!(redis.command(&["GET", &key]).await.unwrap().number(), Some(7));
+}
+
+/// Only the cache reads what may lag; links of other uses, and a start, do not wait for a connection to a replica.
+#[tokio::test]
+async fn the_way_to_a_replica_is_opened_by_the_first_read_that_may_go_there() {
+    let sentinel = RedisSentinel::with(|server| server, |sentinel| sentinel).await.unwrap();
+    let link = Link::open("main", Settings { read_from_replicas: true, ..settings(sentinel.url()) }).unwrap();
+    assert!(link.ready(PATIENCE).await);
+    let master = sentinel.master().await.unwrap().port();
+    let replica = sentinel.servers().iter().find(|server| server.port() != master).unwrap();
+    let before = clients(replica).await.len();
+    let set = redis::cmd("SET").arg("aim:main").arg(7).to_owned();
+    link.client("test").query::<()>(Need::Write, &set).await.unwrap();
+    assert_eq!(clients(replica).await.len(), before, "nobody reads from it");
+
+    let get = redis::cmd("GET").arg("aim:main").to_owned();
+    let reads_there = async || {
+        let read = link.client("test").query::<Option<u64>>(Need::LaggingRead, &get).await;
+        assert!(read.is_ok_and(|read| read.is_none_or(|read| read == 7)));
+        replica.command(&["INFO", "commandstats"]).await.unwrap().text().contains("cmdstat_get:")
+    };
+    eventually("it reads there", reads_there).await;
+    assert_eq!(clients(replica).await.len(), before + 1, "one connection, however often it was asked");
 }
 
 /// Replicas of a Cluster are not read, so nothing leads there.
