@@ -38,6 +38,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+/// Between two tries to reach a replica, where there was none.
+const NO_REPLICA: Duration = Duration::from_secs(2);
+
 /// One Redis, as this process reaches it; cheap to clone. It is kept until the last clone is dropped.
 #[derive(Clone)]
 pub struct Link {
@@ -394,7 +397,7 @@ impl Inner {
         self.settings.read_from_replicas && self.dialer.has_replicas()
     }
 
-    /// Opens the way to a replica beside the connection of that generation, once; nobody waits for it.
+    /// Opens the way to a replica beside the connection of that generation; nobody waits for it.
     fn dial_replica(self: &Arc<Self>, generation: Generation) {
         if !self.turn_lagging(generation, Lagging::Primary) || !self.reads_from_replicas() {
             return;
@@ -407,6 +410,9 @@ impl Inner {
                 }
                 Err(error) => {
                     tracing::debug!(redis = inner.use_, error = error.category(), "no connection to a replica");
+                    // There may be one later. The next read after that looks again.
+                    tokio::time::sleep(NO_REPLICA).await;
+                    inner.turn_lagging(generation, Lagging::Unasked);
                 }
             }
         });
@@ -418,7 +424,7 @@ impl Inner {
         let Some(wires) = wires.as_mut().filter(|wires| wires.generation == generation) else { return false };
         let is_next = matches!(
             (&wires.lagging, &to),
-            (Lagging::Unasked, Lagging::Primary) | (Lagging::Primary, Lagging::Replica(_))
+            (Lagging::Unasked, Lagging::Primary) | (Lagging::Primary, Lagging::Unasked | Lagging::Replica(_))
         );
         if is_next {
             wires.lagging = to;
