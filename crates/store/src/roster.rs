@@ -1,7 +1,8 @@
 //! Accounts as operators look them up.
 
 use crate::Result;
-use aim_domain::{Role, Suspension, Tier, Timestamp, UserId};
+use crate::safety::suspension;
+use aim_domain::{Suspension, Timestamp, User};
 use async_trait::async_trait;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,14 +22,8 @@ pub struct RosterQuery {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
-    pub id: UserId,
-    pub username: String,
-    pub display_name: String,
-    pub avatar_url: Option<String>,
-    pub email: String,
-    pub tier: Tier,
-    pub role: Role,
-    pub created_at: Timestamp,
+    #[serde(flatten)]
+    pub user: User,
     /// When it is erased, where its owner asked for that.
     pub erase_at: Option<Timestamp>,
     /// The one that holds now.
@@ -60,6 +55,14 @@ impl RosterQuery {
         let whole = self.text.as_deref().map(str::trim).filter(|text| !text.is_empty())?.to_owned();
         let from = whole.trim_start_matches('@').to_lowercase();
         Some(Looked { to: format!("{from}\u{10ffff}"), from, whole })
+    }
+}
+
+impl Account {
+    /// `until` and `reason` of the suspension that holds now, as a row has them.
+    pub(crate) fn of(user: User, until: Option<i64>, reason: Option<String>) -> Self {
+        let suspension = until.map(|until| suspension(until, reason.unwrap_or_default()));
+        Self { erase_at: user.erase_at, user, suspension }
     }
 }
 

@@ -1465,17 +1465,9 @@ export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
     /** @description An account as operators see it. */
-    Account: {
-      avatarUrl?: string | null;
-      createdAt: components['schemas']['Timestamp'];
-      displayName: string;
-      email: string;
+    Account: components['schemas']['User'] & {
       eraseAt?: components['schemas']['Timestamp'] | null;
-      id: components['schemas']['UserId'];
-      role: components['schemas']['Role'];
       suspension?: components['schemas']['Suspension'] | null;
-      tier: components['schemas']['Tier'];
-      username: string;
     };
     AccountList: {
       items: components['schemas']['Account'][];

@@ -229,7 +229,7 @@ impl CacheBackend for RedisCache {
             let answer = match is_waiting {
                 false => self.ask(slot, mark).await,
                 // It waits for the database: many looks at a long load would use up what the request has for Redis, and who
-                // has nothing left loads for himself.
+                // has nothing left loads by itself.
                 true => refunded(self.ask(slot, mark), |answer| !matches!(answer, Answer::Alone)).await,
             };
             match answer {

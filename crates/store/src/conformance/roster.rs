@@ -17,7 +17,7 @@ async fn looked(world: &World, query: RosterQuery) -> AccountPage {
 
 async fn names(world: &World, text: &str) -> Vec<String> {
     let query = RosterQuery { text: Some(text.into()), ..Default::default() };
-    looked(world, query).await.items.into_iter().map(|account| account.username).collect()
+    looked(world, query).await.items.into_iter().map(|account| account.user.username).collect()
 }
 
 pub async fn accounts_are_found_by_what_names_them(world: World) {
@@ -33,10 +33,13 @@ pub async fn accounts_are_found_by_what_names_them(world: World) {
     assert_eq!(names(&world, "  ").await.len(), 3, "nothing is looked for");
     let all = looked(&world, RosterQuery::default()).await;
     assert_eq!((all.items.len(), all.next_cursor), (3, None));
-    let account = all.items.iter().find(|account| account.id == tess.id).unwrap();
-    assert_eq!((account.email.as_str(), account.tier, account.role), ("tess@example.test", tess.tier, tess.role));
+    let account = all.items.iter().find(|account| account.user.id == tess.id).unwrap();
+    assert_eq!(
+        (account.user.email.as_str(), account.user.tier, account.user.role),
+        ("tess@example.test", tess.tier, tess.role)
+    );
     assert_eq!((account.erase_at, &account.suspension), (None, &None));
-    assert_eq!(account.created_at, tess.created_at);
+    assert_eq!(account.user.created_at, tess.created_at);
 }
 
 pub async fn accounts_come_in_pages(world: World) {
@@ -48,7 +51,7 @@ pub async fn accounts_come_in_pages(world: World) {
         loop {
             let query = RosterQuery { text: text.clone(), cursor, limit: 3, ..Default::default() };
             let page = world.store.accounts(&query).await.unwrap();
-            found.extend(page.items.into_iter().map(|account| account.username));
+            found.extend(page.items.into_iter().map(|account| account.user.username));
             cursor = page.next_cursor;
             if cursor.is_none() {
                 break;
@@ -57,7 +60,7 @@ pub async fn accounts_come_in_pages(world: World) {
         assert_eq!(found, (0..7).rev().map(|n| format!("user_{n}")).collect::<Vec<_>>());
     }
     let strange = RosterQuery { cursor: Some("strange".into()), limit: 3, ..Default::default() };
-    assert_eq!(world.store.accounts(&strange).await.unwrap().items[0].username, "user_6");
+    assert_eq!(world.store.accounts(&strange).await.unwrap().items[0].user.username, "user_6");
 }
 
 pub async fn suspended_accounts_are_told_apart(world: World) {
@@ -69,7 +72,7 @@ pub async fn suspended_accounts_are_told_apart(world: World) {
     world.store.suspend(&ines.id, None, &deed("threats")).await.unwrap();
     let suspended = async || {
         let found = looked(&world, RosterQuery { suspended: true, ..Default::default() }).await.items;
-        found.into_iter().map(|account| (account.username, account.suspension.unwrap())).collect::<Vec<_>>()
+        found.into_iter().map(|account| (account.user.username, account.suspension.unwrap())).collect::<Vec<_>>()
     };
     let found = suspended().await;
     assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["ines", "tess"]);

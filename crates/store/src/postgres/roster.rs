@@ -3,12 +3,11 @@
 use super::PostgresStore;
 use super::ask;
 use super::db::{Again, Db, Tried, sql};
-use super::rows::Columns;
+use super::rows::{self, USER};
 use crate::roster::{LIST, Looked};
-use crate::safety::{page, suspension};
+use crate::safety::page;
 use crate::text::plain;
 use crate::{Account, AccountPage, Result, Roster, RosterQuery, cursor};
-use aim_domain::{Timestamp, UserId};
 use async_trait::async_trait;
 
 async fn accounts(db: &mut Db, query: &RosterQuery) -> Tried<AccountPage> {
@@ -25,7 +24,7 @@ async fn accounts(db: &mut Db, query: &RosterQuery) -> Tried<AccountPage> {
     };
     let held = if query.suspended { "u.suspended_until > (SELECT aim_now($2))" } else { "TRUE" };
     let read = sql(format!(
-        "SELECT u.id, u.username, u.display_name, u.avatar_url, u.email, u.tier, u.role, u.created_at, u.erase_at,
+        "SELECT {USER},
              CASE WHEN u.suspended_until > (SELECT aim_now($2)) THEN u.suspended_until END, u.suspended_for
          FROM users u WHERE ($1::text IS NULL OR u.id < $1) AND {found} AND {held} ORDER BY u.id DESC LIMIT $3"
     ))
@@ -40,27 +39,9 @@ async fn accounts(db: &mut Db, query: &RosterQuery) -> Tried<AccountPage> {
             .bind(plain(&whole).into_owned()),
         None => read,
     };
-    let rows = db.all(read, account).await?;
-    let (items, next_cursor) = page(rows, query.limit, LIST, |account| account.id.to_string());
+    let rows = db.all(read, |c| Ok(Account::of(rows::user(c)?, c.maybe_int()?, c.maybe_string()?))).await?;
+    let (items, next_cursor) = page(rows, query.limit, LIST, |account| account.user.id.to_string());
     Ok(AccountPage { items, next_cursor })
-}
-
-fn account(c: &mut Columns) -> Tried<Account> {
-    Ok(Account {
-        id: UserId::trusted(c.text()?),
-        username: c.string()?,
-        display_name: c.string()?,
-        avatar_url: c.maybe_string()?,
-        email: c.string()?,
-        tier: c.word()?,
-        role: c.word()?,
-        created_at: c.time()?,
-        erase_at: c.maybe_int()?.map(Timestamp),
-        suspension: match (c.maybe_int()?, c.maybe_string()?) {
-            (Some(until), reason) => Some(suspension(until, reason.unwrap_or_default())),
-            (None, _) => None,
-        },
-    })
 }
 
 #[async_trait]

@@ -2,11 +2,10 @@
 
 use super::SqliteStore;
 use super::db::Db;
-use super::rows::Columns;
+use super::rows::{self, Columns, USER};
 use crate::roster::{LIST, Looked};
-use crate::safety::{page, suspension};
+use crate::safety::page;
 use crate::{Account, AccountPage, Result, Roster, RosterQuery, cursor};
-use aim_domain::{Timestamp, UserId};
 use async_trait::async_trait;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
@@ -25,29 +24,15 @@ fn accounts(db: &Db, query: &RosterQuery) -> Result<AccountPage> {
     };
     let held = if query.suspended { "u.suspended_until > ?2" } else { "TRUE" };
     let sql = format!(
-        "SELECT u.id, u.username, u.display_name, u.avatar_url, u.email, u.tier, u.role, u.created_at, u.erase_at,
+        "SELECT {USER},
              CASE WHEN u.suspended_until > ?2 THEN u.suspended_until END, u.suspended_for
          FROM users u WHERE (?1 IS NULL OR u.id < ?1) AND {found} AND {held} ORDER BY u.id DESC LIMIT ?3"
     );
     let rows = db.all(&sql, params_from_iter(params), |row| {
         let mut c = Columns::of(row);
-        Ok(Account {
-            id: UserId::trusted(c.text()?),
-            username: c.string()?,
-            display_name: c.string()?,
-            avatar_url: c.maybe_string()?,
-            email: c.string()?,
-            tier: c.word()?,
-            role: c.word()?,
-            created_at: c.time()?,
-            erase_at: c.maybe_int()?.map(Timestamp),
-            suspension: match (c.maybe_int()?, c.maybe_string()?) {
-                (Some(until), reason) => Some(suspension(until, reason.unwrap_or_default())),
-                (None, _) => None,
-            },
-        })
+        Ok(Account::of(rows::user(&mut c)?, c.maybe_int()?, c.maybe_string()?))
     })?;
-    let (items, next_cursor) = page(rows, query.limit, LIST, |account| account.id.to_string());
+    let (items, next_cursor) = page(rows, query.limit, LIST, |account| account.user.id.to_string());
     Ok(AccountPage { items, next_cursor })
 }
 
