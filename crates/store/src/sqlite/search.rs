@@ -1,5 +1,5 @@
 //! Full text, by FTS5. A message's row in the index is its conversation's number and its own, so that a conversation is one
-//! stretch of it, read from its end.
+//! stretch of it, read from its end. Triggers note what is to be indexed, and the writer indexes it before each commit.
 
 use super::db::Db;
 use super::rows::{self, CHARACTER, Columns, MESSAGE};
@@ -170,6 +170,22 @@ fn tags(db: &Db, viewer: &UserId, limit: u32) -> Result<Vec<TagCount>> {
         let mut c = Columns::of(row);
         Ok(TagCount { tag: c.string()?, count: c.count()? })
     })
+}
+
+/// Puts what this transaction said into the index; at its end, so that FTS5 writes out once what belongs to one commit.
+pub(super) fn index(db: &Db) -> Result<()> {
+    if db.one("SELECT 1 FROM message_search_due LIMIT 1", [], |_| Ok(()))?.is_none() {
+        return Ok(());
+    }
+    db.run(
+        "INSERT OR REPLACE INTO message_search (rowid, words)
+         SELECT due.place, aim_words(m.text) FROM message_search_due due
+         CROSS JOIN messages m ON m.conversation = due.place >> 32 AND m.seq = due.place & 4294967295
+         WHERE m.text <> '' ORDER BY due.place",
+        [],
+    )?;
+    db.run("DELETE FROM message_search_due", [])?;
+    Ok(())
 }
 
 /// A deleted row is marked, and its words go when what they stand in is merged. A negative number merges all there is, as

@@ -2,7 +2,8 @@
 
 use super::{Db, SqliteOptions, SqliteStore, Synchronous};
 use crate::conformance::{Fixture, World};
-use crate::{Claimed, SendMessage, Sent, Store, StoreError};
+use crate::words::Sought;
+use crate::{Claimed, SearchQuery, SendMessage, Sent, Store, StoreError};
 use aim_domain::Ambient;
 use async_trait::async_trait;
 use futures::future::join_all;
@@ -243,6 +244,33 @@ async fn a_busy_neighbour_is_waited_for() {
     neighbour.execute_batch("COMMIT").unwrap();
     waiting.await.unwrap();
     assert_eq!(store.read(left).await.unwrap(), [1, 2]);
+}
+
+/// What is changed or taken away again within the commit that said it.
+#[tokio::test]
+async fn the_index_has_what_a_commit_came_to() {
+    let file = File::fresh();
+    let path = file.path();
+    let world = World::new(file).await;
+    let (user, _, talk) = world.pair().await;
+    let store = SqliteStore::open(path, SqliteOptions::default(), Ambient::system()).unwrap();
+    let sent = ["a first word", "a second word", "a third word"].map(|text| world.message(&talk, &user.id, text));
+    let act = move |db: &Db| {
+        for send in &sent {
+            super::messages::send(db, send)?;
+        }
+        db.run("UPDATE messages SET text = 'another word' WHERE id = ?1", [sent[1].message.as_str()])?;
+        db.run("DELETE FROM messages WHERE id = ?1", [sent[2].message.as_str()])?;
+        Ok(())
+    };
+    store.write(act).await.unwrap();
+    for (word, finds) in [("first", 1), ("second", 0), ("another", 1), ("third", 0), ("word", 2)] {
+        let sought = Sought::parse(word).unwrap();
+        let query = SearchQuery { viewer: user.id.clone(), sought, conversation: None, limit: 10 };
+        assert_eq!(world.store.search_messages(&query).await.unwrap().len(), finds, "{word}");
+    }
+    let due = store.read(|db| db.number("SELECT count(*) FROM message_search_due", [])).await;
+    assert_eq!(due.unwrap(), 0);
 }
 
 /// Fifty thousand waiting messages, and no command of the protocol looks through them.

@@ -7,6 +7,7 @@
 //! spares all others a savepoint each.
 
 use super::db::Db;
+use super::search;
 use crate::{Result, StoreError};
 use aim_domain::Ambient;
 use metrics::{counter, histogram};
@@ -182,7 +183,8 @@ impl Thread {
                 return Attempt::Undone;
             }
         }
-        match self.statement("COMMIT") {
+        let indexed = search::index(&Db::new(&self.connection, self.ambient.now()));
+        match indexed.and_then(|()| self.statement("COMMIT")) {
             Ok(()) => Attempt::Committed,
             Err(error) => {
                 self.roll_back();
