@@ -5,6 +5,7 @@
 
 mod client;
 mod events;
+mod kept;
 mod looks;
 mod lost;
 mod packet;
@@ -47,6 +48,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const BUFFER: usize = 1_024;
 /// The largest packet of a client, in bytes: 8,000 characters of a message in JSON escapes fit.
 const MAX_PACKET: usize = 128 * 1024;
+/// What each socket keeps to read into, in bytes, for as long as it is open: most packets of a client fit, and longer ones are
+/// read in pieces.
+const READ_BUFFER: usize = 1_024;
 /// A client that cannot keep up for this long is let go.
 const MAX_LAG: Duration = Duration::from_secs(30);
 const PACE: Duration = Duration::from_secs(1);
@@ -130,11 +134,13 @@ impl Gateway {
             .req_path(PATH)
             .max_buffer_size(BUFFER)
             .max_payload(MAX_PACKET as u64)
+            .ws_read_buffer_size(READ_BUFFER)
             .ws_max_message_size(MAX_PACKET)
             .ws_max_frame_size(MAX_PACKET)
             .build();
         let service = EngineIoService::with_config(Arc::new(Handler(self.clone())), config);
-        axum::Router::new().route_service(PATH, service.clone()).route_service("/socket.io/", service)
+        let router = axum::Router::new().route_service(PATH, service.clone()).route_service("/socket.io/", service);
+        router.layer(axum::middleware::map_request(async |request| kept::on_its_own(request)))
     }
 
     /// Follows changed sessions and members, helps sockets that lag, and compares rooms that wait, and those that missed
