@@ -38,7 +38,10 @@ test: ready-to-test modules web/dist/index.html $(model) ## Run every test: the 
 soak: ready-to-test modules web/dist/index.html ## Break every single thing under load, and hold it against what is promised, on an idle machine; FAULTS="name of a case" chooses
 	cargo build --locked -p aim-server --features local-model
 	cd tests/fleet/faults && AIM_TEST_STRICT=1 AIM_BIN=$(abspath $(debug)/aim) FAULTS=$${FAULTS:-all} node --test --test-reporter=spec faults.test.mjs
-	@if [ -z "$${FAULTS:-}" ]; then AIM_TEST_ARRIVALS=1000000 cargo test --locked -p aim-backbone --lib random_arrivals; fi
+	@if [ -z "$${FAULTS:-}" ]; then \
+		(cd tests/fleet && AIM_TEST_STRICT=1 AIM_BIN=$(abspath $(debug)/aim) node --test --test-reporter=spec cache.test.mjs) && \
+		AIM_TEST_ARRIVALS=1000000 cargo test --locked -p aim-backbone --lib random_arrivals; \
+	fi
 
 fuzz: ## Give the readers of cards what nobody would write, for an hour each; SECONDS_EACH chooses how long
 	@scripts/fuzz.sh

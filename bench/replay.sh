@@ -54,13 +54,15 @@ for ((run = 1; run <= runs; run++)); do
     stop
   done
 done
-for server in "${servers[@]}" node; do
-  [[ $bound ]] || break
-  log=users-$server
-  echo "the greatest rate under $bound ms, $server" >&2
-  begin "$server"
-  load replay --mix list=0 --rate "$rate" --p99-bound "$bound" --seconds "${SEARCH_DURATION:-5}" --warmup 2
-  stop
+for ((run = 1; run <= runs; run++)); do
+  for server in "${servers[@]}" node; do
+    [[ $bound ]] || break 2
+    log=users-$server
+    echo "the greatest rate under $bound ms, run $run of $runs, $server" >&2
+    begin "$server"
+    load replay --mix list=0 --rate "$rate" --p99-bound "$bound" --seconds "${SEARCH_DURATION:-5}" --warmup 2
+    stop
+  done
 done
 
 # What grew by nothing has no share and no mean.

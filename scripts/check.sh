@@ -43,6 +43,7 @@ dependencies() {
 
 step "format: Rust" cargo fmt --all --check
 step "format: page" npm --prefix web run format:check
+step "names of Redis's keys" scripts/keys.sh
 step "lint: page" npm --prefix web run lint
 step "build: page" npm --prefix web run build
 step "generated: OpenAPI document and types" openapi

@@ -66,6 +66,7 @@ signedIn('a branch opens with what was said, under a title that can be changed',
   await list(page).getByRole('link', { name: /\(branch\)/ }).waitFor();
 
   await menu(page).press('Enter');
+  await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
   const title = page.getByRole('textbox', { name: 'Title of the conversation' });
   await title.fill('Another way');
@@ -97,6 +98,29 @@ signedIn('a branch opens with what was said, under a title that can be changed',
   await page.getByText('Branched off from another conversation').waitFor();
   await page.reload();
   await page.getByText('Branched off from another conversation').waitFor();
+});
+
+signedIn('a new chat begins beside the old one, and is the one to talk in from then on', async (page) => {
+  const first = await meet(page);
+  await say(page, 'Remember the harbour.');
+  await settled(page, 2);
+  await menu(page).press('Enter');
+  await page.keyboard.press('Enter');
+  await page.waitForURL((url) => url.pathname.startsWith('/c/') && !url.pathname.endsWith(first));
+  const second = new URL(page.url()).pathname.split('/').at(-1);
+  await settled(page, 1);
+  assert.equal(await log(page).getByText('Remember the harbour.').count(), 0);
+  for (const one of [first, second]) await list(page).locator(`a[href="/c/${one}"]`).waitFor();
+  await say(page, 'Remember the lighthouse.');
+  await settled(page, 2);
+  assert.equal(await meet(page), second);
+  // On the sheet as well, by another greeting where it has one.
+  await page.goBack();
+  await page.getByRole('button', { name: 'New chat', exact: true }).click();
+  await page.waitForURL((url) => url.pathname.startsWith('/c/') && !url.pathname.endsWith(second));
+  await settled(page, 1);
+  await list(page).locator(`a[href="/c/${first}"]`).click();
+  await log(page).getByText('Remember the harbour.').first().waitFor();
 });
 
 signedIn('a deleted conversation comes back by Undo, and later from the list of what was deleted', async (page) => {

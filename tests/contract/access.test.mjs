@@ -5,8 +5,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { COLUMNS, EVENTS, ROUTES, TOLD } from './access/table.mjs';
 import { upload } from './access/things.mjs';
+import { pageModule } from '../lib/page.mjs';
 import { eventually, Socket } from './client.mjs';
 import { Server } from './server.mjs';
+
+const { SERVER_EVENTS } = await pageModule('live/events.ts');
 
 /** Those who are refused come first, so that a thing is there for all of them. */
 const ORDER = ['nobody', 'stranger', 'admin', 'guest', 'owner'];
@@ -151,41 +154,59 @@ for (const row of EVENTS) {
   });
 }
 
-test('what is told in a room reaches those who are in the conversation', async () => {
+test('what is told reaches those whom it concerns, and no one else', async () => {
   const of = await TOLD[0].thing(world, 'owner');
+  // Two of each: one in the room, where that is allowed, and one elsewhere.
   const sockets = {};
   for (const who of ORDER) {
-    const { socket } = await connect(who);
-    sockets[who] = socket;
-    await socket?.ask('conversation:join', { conversationId: of.id });
+    const pair = [await connect(who), await connect(who)].map(({ socket }) => socket).filter(Boolean);
+    await pair[0]?.ask('conversation:join', { conversationId: of.id });
+    sockets[who] = pair;
   }
+  const { owner, guest } = world;
+  const where = `/api/conversations/${of.id}`;
+  const room = (who) => sockets[who][0];
+  const both = (event, matches) => Promise.all(['owner', 'guest'].map((who) => room(who).until(event, matches)));
   try {
-    await sockets.guest.ask('typing', { conversationId: of.id, typing: true });
-    await sockets.owner.until('typing', ({ userId }) => userId === world.guest.id);
-    await sockets.owner.ask('typing', { conversationId: of.id, typing: true });
-    const sent = await world.owner.send(of, 'A secret canary #told');
-    for (const who of ['owner', 'guest']) {
-      await sockets[who].reply(sent.body.message.id);
-      await sockets[who].until('message:updated', ({ message }) => message.id === sent.body.message.id && message.replyState === 'done');
-      await sockets[who].until('conversation:state', ({ state }) => state === 'idle');
-    }
-    await world.owner.must('PATCH', `/api/conversations/${of.id}`, { title: 'Another canary' });
-    await world.owner.must('DELETE', `/api/conversations/${of.id}/messages/${sent.body.message.id}`);
+    await room('guest').ask('typing', { conversationId: of.id, typing: true });
+    await room('owner').until('typing', ({ userId }) => userId === guest.id);
+    await room('owner').ask('typing', { conversationId: of.id, typing: true });
+    const { plan } = server.model;
+    server.model.plan = { ...plan, fail: 400 };
+    await owner.send(of, 'A secret canary #fails');
+    await both('reply:error');
+    server.model.plan = plan;
+    const sent = (await owner.send(of, 'A secret canary #told')).body.message;
+    const [reply] = await Promise.all(['owner', 'guest'].map((who) => room(who).reply(sent.id)));
+    await both('message:updated', ({ message }) => message.id === sent.id && message.replyState === 'done');
+    await both('conversation:state', ({ state }) => state === 'idle');
+    await owner.must('PUT', `${where}/read`, { seq: reply.seq });
+    await owner.must('PATCH', where, { title: 'Another canary' });
+    await owner.must('DELETE', `${where}/messages/${sent.id}`);
+    await owner.must('PUT', '/api/drafts/character-canary', { name: 'canary' });
+    await owner.must('PUT', '/api/users/me/preferences', { canary: of.id });
     const { uploadId } = await upload(world);
-    await world.owner.must('POST', `/api/characters/${of.characterId}/gallery`, { uploadId, caption: 'canary' });
-    for (const who of ['owner', 'guest']) {
-      await sockets[who].until('gallery:updated', ({ characterId }) => characterId === of.characterId);
-      await sockets[who].until('conversation:updated');
-      await sockets[who].until('message:removed');
-    }
+    await owner.must('POST', `/api/characters/${of.characterId}/gallery`, { uploadId, caption: 'canary' });
+    await both('gallery:updated', ({ characterId }) => characterId === of.characterId);
+    await both('message:removed');
+    await owner.must('DELETE', `${where}/members`, { userId: guest.id });
+    await room('guest').until('conversation:removed');
+    await owner.must('POST', `${where}/members`, { userId: guest.id });
+    await room('guest').until('conversation:added');
+    await owner.must('DELETE', where);
+    await both('conversation:removed', ({ conversationId }) => conversationId === of.id);
     const about = ({ conversationId, message, conversation }) => conversationId ?? message?.conversationId ?? conversation?.id;
+    const isOfThis = (payload) => about(payload) === of.id || payload.characterId === of.characterId
+      || payload.upload?.id === uploadId || payload.key === 'character-canary' || payload.preferences?.canary === of.id;
     for (const row of TOLD) {
-      const heard = (who) => sockets[who]?.of(row.path).some((payload) => about(payload) === of.id || payload.characterId === of.characterId);
+      const heard = (who) => sockets[who].some((socket) => socket.of(row.path).some(isOfThis));
       const got = Object.fromEntries(COLUMNS.map((who) => [who, heard(who) ? 'heard' : 'silence']));
       assert.deepEqual(got, row.expected, row.route);
     }
-    for (const who of ['stranger', 'admin']) assert.deepEqual(sockets[who].seen, [], `${who} heard nothing at all`);
+    for (const who of ['stranger', 'admin']) assert.deepEqual(sockets[who].flatMap(({ seen }) => seen), [], `${who} heard nothing at all`);
+    const left = SERVER_EVENTS.filter((event) => event !== 'conversation:resync' && !TOLD.some(({ path }) => path === event));
+    assert.deepEqual(left, [], 'these events have no row in tests/contract/access/table.mjs');
   } finally {
-    for (const socket of Object.values(sockets)) socket?.close();
+    for (const socket of Object.values(sockets).flat()) socket.close();
   }
 });

@@ -65,6 +65,28 @@ test('who comes in by a link is in at once, on all of their sockets, and the roo
   assert.equal((await adas.until('typing', ({ userId }) => userId !== undefined)).userId, ben.id);
 });
 
+test('what somebody says counts for them, whoever owns the conversation', async () => {
+  model.plan = { ...model.plan, chunks: 3, delayMs: 0 };
+  const { ada, ben, conversation, token } = await room();
+  await ben.must('POST', `/api/invites/${token}`);
+  const [adas, bens] = [await ada.socket({ join: [conversation] }), await ben.socket({ join: [conversation] })];
+  // The one that sends is told by its acknowledgement.
+  const [adasOther, bensOther] = [await ada.socket(), await ben.socket()];
+  const used = async (person) => (await person.must('GET', `/api/auth/usage/${conversation.characterId}`)).text.used;
+  for (const text of ['One #counts-1', 'Two #counts-2']) {
+    const { message } = await bens.send(conversation, text);
+    await bens.reply(message.id);
+  }
+  assert.deepEqual([await used(ada), await used(ben)], [0, 2]);
+  const { message } = await adas.send(conversation, 'Three #counts-3');
+  await adas.reply(message.id);
+  assert.deepEqual([await used(ada), await used(ben)], [1, 2]);
+  // Nor is anybody told of another's.
+  await adasOther.until('usage:updated');
+  assert.deepEqual(adasOther.of('usage:updated').map(({ text }) => text.used), [1]);
+  assert.deepEqual(bensOther.of('usage:updated').map(({ text }) => text.used), [1, 2]);
+});
+
 test('who is taken out is told, and hears nothing more of the room', async () => {
   model.plan = { ...model.plan, chunks: 3, delayMs: 0 };
   const { ada, ben, conversation, token } = await room();

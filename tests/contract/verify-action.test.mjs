@@ -1,18 +1,23 @@
 // What a client is told is all it needs: for every event, applying it to what the page knew before equals reading everything anew.
-// The client's state is the page's own: of a conversation (`web/src/chat/state.ts`) and of the list (`web/src/app/listing.ts`).
+// The client's state is the page's own: of a conversation (`web/src/chat/state.ts`), of the list and its rooms (`web/src/app`), of
+// pictures, forms and uploads.
 
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { pageModule } from '../lib/page.mjs';
+import { asPageOf, pageModule } from '../lib/page.mjs';
 import { png } from '../lib/pictures.mjs';
 import { eventually } from './client.mjs';
 import { Server } from './server.mjs';
 
 const { emptyChat, reduceChat, resumeSeq } = await pageModule('chat/state.ts');
 const { placed, readIn, saidIn } = await pageModule('app/listing.ts');
+const { clearRooms, conversations, followRooms, gone, loadConversations, loadMembers, members } = await pageModule('app/rooms.ts', 'app/library.ts');
+const { DraftKeeper } = await pageModule('app/draft-keeper.ts');
+const { followPreferences, loadPreferences, preferences } = await pageModule('app/preferences.ts');
+const { settled } = await pageModule('chat/upload.ts');
 const { galleries, loadGallery, renewGallery } = await pageModule('app/gallery.ts');
 const { SERVER_EVENTS } = await pageModule('live/events.ts');
 
@@ -183,8 +188,13 @@ test('somebody types, and no longer', async () => {
   const socket = await ben.socket({ join: [conversation] });
   const typing = (now) => socket.io.emit('typing', { conversationId: conversation.id, typing: now });
   typing(true);
-  await eventually('he types', () => follower.state.typists.includes(ben.id), patience);
-  // Who comes now hears of it when he goes on.
+  await eventually('somebody types', () => follower.state.typists.includes(ben.id), patience);
+  // Who comes now hears of it when they type on.
+  const newcomer = await Follower.begin(ada);
+  typing(true);
+  await eventually('who came hears it', () => newcomer.state.typists.includes(ben.id), patience);
+  assert.deepEqual(follower.view, newcomer.view);
+  newcomer.end();
   await verify(async () => typing(false), 'typing');
 });
 
@@ -241,38 +251,88 @@ test('a list follows what is said, read and named elsewhere', async () => {
 
 test('a room tells of its name and its people, and each of coming and going', async () => {
   const where = `/api/conversations/${conversation.id}`;
-  const told = () => follower.socket.of('conversation:updated').at(-1)?.conversation;
-  const same = async (check) => {
-    await eventually('the conversation as it is', async () => {
-      const now = (await ada.must('GET', where)).conversation;
-      const known = told();
-      return known && check(known) && Object.keys(known).every((key) => JSON.stringify(known[key]) === JSON.stringify(now[key]));
-    }, patience);
-  };
-  await ada.must('PATCH', where, { title: 'By another name' });
-  await same(({ title }) => title === 'By another name');
-  verified.add('conversation:updated');
-  const list = await followList(ben, {});
-  const isListed = async () => (await ben.must('GET', '/api/conversations?limit=100')).items.some(({ id }) => id === conversation.id);
-  await ada.must('DELETE', `${where}/members`, { userId: ben.id });
-  await list.socket.until('conversation:removed', ({ conversationId }) => conversationId === conversation.id, patience);
-  assert.equal(await isListed(), false);
-  verified.add('conversation:removed');
-  await same(({ memberIds }) => !memberIds.includes(ben.id));
-  await ada.must('POST', `${where}/members`, { userId: ben.id });
-  await list.socket.until('conversation:added', ({ conversationId }) => conversationId === conversation.id, patience);
-  const { conversation: back } = await ben.must('GET', where);
-  list.listing = placed(list.listing, back);
-  await list.verify({ 'conversation:added': ({ conversationId }) => conversationId === conversation.id });
-  await same(({ memberIds }) => memberIds.includes(ben.id));
-  list.socket.close();
+  const socket = await ben.socket({ join: [conversation] });
+  globalThis.location = { pathname: '/' };
+  try {
+    await asPageOf(ben, socket, async (connection) => {
+      clearRooms();
+      followRooms(connection);
+      await loadConversations();
+      await loadMembers(conversation.id);
+      const verifyRoom = async (event, act) => {
+        const heard = socket.of(event).length;
+        await act();
+        await eventually(event, () => socket.of(event).length > heard, patience);
+        let known;
+        let fresh;
+        const equal = async () => {
+          const { items } = await ben.must('GET', '/api/conversations?limit=30');
+          const isIn = items.some(({ id }) => id === conversation.id);
+          const people = isIn ? (await ben.must('GET', `${where}/members`)).items : undefined;
+          fresh = { items, people, isGone: !isIn };
+          // Of a room that one is taken into its people are read when it is opened.
+          if (event === 'conversation:added') await loadMembers(conversation.id);
+          known = { items: conversations.get().items, people: members.get()[conversation.id], isGone: gone.get()[conversation.id] ?? false };
+          return JSON.stringify(known) === JSON.stringify(fresh);
+        };
+        await eventually('the same', equal, patience).catch(() => assert.deepEqual(known, fresh));
+        verified.add(event);
+      };
+      await verifyRoom('conversation:updated', () => ada.must('PATCH', where, { title: 'By another name' }));
+      const cleo = await server.register();
+      await verifyRoom('conversation:updated', () => ada.must('POST', `${where}/members`, { userId: cleo.id }));
+      await verifyRoom('conversation:updated', () => ada.must('DELETE', `${where}/members`, { userId: cleo.id }));
+      await verifyRoom('conversation:removed', () => ada.must('DELETE', `${where}/members`, { userId: ben.id }));
+      await verifyRoom('conversation:added', () => ada.must('POST', `${where}/members`, { userId: ben.id }));
+    });
+  } finally {
+    delete globalThis.location;
+    socket.close();
+  }
 });
 
-test('a form that was saved is told of as it is', async () => {
-  await ada.must('PUT', '/api/drafts/character-new', { step: 2 });
-  const { savedAt } = await follower.socket.until('draft:updated', ({ key }) => key === 'character-new', patience);
-  assert.equal(savedAt, (await ada.must('GET', '/api/drafts/character-new')).draft.savedAt);
+test('a form that is saved in one place is in another what the server has', async () => {
+  const path = '/api/drafts/character-new';
+  const blank = { step: 0, name: '' };
+  const place = {
+    read: async () => {
+      const { status, body } = await ada.api('GET', path);
+      return status === 404 ? undefined : body.draft;
+    },
+    save: async (data) => (await ada.must('PUT', path, data)).draft,
+    remove: () => ada.must('DELETE', path),
+  };
+  const keeper = new DraftKeeper(place, blank, 'this page');
+  await keeper.open();
+  follower.socket.io.on('draft:updated', ({ key, savedAt }) => key === 'character-new' && void keeper.heard(savedAt));
+  await ada.must('PUT', path, { step: 2, name: 'Mara' });
+  const { elsewhere } = await eventually('it is told', () => keeper.store.get().elsewhere && keeper.store.get(), patience);
+  const { draft } = await ada.must('GET', path);
+  assert.deepEqual(elsewhere, { savedAt: draft.savedAt, value: { ...blank, ...draft.data } });
+  await ada.must('DELETE', path);
+  await eventually('it is gone', () => keeper.store.get().elsewhere?.savedAt === null, patience);
+  assert.equal((await ada.api('GET', path)).status, 404);
   verified.add('draft:updated');
+});
+
+test('settings that are saved in one place are in another what the server has', async () => {
+  const path = '/api/users/me/preferences';
+  const socket = await ada.socket();
+  await asPageOf(ada, socket, async ({ onEvent }) => {
+    await loadPreferences();
+    followPreferences({ onEvent, state: { get: () => 'connected', subscribe: () => () => {} } });
+    for (const changed of [{ favourites: [conversation.characterId], other: 1 }, { favourites: [], other: [2] }]) {
+      await ada.must('PUT', path, changed);
+      let fresh;
+      const equal = async () => {
+        fresh = await ada.must('GET', path);
+        return JSON.stringify(preferences.get()) === JSON.stringify(fresh);
+      };
+      await eventually('the same', equal, patience).catch(() => assert.deepEqual(preferences.get(), fresh));
+    }
+  });
+  socket.close();
+  verified.add('preferences:updated');
 });
 
 async function uploaded(size) {
@@ -287,14 +347,9 @@ test('pictures of a character that are known are read anew when they change', as
   const where = `/api/characters/${conversation.characterId}/gallery`;
   // Who looks on: the page's own store of pictures, which asks as Ben.
   const onlooker = await ben.socket({ join: [conversation] });
-  const calls = globalThis.fetch;
-  globalThis.fetch = (path, init) => calls(
-    path.startsWith('/') ? ben.server.url + path : path,
-    path.startsWith('/') ? { ...init, headers: { authorization: `Bearer ${ben.token}` } } : init,
-  );
-  try {
+  await asPageOf(ben, onlooker, async ({ onEvent }) => {
     await loadGallery(conversation.characterId);
-    onlooker.io.on('gallery:updated', ({ characterId }) => void renewGallery(characterId));
+    onEvent(({ name, payload }) => name === 'gallery:updated' && void renewGallery(payload.characterId));
     const verifyGallery = async (act) => {
       const heard = () => [onlooker, follower.socket].map((socket) => socket.of('gallery:updated').length);
       const before = heard();
@@ -312,23 +367,28 @@ test('pictures of a character that are known are read anew when they change', as
     await verifyGallery(() => ada.must('DELETE', `${where}/${one}`));
     assert.deepEqual(galleries.get()[conversation.characterId].map(({ id }) => id), [other]);
     verified.add('gallery:updated');
-  } finally {
-    globalThis.fetch = calls;
-    onlooker.close();
-  }
+  }).finally(() => onlooker.close());
 });
 
 test('an upload as it was told of is the upload', async () => {
-  const form = new FormData();
-  form.append('file', new Blob([png(64, 48)]), 'tide.png');
-  const answer = await fetch(`${ada.server.url}/api/uploads`, { method: 'POST', headers: { authorization: `Bearer ${ada.token}` }, body: form });
-  assert.equal(answer.status, 201);
-  const { upload: { id } } = await answer.json();
-  const { upload } = await follower.socket.until('upload:updated', (told) => told.upload.id === id && told.upload.status === 'ready', patience);
-  assert.deepEqual(upload, (await ada.must('GET', `/api/uploads/${id}`)).upload);
+  await asPageOf(ada, follower.socket, async (connection) => {
+    const form = new FormData();
+    form.append('file', new Blob([png(64, 48)]), 'tide.png');
+    const answer = await fetch('/api/uploads', { method: 'POST', body: form });
+    assert.equal(answer.status, 201);
+    const { upload } = await answer.json();
+    const known = await settled(connection, upload, new AbortController().signal);
+    const fresh = (await ada.must('GET', `/api/uploads/${upload.id}`)).upload;
+    assert.deepEqual(known, fresh);
+    const told = await follower.socket.until('upload:updated', (one) => one.upload.id === upload.id && one.upload.status === 'ready', patience);
+    assert.deepEqual(told.upload, fresh);
+  });
   verified.add('upload:updated');
 });
 
-test('no event that the page knows is left out above', () => {
+test('no event is left out above', async () => {
   assert.deepEqual(SERVER_EVENTS.filter((event) => !verified.has(event)), []);
+  const source = await readFile(new URL('../../crates/domain/src/event.rs', import.meta.url), 'utf8');
+  const told = [...source.matchAll(/#\[serde\(rename = "([a-z:]+)"\)\]/g)].map(([, name]) => name);
+  assert.deepEqual([...SERVER_EVENTS].sort(), told.sort(), 'the events of the server and those of the page');
 });

@@ -8,7 +8,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Person, eventually, request } from '../contract/client.mjs';
 import { Fleet } from './fleet.mjs';
 
-const readers = 1_000;
+/** A thousand in a soak: on two busy cores so many keep Redis's answers from being heard in time. */
+const readers = process.env.AIM_TEST_STRICT === '1' ? 1_000 : 300;
+/** Where each round kills a server. */
+const fewer = 300;
+/** A round in which a server did not hear Redis in time says nothing; this many are tried. */
+const rounds = 3;
 /** They come by so many at a time: all at once they would keep a small machine so busy that nobody hears Redis in time. */
 const atOnce = 20;
 /** The database takes at least so long to answer, in ms. */
@@ -20,7 +25,9 @@ const patience = 20_000;
 let fleet;
 let ada;
 before(async () => {
-  fleet = await Fleet.start({ servers: 3, workers: 0, redis: { persistent: true }, server: { AIM_WORKERS__ENABLED: 'false' } });
+  // What these tests keep waiting is to wait for as long as they need.
+  const alike = { AIM_WORKERS__ENABLED: 'false', AIM_DATABASE__STATEMENT_TIMEOUT: '60s' };
+  fleet = await Fleet.start({ servers: 3, workers: 0, redis: { persistent: true }, server: alike });
   const [server] = fleet.servers;
   const form = { email: 'ada@example.org', username: 'ada_l', password: 'correct horse' };
   const { body } = await request(server, 'POST', '/api/auth/register', form);
@@ -54,14 +61,29 @@ async function loads(servers) {
 
 /**
  * How often these servers did not hear Redis within what a request may wait for it. On a machine that is too busy for that a
- * server asks the database by itself, once for all its readers.
+ * server asks the database by itself, once for all its readers. What the breaker refused says nothing by itself: it opens for
+ * one of these.
  */
 async function unheard(servers) {
-  const outcomes = ['timeout', 'refused', 'lost'];
+  const outcomes = ['timeout', 'lost'];
   const counts = await Promise.all(servers.flatMap((server) => outcomes.map((outcome) => (
     server.metric('aim_redis_calls_total', `capability="cache",outcome="${outcome}"`)
   ))));
   return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/**
+ * Runs rounds until one keeps what is promised, but no other after one in which Redis was heard in time. A round answers
+ * `{kept, busy, figures}`.
+ */
+async function once(t, round) {
+  for (let n = 1; ; n += 1) {
+    const { kept, busy, figures } = await round(n);
+    const said = `${figures}; Redis was not heard in time ${busy} times`;
+    t.diagnostic(said);
+    if (kept) return;
+    assert.ok(busy > 0 && n < rounds, said);
+  }
 }
 
 /** Keeps the database from answering who asks for characters, until `release()`; `waiting()` says how many wait for it. */
@@ -84,15 +106,15 @@ async function heldBack() {
   return { waiting, release };
 }
 
-/** Reads at these servers, as fast as they take it; answers as soon as all have asked, with `all` their answers. */
-async function everybodyReads(servers, character) {
+/** `many` reads at these servers, as fast as they take it; answers as soon as all have asked, with `all` their answers. */
+async function everybodyReads(servers, character, many) {
   const answers = [];
   // The first at each server is the one who asks for all that come after.
   for (const server of servers) {
     answers.push(read(server, character));
     await sleep(100);
   }
-  while (answers.length < readers) {
+  while (answers.length < many) {
     for (let i = 0; i < atOnce; i += 1) answers.push(read(servers[answers.length % servers.length], character));
     // Who is asked this after them has heard them.
     await Promise.all(servers.map((server) => request(server, 'GET', '/health/live')));
@@ -119,36 +141,37 @@ function assertAllRead(answers, name) {
   for (const { status, body } of answers) assert.deepEqual([status, body.character?.name], [200, name], JSON.stringify(body));
 }
 
-test(`${readers} readers at three servers of a value that nobody has: the database is asked once`, async (t) => {
-  const asked = await character('Asked for');
+test(`${readers} readers at three servers of a value that nobody has: the database is asked once`, (t) => once(t, async (n) => {
+  const name = `Asked for ${n}`;
+  const asked = await character(name);
   const [before, deaf] = [await loads(fleet.servers), await unheard(fleet.servers)];
   const hold = await heldBack();
   t.after(() => hold.release());
   const watch = watched(hold);
   const began = performance.now();
-  const answers = await everybodyReads(fleet.servers, asked);
+  const answers = await everybodyReads(fleet.servers, asked, readers);
   await eventually('somebody to ask the database', async () => (await hold.waiting()) > 0, patience);
   await sleep(slow);
   const most = await watch.stop();
   await hold.release();
-  assertAllRead(await answers.all, 'Asked for');
+  const waited = Math.round(performance.now() - began);
+  assertAllRead(await answers.all, name);
   const made = (await loads(fleet.servers)) - before;
   const busy = (await unheard(fleet.servers)) - deaf;
-  const figures = `${readers} readers, ${made} loads, ${most} at a time; Redis was not heard in time ${busy} times`;
-  const allowed = Math.min(1 + busy, fleet.servers.length);
-  assert.ok(made >= 1 && made <= allowed && most <= allowed, figures);
-  t.diagnostic(`${figures}; the first had waited for ${Math.round(performance.now() - began)} ms`);
-});
+  const figures = `${readers} readers, ${made} loads, ${most} at a time; the first had waited for ${waited} ms`;
+  return { kept: made === 1 && most === 1, busy, figures };
+}));
 
-test('the same, when who asked the database is killed meanwhile: it is asked once more', async (t) => {
-  const asked = await character('Asked for twice');
+test('the same, when who asked the database is killed meanwhile: it is asked once more', (t) => once(t, async (n) => {
+  const name = `Asked for twice ${n}`;
+  const asked = await character(name);
   const [leader, ...others] = fleet.servers;
   const [before, deaf] = [await loads(others), await unheard(others)];
   const hold = await heldBack();
   t.after(() => hold.release());
   const lost = read(leader, asked).then(() => 'answered', () => 'lost');
   await eventually('the leader to ask the database', async () => (await hold.waiting()) === 1, patience);
-  const answers = await everybodyReads(others, asked);
+  const answers = await everybodyReads(others, asked, fewer);
   await sleep(slow);
   const atFirst = await hold.waiting();
   const watch = watched(hold);
@@ -162,15 +185,14 @@ test('the same, when who asked the database is killed meanwhile: it is asked onc
   await sleep(slow);
   const most = await watch.stop();
   await hold.release();
-  assertAllRead(await answers.all, 'Asked for twice');
+  assertAllRead(await answers.all, name);
   const made = (await loads(others)) - before;
   const busy = (await unheard(others)) - deaf;
-  const figures = `${readers} readers, ${made} loads by those who live, ${most} at a time with that of the dead; Redis was not heard in time ${busy} times`;
-  assert.ok(atFirst <= 1 + busy, `${atFirst} asked while the leader lived: ${figures}`);
-  const allowed = Math.min(1 + busy, others.length);
-  assert.ok(made >= 1 && made <= allowed && most <= 1 + allowed, figures);
-  t.diagnostic(`${figures}; another took over ${took} ms after the kill`);
-});
+  await leader.start();
+  const figures = `${fewer} readers, ${atFirst} asked while the leader lived, ${made} loads by those who live, ${most} at a time with that `
+    + `of the dead; another took over ${took} ms after the kill`;
+  return { kept: atFirst === 1 && made === 1 && most === 2, busy, figures };
+}));
 
 /** Reads at these servers, one after the other at each, until told to stop: `{at, ms, name}` each, by the clock. */
 function reading(servers, character) {
@@ -235,7 +257,11 @@ test('what a server changes that is killed between its commit and its word to Re
 test('the same while Redis is away, which comes back with what was there before', async (t) => {
   const { writer, others, changed, reads, stop, at } = await changedAndKilled(t, () => fleet.redis.kill());
   await sleep(promised);
+  // Until it is seen what Redis brings back, nobody mends it.
+  await Promise.all(others.map(({ network }) => network.cut()));
   await fleet.redis.restart();
+  assert.match(await fleet.redis.command('GET', `aim:character:${changed.id}`), /"Before"/, 'Redis brings back what was there before');
+  await Promise.all(others.map(({ network }) => network.heal()));
   const isWell = async (server) => (await server.health()).status === 'ok';
   await eventually('health', async () => (await Promise.all(others.map(isWell))).every(Boolean), patience);
   await writer.start();

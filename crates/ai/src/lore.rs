@@ -1,27 +1,38 @@
 //! A character's lore book in one reply: which entries the talk has come to, and what of them fits.
 //!
 //! The last messages are looked through for keys, and who the user is. An entry that is found is told, and, where the book asks for it, looked
-//! through itself. What is found takes its budget by priority and stands in the prompt by its order. The regular
-//! expressions of people run in linear time (`regex`), are bounded in size, and all of them together in time.
+//! through itself. What is found takes its budget by priority and stands in the prompt by its order. A [`Book`] is made
+//! ready once for each revision of its character ([`Books`]): keys are folded then, and a regular expression is compiled when it is
+//! first looked for. The regular expressions of people run in linear time (`regex`), and are bounded in size and number; all keys
+//! together are bounded in time, and so is compiling.
+//!
+//! What SillyTavern writes into an entry's `extensions` is obeyed (`entry`). Of its World Info these are not: effects that
+//! last over several messages (sticky, cooldown), outlets, scoring within groups, kinds of generation, and names before messages.
+
+mod entry;
+mod keys;
+mod said;
 
 use crate::macros::Macros;
 use crate::prompt::HistoryTurn;
 use crate::tokens::{TokenBudget, estimate};
-use aim_domain::{Author, LoreEntry, LorePosition, Lorebook};
-use regex::{Regex, RegexBuilder};
+use aim_domain::{Author, Character, CharacterId, Lorebook};
+use entry::{Entry, Keys, Place};
+use keys::{Bounds, Looked, Patterns};
+use moka::sync::Cache;
+use said::Said;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Messages that are looked through unless the book says, and at the most.
 const SCAN_DEPTH: u32 = 4;
 const MAX_SCAN_DEPTH: u32 = 100;
-/// Bytes that are looked through: of what was said, the last; of what was found, the first.
-const SCANNED: usize = 64 << 10;
-/// What a regular expression may look through, the last of it; its size as a program; and how deep it may be nested.
-const SCANNED_BY_REGEX: usize = 16 << 10;
-const REGEX_SIZE: usize = 128 << 10;
-const REGEX_NESTING: u32 = 50;
-/// What all regular expressions of a book may take in a reply. Those that are left are then not found.
-const REGEX_TIME: Duration = Duration::from_millis(100);
+/// What a book may take in a reply. Keys that are left are then not found.
+const BOUNDS: Bounds = Bounds { looking: Duration::from_millis(150), compiling: Duration::from_millis(100) };
+/// What looking for regular expressions that cannot be used may take.
+const CHECK_TIME: Duration = Duration::from_secs(2);
 /// How often what was found is looked through.
 const ROUNDS: usize = 10;
 /// What of a prompt the book may take, in percent.
@@ -32,223 +43,223 @@ const SHARE: u64 = 25;
 pub struct Lore {
     pub before_character: String,
     pub after_character: String,
+    /// Texts that stand among the messages: how many of them come after it, the fewest first.
+    pub among_messages: Vec<(u32, String)>,
 }
 
-/// Looks through the last of `history` (oldest first) and answers what to tell. Blocks for a fifth of a second at the worst.
-pub fn look_up(book: &Lorebook, history: &[HistoryTurn], macros: &Macros<'_>, budget: &TokenBudget) -> Lore {
-    let entries: Vec<Entry<'_>> = book.entries.iter().filter_map(Entry::of).collect();
-    if entries.is_empty() {
-        return Lore::default();
+/// A lore book, ready to be looked through.
+pub struct Book {
+    entries: Vec<Entry>,
+    scan_depth: u32,
+    token_budget: Option<u32>,
+    is_recursive: bool,
+    /// When entries that wait for others may be found: the numbers they give, the lowest first.
+    levels: Vec<u32>,
+    patterns: usize,
+}
+
+/// What became of an entry in a reply.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    /// In this round.
+    Told(usize),
+    /// By chance, or because another of its group was told.
+    LeftOut,
+}
+
+impl Book {
+    pub fn of(book: &Lorebook) -> Self {
+        let mut patterns = Patterns::default();
+        let entries: Vec<Entry> = book.entries.iter().filter_map(|said| Entry::of(said, &mut patterns)).collect();
+        let mut levels: Vec<u32> = entries.iter().filter_map(|entry| entry.waits).collect();
+        levels.sort_unstable();
+        levels.dedup();
+        Self {
+            entries,
+            scan_depth: book.scan_depth.unwrap_or(SCAN_DEPTH).min(MAX_SCAN_DEPTH),
+            token_budget: book.token_budget.filter(|own| *own > 0),
+            is_recursive: book.recursive_scanning,
+            levels,
+            patterns: patterns.count(),
+        }
     }
-    let replies = history.iter().filter(|turn| turn.author == Author::Character).count() as u64;
-    let depth = book.scan_depth.unwrap_or(SCAN_DEPTH).min(MAX_SCAN_DEPTH);
-    let mut look = Look { said: Said::of(history), found: Said::default(), regex_until: None };
-    // Who the user is goes without saying.
-    look.found.add(macros.persona);
-    let mut told = vec![false; entries.len()];
-    for round in 0..=ROUNDS {
-        let mut news = Vec::new();
-        for (n, entry) in entries.iter().enumerate() {
-            if !told[n] && entry.may_be_told(replies) && entry.is_found(depth, &mut look) {
-                news.push(n);
+
+    /// Looks through the last of `history` (oldest first) and answers what to tell. Blocks for a third of a second at the worst.
+    pub fn look_up(&self, history: &[HistoryTurn], macros: &Macros<'_>, budget: &TokenBudget) -> Lore {
+        if self.entries.is_empty() {
+            return Lore::default();
+        }
+        let replies = history.iter().filter(|turn| turn.author == Author::Character).count() as u64;
+        let mut look = Looked::new(Said::of(history, MAX_SCAN_DEPTH as usize), macros, BOUNDS);
+        // Who the user is goes without saying.
+        look.found.add(macros.persona);
+        let mut states = vec![State::Waiting; self.entries.len()];
+        let mut known = vec![Keys::default(); self.entries.len()];
+        let mut open = 0;
+        for round in 0..=ROUNDS {
+            let mut news = Vec::new();
+            for (n, entry) in self.entries.iter().enumerate() {
+                let is_its_time = match entry.waits {
+                    None => round == 0 || !entry.never_by_others,
+                    Some(level) => self.levels[..open].contains(&level),
+                };
+                if states[n] == State::Waiting
+                    && is_its_time
+                    && entry.may_be_told(replies, history.len())
+                    && entry.is_found(self.scan_depth, &mut look, &mut known[n])
+                {
+                    news.push(n);
+                }
             }
-        }
-        news.iter().for_each(|n| told[*n] = true);
-        if news.is_empty() || !book.recursive_scanning || round == ROUNDS {
-            break;
-        }
-        news.iter().for_each(|n| look.found.add(entries[*n].content));
-    }
-    let chosen = entries.iter().zip(told).filter(|(_, told)| *told).map(|(entry, _)| entry);
-    tell(chosen.collect(), book, macros, budget)
-}
-
-/// By priority within the budget, then by order.
-fn tell(mut chosen: Vec<&Entry<'_>>, book: &Lorebook, macros: &Macros<'_>, budget: &TokenBudget) -> Lore {
-    let share = budget.prompt() * SHARE / 100;
-    let mut left = book.token_budget.filter(|own| *own > 0).map_or(share, |own| share.min(own.into()));
-    // A stable sort: of equals, the one that stands first in the book.
-    chosen.sort_by_key(|entry| (std::cmp::Reverse(entry.of.priority.unwrap_or_default()), entry.of.insertion_order));
-    let mut kept: Vec<(&Entry<'_>, String)> = Vec::new();
-    for entry in chosen {
-        let text = macros.expand(entry.content).trim().to_owned();
-        let cost = estimate(&text) + 1;
-        if !text.is_empty() && cost <= left {
-            left -= cost;
-            kept.push((entry, text));
-        }
-    }
-    kept.sort_by_key(|(entry, _)| entry.of.insertion_order);
-    let at = |position| {
-        let texts = kept.iter().filter(|(entry, _)| entry.of.position == position).map(|(_, text)| text.as_str());
-        texts.collect::<Vec<_>>().join("\n")
-    };
-    Lore { before_character: at(LorePosition::BeforeChar), after_character: at(LorePosition::AfterChar) }
-}
-
-/// An entry as its decorators change it: lines at its start that begin with `@@`. Those that are unknown are passed over.
-struct Entry<'b> {
-    of: &'b LoreEntry,
-    content: &'b str,
-    always: bool,
-    never: bool,
-    scan_depth: Option<u32>,
-    only_after: u64,
-    only_every: u64,
-    more_keys: Vec<&'b str>,
-    no_keys: Vec<&'b str>,
-}
-
-impl<'b> Entry<'b> {
-    /// None for one that is switched off or has nothing to tell.
-    fn of(of: &'b LoreEntry) -> Option<Self> {
-        let mut entry = Self {
-            of,
-            content: &of.content,
-            always: of.constant,
-            never: false,
-            scan_depth: None,
-            only_after: 0,
-            only_every: 1,
-            more_keys: Vec::new(),
-            no_keys: Vec::new(),
-        };
-        while let Some(line) = entry.content.strip_prefix("@@") {
-            let (line, rest) = line.split_once('\n').unwrap_or((line, ""));
-            entry.content = rest;
-            let (name, value) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
-            let value = value.trim();
-            let list = || value.split(',').map(str::trim).filter(|key| !key.is_empty());
-            match name {
-                "activate" => entry.always = true,
-                "dont_activate" => entry.never = true,
-                "scan_depth" => entry.scan_depth = value.parse().ok(),
-                "activate_only_after" => entry.only_after = value.parse().unwrap_or_default(),
-                "activate_only_every" => entry.only_every = value.parse().unwrap_or(1).max(1),
-                "additional_keys" => entry.more_keys.extend(list()),
-                "exclude_keys" => entry.no_keys.extend(list()),
-                _ => {}
-            }
-        }
-        (of.enabled && !entry.never && !entry.content.trim().is_empty()).then_some(entry)
-    }
-
-    fn may_be_told(&self, replies: u64) -> bool {
-        replies >= self.only_after && replies.is_multiple_of(self.only_every)
-    }
-
-    fn is_found(&self, depth: u32, look: &mut Look) -> bool {
-        if self.always {
-            return true;
-        }
-        let depth = self.scan_depth.unwrap_or(depth);
-        let LoreEntry { keys, secondary_keys, selective, use_regex, case_sensitive, .. } = self.of;
-        let mut has = |key: &str, regex: bool| look.has(key, depth, regex, *case_sensitive);
-        (keys.iter().any(|key| has(key, *use_regex)) || self.more_keys.iter().any(|key| has(key, false)))
-            && (!selective || secondary_keys.is_empty() || secondary_keys.iter().any(|key| has(key, *use_regex)))
-            && !self.no_keys.iter().any(|key| has(key, false))
-    }
-}
-
-/// What is looked through, as it is and in small letters.
-#[derive(Default)]
-struct Said {
-    text: String,
-    lower: String,
-    /// Where the last message begins in both, the last two, and so on.
-    starts: Vec<(usize, usize)>,
-}
-
-impl Said {
-    fn of(history: &[HistoryTurn]) -> Self {
-        let mut last = history.len();
-        let mut length = 0;
-        while last > 0 && history.len() - last < MAX_SCAN_DEPTH as usize && length < SCANNED {
-            last -= 1;
-            length += history[last].text.len() + 1;
-        }
-        let mut said = Self::default();
-        for turn in &history[last..] {
-            said.starts.push((said.text.len(), said.lower.len()));
-            let text = &turn.text[turn.text.ceil_char_boundary(turn.text.len().saturating_sub(SCANNED))..];
-            said.push(text);
-        }
-        said.starts.reverse();
-        said
-    }
-
-    fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.text.push('\n');
-        self.lower.push_str(&text.to_lowercase());
-        self.lower.push('\n');
-    }
-
-    fn add(&mut self, text: &str) {
-        if !text.is_empty() && self.text.len() + text.len() < SCANNED {
-            self.push(text);
-        }
-    }
-
-    fn last(&self, depth: u32, case_sensitive: bool) -> &str {
-        let messages = self.starts.len().min(depth as usize);
-        let Some((text, lower)) = messages.checked_sub(1).and_then(|last| self.starts.get(last)) else { return "" };
-        if case_sensitive { &self.text[*text..] } else { &self.lower[*lower..] }
-    }
-}
-
-struct Look {
-    said: Said,
-    /// Texts of entries that were told, for a book that looks through them.
-    found: Said,
-    /// Since the first regular expression ran.
-    regex_until: Option<Instant>,
-}
-
-impl Look {
-    fn has(&mut self, key: &str, depth: u32, regex: bool, case_sensitive: bool) -> bool {
-        if key.is_empty() {
-            return false;
-        }
-        if regex {
-            let until = *self.regex_until.get_or_insert_with(|| Instant::now() + REGEX_TIME);
-            if Instant::now() >= until {
-                return false;
-            }
-            let Ok(regex) = compiled(key, case_sensitive) else { return false };
-            return [self.said.last(depth, true), &self.found.text].into_iter().any(|text| {
-                let from = text.ceil_char_boundary(text.len().saturating_sub(SCANNED_BY_REGEX));
-                Instant::now() < until && regex.is_match(&text[from..])
+            self.choose_of_groups(&mut news, &mut states, macros);
+            // The one of a group that chance leaves out has kept the others out all the same.
+            news.retain(|n| {
+                let happens = self.entries[*n].happens(macros.random);
+                states[*n] = if happens { State::Told(round) } else { State::LeftOut };
+                happens
             });
+            if !self.is_recursive {
+                break;
+            }
+            let looks_on = news.iter().map(|n| &self.entries[*n]).filter(|entry| !entry.calls_no_others);
+            let before = look.found.len();
+            look.found.begin();
+            looks_on.for_each(|entry| look.found.add(&entry.content));
+            if open == 0 {
+                open = self.levels.len().min(1);
+            } else if look.found.len() == before {
+                // Nothing new to look through: those that wait longer have their turn.
+                open += 1;
+            }
+            if open > self.levels.len() || (self.levels.is_empty() && look.found.len() == before) {
+                break;
+            }
         }
-        let folded = if case_sensitive { key.to_owned() } else { key.to_lowercase() };
-        let found = if case_sensitive { &self.found.text } else { &self.found.lower };
-        let finder = memchr::memmem::Finder::new(&folded);
-        [self.said.last(depth, case_sensitive), found].into_iter().any(|text| finder.find(text.as_bytes()).is_some())
+        let told = self.entries.iter().zip(states).filter_map(|(entry, state)| match state {
+            State::Told(round) => Some((entry, round)),
+            State::Waiting | State::LeftOut => None,
+        });
+        self.tell(told.collect(), macros, budget)
+    }
+
+    /// Of entries of one group a single one is told in a reply: one that must come first, the highest of these, or one by weight.
+    fn choose_of_groups(&self, news: &mut Vec<usize>, states: &mut [State], macros: &Macros<'_>) {
+        let mut groups: Vec<&str> = news.iter().flat_map(|n| self.entries[*n].groups()).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        for group in groups {
+            let is_of = |n: usize| self.entries[n].groups().any(|one| one == group);
+            let members: Vec<usize> = news.iter().copied().filter(|n| is_of(*n)).collect();
+            let has_one = states.iter().enumerate().any(|(n, state)| matches!(state, State::Told(_)) && is_of(n));
+            let chosen = if has_one { None } else { self.one_of(&members, macros) };
+            for n in members.into_iter().filter(|n| Some(*n) != chosen) {
+                states[n] = State::LeftOut;
+            }
+            news.retain(|n| states[*n] != State::LeftOut);
+        }
+    }
+
+    fn one_of(&self, members: &[usize], macros: &Macros<'_>) -> Option<usize> {
+        let first = members.iter().copied().filter(|n| self.entries[*n].comes_first);
+        if let Some(first) = first.max_by_key(|n| self.entries[*n].order) {
+            return Some(first);
+        }
+        let weight = |n: &usize| u64::from(self.entries[*n].weight);
+        let all: u64 = members.iter().map(weight).sum();
+        if members.len() < 2 || all == 0 {
+            return members.first().copied();
+        }
+        let mut drawn = macros.below(all);
+        members.iter().copied().find(|n| {
+            let (own, is_past) = (weight(n), drawn < weight(n));
+            drawn = drawn.saturating_sub(own);
+            is_past
+        })
+    }
+
+    /// By priority within the budget, then by order.
+    fn tell(&self, mut told: Vec<(&Entry, usize)>, macros: &Macros<'_>, budget: &TokenBudget) -> Lore {
+        let mut left_of_prompt = budget.prompt() * SHARE / 100;
+        let mut left = self.token_budget.map_or(left_of_prompt, |own| left_of_prompt.min(own.into()));
+        // A stable sort: of equals, the one that stands first in the book.
+        told.sort_by_key(|(entry, round)| {
+            let spec = (false, 0, entry.order);
+            // SillyTavern has no priority: what is always told comes first, then what was said itself, then the higher order.
+            let theirs = (!entry.always, *round, entry.order.saturating_neg());
+            (Reverse(entry.priority), if entry.is_of_sillytavern { theirs } else { spec })
+        });
+        let mut kept: Vec<(&Entry, String)> = Vec::new();
+        for (entry, _) in told {
+            let text = macros.expand(&entry.content).trim().to_owned();
+            let cost = estimate(&text) + 1;
+            let fits = cost <= left_of_prompt && (cost <= left || entry.ignores_budget);
+            if !text.is_empty() && fits {
+                left_of_prompt -= cost;
+                left = left.saturating_sub(if entry.ignores_budget { 0 } else { cost }).min(left_of_prompt);
+                kept.push((entry, text));
+            }
+        }
+        kept.sort_by_key(|(entry, _)| entry.order);
+        let mut lore = Lore::default();
+        let mut among: BTreeMap<u32, String> = BTreeMap::new();
+        for (entry, text) in kept {
+            let place = match entry.place {
+                Place::BeforeCharacter => &mut lore.before_character,
+                Place::AfterCharacter => &mut lore.after_character,
+                Place::AmongMessages(depth) => among.entry(depth).or_default(),
+            };
+            if !place.is_empty() {
+                place.push('\n');
+            }
+            place.push_str(&text);
+        }
+        lore.among_messages = among.into_iter().collect();
+        lore
+    }
+
+    /// How many of its regular expressions cannot be used: they are too large or too many, or look around themselves. Blocks for
+    /// some seconds at the worst, and then counts no further.
+    pub fn unusable_keys(&self) -> usize {
+        let until = Instant::now() + CHECK_TIME;
+        let keys = self.entries.iter().flat_map(Entry::all_keys);
+        keys.take_while(|_| Instant::now() < until).filter(|key| key.is_unusable()).count()
+    }
+
+    /// Bytes, about, and more rather than less.
+    fn weight(&self) -> u32 {
+        let texts: usize = self.entries.iter().map(Entry::size).sum();
+        u32::try_from(texts + self.patterns * keys::MOST_OF_A_PATTERN).unwrap_or(u32::MAX)
     }
 }
 
-/// `/pattern/flags`, as JavaScript writes it, or the bare pattern.
-fn compiled(key: &str, case_sensitive: bool) -> Result<Regex, Box<regex::Error>> {
-    let slashed = key.strip_prefix('/').and_then(|rest| rest.rsplit_once('/'));
-    let slashed = slashed.filter(|(_, flags)| flags.chars().all(|flag| "dgimsuvy".contains(flag)));
-    let (pattern, flags) = slashed.unwrap_or((key, if case_sensitive { "" } else { "i" }));
-    RegexBuilder::new(pattern)
-        .case_insensitive(flags.contains('i'))
-        .multi_line(flags.contains('m'))
-        .dot_matches_new_line(flags.contains('s'))
-        .size_limit(REGEX_SIZE)
-        .dfa_size_limit(REGEX_SIZE)
-        .nest_limit(REGEX_NESTING)
-        .build()
-        .map_err(Box::new)
+/// Books that were looked through lately, each as its character's revision has it. One that is too large is made ready for each reply.
+pub struct Books(Cache<CharacterId, (i64, Arc<Book>)>);
+
+/// Bytes of all books that are kept, and how long one is kept that nobody talks of.
+const BOOKS: u64 = 192 << 20;
+const KEPT: Duration = Duration::from_mins(10);
+
+impl Default for Books {
+    fn default() -> Self {
+        let cache = Cache::builder().max_capacity(BOOKS).time_to_idle(KEPT);
+        Self(cache.weigher(|_, (_, book): &(i64, Arc<Book>)| book.weight()).build())
+    }
 }
 
-/// How many of a book's regular expressions cannot be used: they are too large, or look around themselves.
-pub fn unusable_keys(book: &Lorebook) -> usize {
-    let entries = book.entries.iter().filter(|entry| entry.use_regex);
-    let keys = entries.flat_map(|entry| entry.keys.iter().chain(&entry.secondary_keys).map(move |key| (key, entry)));
-    keys.filter(|(key, entry)| compiled(key, entry.case_sensitive).is_err()).count()
+impl Books {
+    /// None for a character without one. Making a large one ready takes some milliseconds.
+    pub fn of(&self, character: &Character) -> Option<Arc<Book>> {
+        let said = character.details.lorebook.as_ref()?;
+        if let Some((revision, book)) = self.0.get(&character.id)
+            && revision == character.revision
+        {
+            return Some(book);
+        }
+        let book = Arc::new(Book::of(said));
+        self.0.insert(character.id.clone(), (character.revision, book.clone()));
+        Some(book)
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 /// Macros within macros; what is deeper stays as it stands.
 const MAX_DEPTH: usize = 8;
+/// Bytes of a macro's name at the most, with the spaces around it.
+const MAX_NAME: usize = 64;
 /// `{{roll:}}` rolls so many dice at the most.
 const MAX_DICE: u64 = 100;
 
@@ -80,7 +82,9 @@ impl Macros<'_> {
         if inner.trim_start().starts_with("//") {
             return true;
         }
-        let Some((name, rest)) = inner.split_once(':') else { return false };
+        // Only so far is a name looked for: one macro may be in another a thousand times.
+        let colon = inner.bytes().take(MAX_NAME).position(|byte| byte == b':');
+        let Some((name, rest)) = colon.map(|at| (&inner[..at], &inner[at + 1..])) else { return false };
         let name = name.trim().to_ascii_lowercase();
         if matches!(name.as_str(), "hidden_key" | "comment") {
             return true;
@@ -104,15 +108,20 @@ impl Macros<'_> {
             }
             _ => {
                 self.expand_into(rest, depth + 1, &mut argument);
-                let Some((dice, sides)) = dice(&argument) else { return false };
-                let sum: u64 = (0..dice).map(|_| self.below(sides) + 1).sum();
-                out.push_str(&sum.to_string());
+                if let Some((dice, sides)) = dice(&argument) {
+                    let sum: u64 = (0..dice).map(|_| self.below(sides) + 1).sum();
+                    out.push_str(&sum.to_string());
+                } else {
+                    // As it stands, and done with: whoever looked into it again would look through each level twice.
+                    out.extend(["{{", inner, "}}"]);
+                }
             }
         }
         true
     }
 
-    fn below(&self, end: u64) -> u64 {
+    /// A number below `end`, drawn.
+    pub(crate) fn below(&self, end: u64) -> u64 {
         let mut bytes = [0; 8];
         self.random.fill(&mut bytes);
         u64::from_le_bytes(bytes) % end.max(1)
@@ -248,7 +257,7 @@ pub(crate) mod tests {
                 assert!((least..=most).contains(&rolled), "{text}: {rolled}");
             }
         }
-        for strange in ["{{roll:}}", "{{roll:0}}", "{{roll:9999d6}}", "{{roll:x}}"] {
+        for strange in ["{{roll:}}", "{{roll:0}}", "{{roll:9999d6}}", "{{roll:x}}", "{{roll:{{user}}}}"] {
             assert_eq!(expand(strange), strange);
         }
     }
@@ -259,8 +268,11 @@ pub(crate) mod tests {
         for text in ["{{".repeat(10_000), "{{reverse:".repeat(2_000), "}}".repeat(10_000)] {
             assert_eq!(expand(&text), text);
         }
-        let nested = format!("{}x{}", "{{reverse:".repeat(2_000), "}}".repeat(2_000));
-        assert!(expand(&nested).len() <= nested.len());
+        let nested = |open: &str| format!("{}x{}", open.repeat(2_000), "}}".repeat(2_000));
+        assert!(expand(&nested("{{reverse:")).len() <= nested("{{reverse:").len());
+        for open in ["{{roll:", "{{roll:2d", "{{x", "{{x:{{roll:"] {
+            assert_eq!(expand(&nested(open)), nested(open));
+        }
         assert!(began.elapsed().as_secs() < 5);
     }
 }

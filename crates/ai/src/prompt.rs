@@ -174,11 +174,17 @@ fn append(turn: &mut Turn, line: &str) {
     turn.text.push_str(line);
 }
 
+/// `text` with `value` wherever `name`, which is in small letters, stands.
 fn replace_ignoring_case(text: &str, name: &str, value: &str) -> String {
-    match text.to_ascii_lowercase().find(name) {
-        Some(at) => format!("{}{value}{}", &text[..at], &text[at + name.len()..]),
-        None => text.to_owned(),
+    let mut out = String::with_capacity(text.len() + value.len());
+    let mut rest = 0;
+    for (at, _) in text.to_ascii_lowercase().match_indices(name) {
+        out.push_str(&text[rest..at]);
+        out.push_str(value);
+        rest = at + name.len();
     }
+    out.push_str(&text[rest..]);
+    out
 }
 
 /// The prompt for one reply: the system text with `lore` and `people`, examples, the newest messages of `history` (oldest first, the one
@@ -203,6 +209,8 @@ pub fn assemble(
     if !closing.is_empty() {
         left = left.saturating_sub(TokenBudget::cost(&closing));
     }
+    let among: u64 = lore.among_messages.iter().map(|(_, text)| TokenBudget::cost(text)).sum();
+    left = left.saturating_sub(among);
 
     let mut said: Vec<Turn> = Vec::new();
     for turn in history.iter().rev().take(HISTORY_MOST) {
@@ -240,6 +248,12 @@ pub fn assemble(
             turns.extend(example);
         }
     }
+    let messages = said.len();
+    // The fewest messages after it first: what is put in further up moves nothing that is there already.
+    for (depth, text) in &lore.among_messages {
+        let at = messages.saturating_sub(*depth as usize);
+        said.insert(at, Turn::new(Role::System, text.clone()));
+    }
     turns.append(&mut said);
     if !closing.is_empty() {
         turns.push(Turn::new(Role::System, closing));
@@ -250,7 +264,7 @@ pub fn assemble(
 /// How to speak, then lore, whom to play, lore again, and with whom. Lore and people have budgets of their own; of the others
 /// the end is cut.
 fn system_text(prompt: &CompiledPrompt, macros: &Macros<'_>, lore: &Lore, people: String, most: u64) -> String {
-    let Lore { before_character, after_character } = lore;
+    let Lore { before_character, after_character, .. } = lore;
     let beside = estimate(before_character) + estimate(after_character) + estimate(&people);
     let mut left = most.saturating_sub(beside);
     let mut fit = |text: &str| {
@@ -377,6 +391,9 @@ mod tests {
         assert!(theirs.sheet.starts_with("About Mara:"));
         let both = compile(&Character { system_prompt: "{{Original}} Rhyme.".into(), ..mara() });
         assert!(both.system.starts_with("You are Mara") && both.system.contains("Rhyme."));
+        let twice = compile(&Character { system_prompt: "É {{original}} — {{ORIGINAL}}".into(), ..mara() });
+        assert_eq!(twice.system.matches("You are Mara").count(), 2);
+        assert!(twice.system.starts_with("É You are") && !twice.system.to_lowercase().contains("{{original}}"));
     }
 
     #[test]
@@ -401,8 +418,10 @@ mod tests {
             ..CharacterDetails::default()
         };
         let compiled = compile(&Character { details, system_prompt: "Be {{char}}.".into(), ..mara() });
-        let (random, lore) =
-            (SeededRandom::new(1), Lore { before_character: "LORE A".into(), after_character: "LORE B".into() });
+        let (random, lore) = (
+            SeededRandom::new(1),
+            Lore { before_character: "LORE A".into(), after_character: "LORE B".into(), ..Lore::default() },
+        );
         let macros = Macros { character: "Keeper", user: "Tom", persona: "", random: &*random, picks: "c1" };
         let turns = super::assemble(&compiled, &macros, &lore, &alone("Tom", ""), &[user("Hi")], &WIDE);
         let system = &turns[0].text;
@@ -411,6 +430,25 @@ mod tests {
         let last = turns.last().unwrap();
         assert_eq!((last.role, last.text.as_str()), (Role::System, "Keeper whispers to Tom. Now"));
         assert_eq!(turns[turns.len() - 2].text, "Hi");
+    }
+
+    #[test]
+    fn lore_among_the_messages_stands_so_many_messages_from_the_end() {
+        let random = SeededRandom::new(1);
+        let macros = Macros { character: "Mara", user: "Tom", persona: "", random: &*random, picks: "c1" };
+        let among_messages = vec![(0, "LAST".into()), (1, "BEFORE IT".into()), (9, "FIRST".into())];
+        let lore = Lore { among_messages, ..Lore::default() };
+        let said = [user("Hi"), character("Hm."), user("So?")];
+        let turns = super::assemble(&compile(&mara()), &macros, &lore, &alone("Tom", ""), &said, &WIDE);
+        let texts: Vec<&str> = turns[5..].iter().map(|turn| turn.text.as_str()).collect();
+        assert_eq!(texts, ["FIRST", "Hi", "Hm.", "BEFORE IT", "So?", "LAST"]);
+        assert_eq!((turns[5].role, turns[10].role), (Role::System, Role::System));
+        let long = vec![(1, "word ".repeat(1_000))];
+        let lore = Lore { among_messages: long, ..Lore::default() };
+        let budget = TokenBudget::new(2_048, 80);
+        let history: Vec<_> = (0..60).map(|n| user(&format!("message {n:03} {}", "x".repeat(80)))).collect();
+        let turns = super::assemble(&compile(&mara()), &macros, &lore, &alone("Tom", ""), &history, &budget);
+        assert!(crate::tokens::estimate_turns(&turns) <= budget.prompt());
     }
 
     #[test]

@@ -67,6 +67,11 @@ pub(crate) fn health(prefix: &str) -> String {
     format!("{prefix}health")
 }
 
+/// BullMQ's, beside a job's own: who runs it holds it.
+pub(crate) fn job_lock(job: &str) -> String {
+    format!("{job}:lock")
+}
+
 impl Names {
     pub fn new(prefix: &str, in_cluster: bool) -> Self {
         Self { prefix: prefix.into(), in_cluster, database: "".into() }

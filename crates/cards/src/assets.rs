@@ -52,10 +52,7 @@ impl Beside<'_> {
         match self {
             Self::Nothing => None,
             Self::Archive(archive) => archive.file(embedded_path(uri)?).map(Place::Archive),
-            Self::Chunks(chunks) => {
-                let name = strip(uri, "__asset:").or_else(|| embedded_path(uri))?;
-                chunks.get(name).copied().map(Place::Chunk)
-            }
+            Self::Chunks(chunks) => chunks.get(chunk(uri)?).copied().map(Place::Chunk),
         }
     }
 }
@@ -70,13 +67,30 @@ pub(crate) fn embedded_path(uri: &str) -> Option<&str> {
     strip(uri, "embeded://").or_else(|| strip(uri, "embedded://"))
 }
 
+/// The chunk of a PNG that a file is in.
+pub(crate) fn chunk(uri: &str) -> Option<&str> {
+    strip(uri, "__asset:").or_else(|| embedded_path(uri))
+}
+
 /// Whether what is named so stands in the card's file, beside its text.
 pub(crate) fn is_beside(uri: &str) -> bool {
-    strip(uri, "__asset:").is_some() || embedded_path(uri).is_some()
+    chunk(uri).is_some()
 }
 
 impl Asset {
-    /// Its bytes, `most` of them at the most.
+    /// Bytes that it says it has, about; it is read no further.
+    pub fn size(&self) -> u64 {
+        match &self.place {
+            Place::Archive(file) => file.size(),
+            Place::Chunk(found) => found.length() / 4 * 3,
+            Place::Text(text) => {
+                let said = text.split_once(";base64,").map_or(text.as_str(), |(_, said)| said);
+                said.len() as u64 / 4 * 3
+            }
+        }
+    }
+
+    /// Its bytes, `most` of them at the most; one that says it has more is not begun.
     pub fn read(&self, source: &mut (impl Read + Seek), most: u64) -> Result<Vec<u8>, Unfit> {
         let most = most.min(MAX_PICTURE);
         let bytes = match &self.place {
@@ -147,7 +161,7 @@ fn pictures(many: usize) -> String {
     format!("{many} {}", if many == 1 { "picture" } else { "pictures" })
 }
 
-fn kind_of(word: &str) -> AssetKind {
+pub(crate) fn kind_of(word: &str) -> AssetKind {
     match word {
         "emotion" | "expression" => AssetKind::Emotion,
         _ => AssetKind::Other,

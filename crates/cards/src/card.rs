@@ -2,7 +2,7 @@
 
 use crate::assets::{self, Asset, Beside, embedded_path};
 use crate::charx::{self, Archive};
-use crate::{MAX_FILE, MAX_JSON, MAX_KEPT, MAX_PICTURE, Unfit, fields, payload, png};
+use crate::{MAX_FILE, MAX_JSON, MAX_KEPT, MAX_PICTURE, Unfit, fields, files, gallery, payload, png};
 use aim_domain::CharacterDraft;
 use serde_json::{Map, Value};
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -45,7 +45,9 @@ pub struct Card {
     pub assets: Vec<Asset>,
     /// Sentences on what was not taken as it came.
     pub warnings: Vec<String>,
-    json: Map<String, Value>,
+    pub(crate) json: Map<String, Value>,
+    /// Files of its archive that it does not name.
+    pub(crate) unnamed: Vec<(String, charx::File)>,
 }
 
 impl Card {
@@ -61,20 +63,23 @@ impl Card {
 
     /// Whether files that the card holds as text are too large to be kept.
     pub fn is_too_large(&self) -> bool {
-        Value::Object(self.json.clone()).to_string().len() > MAX_KEPT
+        fields::length(&self.json) > MAX_KEPT
     }
 
-    /// Takes these assets out of what is kept: they are kept as pictures, and written from there.
-    pub fn forget(&mut self, taken: &[Asset]) {
-        let mut at = 0;
-        if let Some(assets) = fields::assets_mut(&mut self.json) {
-            assets.retain(|_| {
-                at += 1;
-                !taken.iter().any(|asset| asset.entry() == Some(at - 1))
-            });
+    /// Puts the number of a picture in the place of each of these assets: its bytes are in a gallery, and written from there.
+    pub fn place(&mut self, taken: &[(&Asset, String)]) {
+        let Some(assets) = fields::assets_mut(&mut self.json) else { return };
+        for (asset, id) in taken {
+            let entry = asset.entry().and_then(|n| assets.get_mut(n)?.as_object_mut());
+            if let Some(entry) = entry {
+                entry.insert("uri".into(), gallery::uri(id).into());
+            }
         }
     }
 }
+
+/// How a JPEG begins.
+const JPEG: [u8; 3] = *b"\xFF\xD8\xFF";
 
 /// A card in memory.
 pub fn parse(bytes: &[u8]) -> Result<Card, Unfit> {
@@ -92,7 +97,10 @@ pub fn read(source: &mut (impl Read + Seek)) -> Result<Card, Unfit> {
         return from_png(source);
     }
     if head.starts_with(&charx::SIGNATURE) {
-        return from_archive(source);
+        return from_archive(source, false);
+    }
+    if head.starts_with(&JPEG) {
+        return from_archive(source, true);
     }
     if head.starts_with(b"rcc||") {
         return Err(Unfit::Encrypted);
@@ -140,15 +148,17 @@ fn from_png(source: &mut (impl Read + Seek)) -> Result<Card, Unfit> {
     card.finish(&Beside::Chunks(&found.files))
 }
 
-fn from_archive(source: &mut (impl Read + Seek)) -> Result<Card, Unfit> {
-    let archive = Archive::open(source)?;
+/// An archive, or one that stands behind a JPEG, as RisuAI writes it: the JPEG is the card's picture, unless it names another.
+fn from_archive(source: &mut (impl Read + Seek), behind_jpeg: bool) -> Result<Card, Unfit> {
+    let archive = Archive::open(source).map_err(|why| match why {
+        Unfit::CutOff(_) if behind_jpeg => Unfit::NoCardInJpeg,
+        why => why,
+    })?;
     let (mut card, icon) = card(payload::json(&archive.card(source)?)?)?;
-    let mut named = 0;
-    if let Some(icon) = icon {
-        card.picture = match embedded_path(&icon) {
+    if let Some(icon) = &icon {
+        card.picture = match embedded_path(icon) {
             Some(path) => match archive.read(source, path, MAX_PICTURE, "its picture")? {
                 Some(bytes) => {
-                    named = 1;
                     fields::icon_is_the_avatar(&mut card.json);
                     Some(Picture::Bytes(bytes))
                 }
@@ -157,14 +167,17 @@ fn from_archive(source: &mut (impl Read + Seek)) -> Result<Card, Unfit> {
                     None
                 }
             },
-            None => card.embedded(&icon),
+            None => card.embedded(icon),
         };
     }
-    let mut card = card.finish(&Beside::Archive(&archive))?;
-    let others = archive.own_files().saturating_sub(named + card.assets.len());
-    if others > 0 {
-        card.warnings.push(format!("Files of the archive that the card does not name, left out: {others}."));
+    if behind_jpeg && card.picture.is_none() && archive.start() <= MAX_PICTURE {
+        source.seek(SeekFrom::Start(0))?;
+        let mut bytes = Vec::new();
+        source.take(archive.start()).read_to_end(&mut bytes)?;
+        card.picture = Some(Picture::Bytes(bytes));
     }
+    let mut card = card.finish(&Beside::Archive(&archive))?;
+    card.unnamed = files::unnamed(&archive, &card.json, icon.as_deref());
     Ok(card)
 }
 
@@ -175,7 +188,7 @@ fn card(mut json: Map<String, Value>) -> Result<(Card, Option<String>), Unfit> {
     let (draft, more) = fields::draft(&json)?;
     warnings.extend(more);
     let icon = fields::icon(&json);
-    Ok((Card { version, draft, picture: None, assets: Vec::new(), warnings, json }, icon))
+    Ok((Card { version, draft, picture: None, assets: Vec::new(), warnings, json, unnamed: Vec::new() }, icon))
 }
 
 impl Card {
@@ -201,7 +214,7 @@ impl Card {
         let (assets, warnings) = assets::list(&self.json, beside);
         self.assets = assets;
         self.warnings.extend(warnings);
-        let length = Value::Object(self.json.clone()).to_string().len();
+        let length = fields::length(&self.json);
         if length - fields::embedded_files(&self.json).min(length) > MAX_KEPT {
             return Err(Unfit::FieldsTooLarge);
         }

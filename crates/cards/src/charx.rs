@@ -32,6 +32,8 @@ pub(crate) struct File {
     method: u16,
     crc: u32,
     packed: u64,
+    /// Bytes once it is unfolded, by the directory.
+    size: u64,
     at: u64,
 }
 
@@ -82,9 +84,15 @@ impl Archive {
         self.entries.iter().find(|entry| entry.name == name).map(|entry| entry.file)
     }
 
-    /// How many files there are in the folder of a card's own.
-    pub fn own_files(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.name.starts_with("assets/") && !entry.name.ends_with('/')).count()
+    /// Every file but the card's text.
+    pub fn files(&self) -> impl Iterator<Item = (&str, File)> {
+        let files = self.entries.iter().filter(|entry| entry.name != CARD && !entry.name.ends_with('/'));
+        files.map(|entry| (entry.name.as_str(), entry.file))
+    }
+
+    /// Where in the file its first entry stands: what is before it is not of the archive.
+    pub fn start(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.file.at).min().unwrap_or_default()
     }
 
     pub fn card(&self, source: &mut (impl Read + Seek)) -> Result<Vec<u8>, Unfit> {
@@ -105,8 +113,17 @@ impl Archive {
 }
 
 impl File {
+    /// Bytes once it is unfolded, by the directory; it is unfolded no further.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Its bytes, `most` at the most.
     pub fn read(&self, source: &mut (impl Read + Seek), most: u64, what: &'static str) -> Result<Vec<u8>, Unfit> {
+        // One that says so is not begun, and one that unfolds to more than it says goes no further than that.
+        if self.size > most {
+            return Err(Unfit::Unfolds(what));
+        }
         source.seek(SeekFrom::Start(self.at))?;
         let mut head = [0; 30];
         source.read_exact(&mut head).map_err(|_| Unfit::CutOff("files"))?;
@@ -118,12 +135,12 @@ impl File {
         let packed = source.take(self.packed);
         let mut bytes = Vec::new();
         let read = match self.method {
-            0 => packed.take(most + 1).read_to_end(&mut bytes),
-            8 => DeflateDecoder::new(packed).take(most + 1).read_to_end(&mut bytes),
+            0 => packed.take(self.size + 1).read_to_end(&mut bytes),
+            8 => DeflateDecoder::new(packed).take(self.size + 1).read_to_end(&mut bytes),
             _ => return Err(Unfit::Packed("its files are packed by another method than deflate")),
         };
         read.map_err(|_| Unfit::Damaged("files"))?;
-        if bytes.len() as u64 > most {
+        if bytes.len() as u64 > self.size {
             return Err(Unfit::Unfolds(what));
         }
         let mut crc = Crc::new();
@@ -142,7 +159,8 @@ fn entries(mut directory: &[u8], count: usize, before: u64) -> Result<Vec<Entry>
         }
         let short = |at| u16_at(directory, at).ok_or(DIRECTORY);
         let long = |at| u32_at(directory, at).ok_or(DIRECTORY);
-        let (flags, method, crc, packed, at) = (short(8)?, short(10)?, long(16)?, long(20)?, long(42)?);
+        let (flags, method, crc) = (short(8)?, short(10)?, long(16)?);
+        let (packed, size, at) = (long(20)?, long(24)?, long(42)?);
         let (name, extra, comment) = (short(28)?, short(30)?, short(32)?);
         if flags & 1 != 0 {
             return Err(Unfit::EncryptedArchive);
@@ -154,13 +172,13 @@ fn entries(mut directory: &[u8], count: usize, before: u64) -> Result<Vec<Entry>
             return Err(Unfit::PathOutside);
         }
         let at = before.saturating_add(at.into());
-        entries.push(Entry { name, file: File { method, crc, packed: packed.into(), at } });
+        entries.push(Entry { name, file: File { method, crc, packed: packed.into(), size: size.into(), at } });
         directory = directory.get(whole..).ok_or(DIRECTORY)?;
     }
     Ok(entries)
 }
 
-fn leads_outside(name: &str) -> bool {
+pub(crate) fn leads_outside(name: &str) -> bool {
     let parts = || name.split(['/', '\\']);
     parts().any(|part| part == "..") || parts().next() == Some("") || name.as_bytes().get(1) == Some(&b':')
 }

@@ -39,6 +39,22 @@ pub(crate) const PYGMALION: [(&str, &str); 5] = [
 const MOST_TAGS: usize = 20;
 const LONGEST_TAG: usize = 40;
 
+/// Bytes of some JSON as text, which is not written for it.
+pub(crate) fn length(json: &Map<String, Value>) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, json).map_or(usize::MAX, |()| count.0)
+}
+
 static NOTHING: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
 
 pub(crate) fn data(json: &Map<String, Value>) -> &Map<String, Value> {

@@ -12,6 +12,8 @@ mod bounds;
 mod card;
 mod charx;
 mod fields;
+mod files;
+mod gallery;
 mod lore;
 mod payload;
 mod png;
@@ -20,8 +22,9 @@ mod write;
 
 pub use assets::{Asset, AssetKind, MOST_ASSETS};
 pub use card::{Card, Picture, Version, parse, read};
+pub use gallery::{ExportedAsset, Form};
 pub use unfit::Unfit;
-pub use write::{Export, ExportedAsset, export, into_png};
+pub use write::{Export, export, into_png};
 
 /// Most bytes of a card's file.
 pub const MAX_FILE: u64 = 50 << 20;

@@ -3,6 +3,7 @@
 use crate::fields::texts;
 use aim_domain::{LoreEntry, LorePosition, Lorebook};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
 const BOOK: [&str; 6] = ["name", "description", "scan_depth", "token_budget", "recursive_scanning", "entries"];
 const ENTRY: [&str; 13] = [
@@ -20,6 +21,9 @@ const ENTRY: [&str; 13] = [
     "name",
     "comment",
 ];
+
+/// Entries with one text that are looked at for the one that was there before.
+const ALIKE: usize = 20;
 
 /// The book that some JSON is; none where it is none.
 pub(crate) fn book(json: &Value, warnings: &mut Vec<String>) -> Option<Lorebook> {
@@ -99,8 +103,9 @@ fn rest(of: &Map<String, Value>, known: &[&str]) -> Map<String, Value> {
     unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// The book as V3 writes it.
-pub(crate) fn to_json(book: &Lorebook) -> Value {
+/// The book as V3 writes it. An entry that it had before, and that nobody changed, is written as it came: `was` is the book that
+/// was read from `came`.
+pub(crate) fn to_json(book: &Lorebook, was: Option<&Lorebook>, came: Option<&Value>) -> Value {
     let mut out = book.extra.clone();
     out.entry("extensions").or_insert_with(|| json!({}));
     put_text(&mut out, "name", &book.name);
@@ -111,7 +116,21 @@ pub(crate) fn to_json(book: &Lorebook) -> Value {
         }
     }
     out.insert("recursive_scanning".into(), book.recursive_scanning.into());
-    out.insert("entries".into(), book.entries.iter().map(entry_json).collect());
+    let came = came.and_then(|came| came.get("entries")?.as_array());
+    let came: Vec<&Value> = came.into_iter().flatten().filter(|entry| entry.is_object()).collect();
+    let was = was.map_or(&[][..], |was| &was.entries);
+    let mut by_content: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (n, entry) in was.iter().enumerate() {
+        by_content.entry(&entry.content).or_default().push(n);
+    }
+    let entries = book.entries.iter().enumerate().map(|(n, entry)| {
+        let same = |at: &usize| was.get(*at) == Some(entry);
+        let alike =
+            || by_content.get(entry.content.as_str()).into_iter().flatten().take(ALIKE).copied().find(|at| same(at));
+        let as_it_came = Some(n).filter(same).or_else(alike).and_then(|at| came.get(at));
+        as_it_came.map_or_else(|| entry_json(entry), |came| (*came).clone())
+    });
+    out.insert("entries".into(), entries.collect());
     Value::Object(out)
 }
 

@@ -155,7 +155,7 @@ pub(crate) fn text(source: &mut (impl Read + Seek), found: Found) -> Result<(Vec
 }
 
 /// `picture` with these texts before its end, and without those that it had under the names of cards.
-pub(crate) fn with_texts(picture: &[u8], texts: &[(&str, String)]) -> Result<Vec<u8>, Unfit> {
+pub(crate) fn with_texts(picture: &[u8], texts: &[(String, String)]) -> Result<Vec<u8>, Unfit> {
     let longer: usize = texts.iter().map(|(keyword, text)| keyword.len() + text.len() + 13).sum();
     let mut out = Vec::with_capacity(picture.len() + longer);
     let mut rest = picture.strip_prefix(&SIGNATURE).ok_or(Unfit::NotACard)?;

@@ -8,6 +8,8 @@ pub enum Unfit {
     NotACard,
     #[error("This PNG holds no character card. Pictures lose it when they are converted or sent through a messenger.")]
     NoCardInPng,
+    #[error("This JPEG holds no character card: there is no whole archive behind the picture, as RisuAI writes one.")]
+    NoCardInJpeg,
     #[error("This archive is no character card: there is no card.json in it.")]
     NoCardInArchive,
     #[error("The file is cut off: it ends in the middle of its {0}.")]

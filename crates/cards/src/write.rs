@@ -1,7 +1,6 @@
 //! Writing a card: what a character says now, over what its card said when it came. A field that nobody changed since is
 //! written as it came, in its own form.
 
-use crate::assets::is_beside;
 use crate::{Unfit, fields, lore, png};
 use aim_domain::{Character, CharacterDraft};
 use base64::Engine;
@@ -10,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 /// A card that is ready to be written.
 #[derive(Clone, Debug)]
-pub struct Export(Map<String, Value>);
+pub struct Export(pub(crate) Map<String, Value>);
 
 impl Export {
     /// As V3, whose fields V2 reads as well.
@@ -23,63 +22,6 @@ impl Export {
         json.insert("spec".into(), spec.into());
         json.insert("spec_version".into(), version.into());
         Value::Object(json)
-    }
-}
-
-/// A picture that stands in the archive with the card.
-#[derive(Clone, Debug)]
-pub struct ExportedAsset {
-    /// In the archive.
-    pub path: String,
-    /// The label of a face; none: whatever else is shown.
-    pub expression: Option<String>,
-    pub caption: String,
-}
-
-impl ExportedAsset {
-    fn json(&self, n: usize) -> Value {
-        let name = match &self.expression {
-            Some(label) => label.clone(),
-            None if self.caption.is_empty() => format!("picture {}", n + 1),
-            None => self.caption.clone(),
-        };
-        let kind = if self.expression.is_some() { "emotion" } else { "other" };
-        json!({ "type": kind, "uri": uri(&self.path), "name": name, "ext": extension(&self.path), "caption": self.caption })
-    }
-}
-
-fn uri(path: &str) -> String {
-    format!("embeded://{path}")
-}
-
-fn extension(path: &str) -> &str {
-    path.rsplit_once('.').map_or("unknown", |(_, extension)| extension)
-}
-
-impl Export {
-    /// Names the pictures that stand in the archive with it, the main one by its path, in place of those that its own card
-    /// had in a file.
-    pub fn with_assets(mut self, icon: Option<&str>, pictures: &[ExportedAsset]) -> Self {
-        let Some(data) = self.0.get_mut("data").and_then(Value::as_object_mut) else { return self };
-        let mut assets = match data.remove("assets") {
-            Some(Value::Array(assets)) => assets,
-            _ => Vec::new(),
-        };
-        let main = fields::main_icon(&assets);
-        let mut at = 0;
-        assets.retain(|asset| {
-            at += 1;
-            let uri = asset.get("uri").and_then(Value::as_str).unwrap_or_default();
-            // What stood in the card's own file, and was not taken from there, is gone.
-            if Some(at - 1) == main { icon.is_none() } else { !is_beside(uri) }
-        });
-        if let Some(path) = icon {
-            let icon = json!({ "type": "icon", "uri": uri(path), "name": "main", "ext": extension(path) });
-            assets.insert(0, icon);
-        }
-        assets.extend(pictures.iter().enumerate().map(|(n, picture)| picture.json(n)));
-        data.insert("assets".into(), Value::Array(assets));
-        self
     }
 }
 
@@ -126,7 +68,10 @@ pub fn export(kept: Option<&str>, character: &Character) -> Export {
     }
     if was.lorebook != details.lorebook {
         match &details.lorebook {
-            Some(book) => put(&mut data, "character_book", false, lore::to_json(book)),
+            Some(book) => {
+                let json = lore::to_json(book, was.lorebook.as_ref(), data.get("character_book"));
+                put(&mut data, "character_book", false, json);
+            }
             None => drop(data.remove("character_book")),
         }
     }
@@ -179,8 +124,12 @@ fn require(data: &mut Map<String, Value>) {
     need("extensions", json!({}));
 }
 
-/// `picture`, a PNG, with the card in it: V3 under `ccv3`, V2 under `chara`, and none that it had before.
-pub fn into_png(picture: &[u8], export: &Export) -> Result<Vec<u8>, Unfit> {
+/// `picture`, a PNG, with the card in it: V3 under `ccv3`, V2 under `chara`, each of `files` under the name that the card's
+/// `__asset:` has, and none that it had before.
+pub fn into_png(picture: &[u8], export: &Export, files: &[(String, &[u8])]) -> Result<Vec<u8>, Unfit> {
     let text = |spec, version| STANDARD.encode(export.of(spec, version).to_string());
-    png::with_texts(picture, &[("chara", text("chara_card_v2", "2.0")), ("ccv3", text("chara_card_v3", "3.0"))])
+    let mut texts =
+        vec![("chara".to_owned(), text("chara_card_v2", "2.0")), ("ccv3".to_owned(), text("chara_card_v3", "3.0"))];
+    texts.extend(files.iter().map(|(name, bytes)| (format!("chara-ext-asset_:{name}"), STANDARD.encode(bytes))));
+    png::with_texts(picture, &texts)
 }

@@ -144,6 +144,9 @@ pub enum UserEvent {
     /// A form of the user's was saved; none: it is gone.
     #[serde(rename = "draft:updated")]
     Draft { key: DraftKey, saved_at: Option<Timestamp> },
+    /// The user's settings are these now; a greater `version` was saved later.
+    #[serde(rename = "preferences:updated")]
+    Preferences { version: i64, preferences: serde_json::Map<String, serde_json::Value> },
 }
 
 #[cfg(test)]

@@ -59,7 +59,8 @@ pub struct LoreEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<i64>,
     pub case_sensitive: bool,
-    /// Whether keys are regular expressions, bare or as `/…/flags`.
+    /// Whether bare keys are regular expressions, too; one that is written `/…/flags` is one in any case. Of an entry that SillyTavern wrote this
+    /// says nothing.
     pub use_regex: bool,
     /// Told always, whatever is found.
     pub constant: bool,
@@ -72,7 +73,7 @@ pub struct LoreEntry {
     pub name: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub comment: String,
-    /// As in the book.
+    /// As in the book. What SillyTavern knows of an entry stands in its `extensions` (`selectiveLogic`, `probability`, `scan_depth`, …), and is obeyed.
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = HashMap<String, Value>)]
     pub extra: Map<String, Value>,

@@ -3,11 +3,12 @@
 //! A card is read from a file of this machine, off the threads that serve and few at a time. Its picture goes the way of every
 //! upload, so what is shown of it was encoded anew; the card itself is kept beside the character, for its export.
 
-use crate::card_pictures::{Pictures, archive};
+use crate::card_pictures::{MOST_IN_ARCHIVE, MOST_IN_JSON, MOST_IN_PNG, Pictures, archive, in_json, in_png};
 use crate::faults::OrRefuse;
 use crate::media::key_of;
 use crate::uploads::Received;
 use crate::{Platform, sniff};
+use aim_ai::lore::Book;
 use aim_cards::{Card, Picture, Unfit};
 use aim_domain::{
     Character, CharacterDraft, CharacterId, Code, Kind, Member, Refusal, Tier, UploadId, UserId, Visibility,
@@ -56,9 +57,9 @@ pub struct ImportedCharacter {
 /// The file that a card is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CardFile {
-    /// The avatar, with the card in it.
+    /// The avatar, with the card and its gallery in it.
     Png,
-    /// The card alone.
+    /// The card with its gallery as text.
     Json,
     /// An archive (CHARX) of the card, its avatar and its gallery.
     Charx,
@@ -121,7 +122,7 @@ impl Platform {
             }
         }
         let pictures = self.take_card_pictures((who.user_id(), who.tier), &card, path).await?;
-        pictures.settle(&mut card);
+        let card = self.settle_card(card, &pictures, path).await?;
         let mut imported = self.save_card(Some(who.user_id().clone()), card).await?;
         let ImportedCharacter { character, warnings, .. } = &mut imported;
         let lost = self.put_card_pictures(who.user_id(), &character.id, &pictures.taken, warnings).await
@@ -152,7 +153,7 @@ impl Platform {
             }
             None => card.warnings.push("Pictures need an owner (--owner); the card's were left out.".into()),
         }
-        pictures.settle(&mut card);
+        let card = self.settle_card(card, &pictures, path).await?;
         let mut imported = self.save_card(owner.clone(), card).await?;
         if let Some(owner) = &owner {
             let ImportedCharacter { character, warnings, .. } = &mut imported;
@@ -176,10 +177,10 @@ impl Platform {
                 // Reads of a few bytes each, and long jumps.
                 aim_cards::read(&mut BufReader::new(file))
             })?;
-            let unusable = card.draft.lorebook.as_ref().map_or(0, aim_ai::lore::unusable_keys);
+            let unusable = card.draft.lorebook.as_ref().map_or(0, |book| Book::of(book).unusable_keys());
             if unusable > 0 {
                 card.warnings.push(format!(
-                    "{unusable} regular expressions of the lore book cannot be used here (too large, or with look-around)."
+                    "{unusable} regular expressions of the lore book cannot be used here (too large, too many, or with look-around)."
                 ));
             }
             Ok(card)
@@ -276,24 +277,28 @@ impl Platform {
         // From the store itself: a card and its character as they are now.
         let character = self.store.character(id).await.or_refuse()?.ok_or_else(|| Refusal::not_found("character"))?;
         let kept = self.store.character_card(id).await.or_refuse()?;
-        let avatar = if file == CardFile::Json { None } else { self.avatar_of(who, &character).await };
-        // As many archives at a time as there are places for cards: a gallery is in memory until it is written.
-        let _place = match file {
-            CardFile::Charx => Some(self.archives.acquire().await.map_err(|_| Refusal::internal())?),
-            CardFile::Png | CardFile::Json => None,
+        // A text that names no main picture gets none.
+        let has_icon = file != CardFile::Json || kept.as_ref().is_some_and(|kept| kept.contains("ccdefault:"));
+        let avatar = if has_icon { self.avatar_of(who, &character).await } else { None };
+        // As many at a time as there are places for cards: a gallery is in memory until it is written.
+        let _place = self.archives.acquire().await.map_err(|_| Refusal::internal())?;
+        let most = match file {
+            CardFile::Charx => MOST_IN_ARCHIVE,
+            CardFile::Png => MOST_IN_PNG,
+            CardFile::Json => MOST_IN_JSON,
         };
-        let pictures = if file == CardFile::Charx { self.gallery_files(id).await? } else { Vec::new() };
+        let pictures = self.gallery_files(id, most).await?;
         let caps = self.media().map(|media| media.caps.clone()).unwrap_or_default();
         let name = character.name.clone();
         let made = self.blocking(move || {
             let card = aim_cards::export(kept.as_deref(), &character);
             match file {
-                CardFile::Json => Ok(card.json().into_bytes()),
+                CardFile::Json => Ok(in_json(card, avatar, pictures)),
                 CardFile::Charx => archive(card, avatar, pictures).map_err(|error| error.to_string()),
                 CardFile::Png => {
                     let picture = avatar.and_then(|bytes| aim_media::png(&bytes, &caps).ok());
                     let picture = picture.unwrap_or_else(|| aim_media::plain_png(character.id.as_str()));
-                    aim_cards::into_png(&picture, &card).map_err(|error| error.to_string())
+                    in_png(card, &picture, pictures).map_err(|error| error.to_string())
                 }
             }
         });

@@ -4,7 +4,7 @@ use crate::Platform;
 use crate::faults::hint;
 use crate::window::Window;
 use aim_ai::{TokenCount, personality};
-use aim_backbone::cache::Cached;
+use aim_backbone::cache::{Cached, Key};
 use aim_backbone::keys;
 use aim_domain::{
     Character, ConversationId, Incarnation, Message, MessageId, Partial, Personality, Refusal, ReplyState, RoomEvent,
@@ -22,13 +22,19 @@ const GIVE_BACK_PACE: Duration = Duration::from_secs(5);
 const LOOKED_AT: u32 = 500;
 
 #[derive(Serialize, Deserialize)]
-struct CachedPersonality(Personality);
+pub(crate) struct CachedPersonality(Personality);
 
 impl Cached for CachedPersonality {
     const SCHEMA: u16 = 1;
     fn version(&self) -> i64 {
         0
     }
+}
+
+/// What the analysis says of a reply, and where it is to be kept unless it was found there.
+pub(crate) struct Analysed {
+    pub personality: Personality,
+    unkept: Option<Key<CachedPersonality>>,
 }
 
 /// A reply that is ready to be stored.
@@ -48,11 +54,21 @@ pub(crate) enum ClaimEnd {
 }
 
 impl Platform {
-    /// Keeps what was found in a reply. Nobody looks there before a reply is analysed: replies are hardly ever the same,
-    /// and analysing one takes less than asking.
-    pub(crate) async fn keep_personality(&self, character: &Character, raw: &str, found: Personality) {
-        let hash = personality::reply_hash(character.revision, raw);
-        self.backbone.cache.write(&keys::personality(&character.id, &hash), CachedPersonality(found)).await;
+    /// What a reply tells of the character's mood. The same words of the same revision tell the same, whoever hears them,
+    /// so what was said here before is not analysed again; what is new is kept with [`Self::keep_analysed`]. Redis is not
+    /// asked: an analysis takes less time than that, and the commit waits for it.
+    pub(crate) fn analysed(&self, character: &Character, raw: &str) -> Analysed {
+        let key = keys::personality(&character.id, &personality::reply_hash(character.revision, raw));
+        match self.backbone.cache.near::<CachedPersonality>(&key) {
+            Some(found) => Analysed { personality: found.0.clone(), unkept: None },
+            None => Analysed { personality: personality::analyse(character, raw), unkept: Some(key) },
+        }
+    }
+
+    pub(crate) async fn keep_analysed(&self, Analysed { personality, unkept }: Analysed) {
+        if let Some(key) = unkept {
+            self.backbone.cache.write(&key, CachedPersonality(personality)).await;
+        }
     }
 
     pub(crate) fn token_use(&self, claim: &Claim, count: TokenCount) -> TokenUse {

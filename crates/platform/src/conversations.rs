@@ -39,15 +39,17 @@ impl Platform {
         who: &Member,
         character: &CharacterId,
     ) -> Result<(ConversationItem, bool), Refusal> {
-        self.open_conversation_with(who, character, 0).await
+        self.open_conversation_with(who, character, 0, false).await
     }
 
     /// As `open_conversation`, with the greeting of this number: 0 is the character's first, the others are its alternates.
+    /// `anew` makes another one, which is the pair's from now on; the one before goes on beside it.
     pub async fn open_conversation_with(
         &self,
         who: &Member,
         character: &CharacterId,
         greeting: usize,
+        anew: bool,
     ) -> Result<(ConversationItem, bool), Refusal> {
         let character = self.character(who, character).await?;
         if !character.is_owned_by(who.user_id())
@@ -60,8 +62,10 @@ impl Platform {
             return Err(Refusal::invalid("greeting", "is no greeting of this character"));
         };
         let key = keys::conversation::<CachedConversation>(who.user_id(), &character.id);
-        if let Some(known) = self.backbone.cache.peek(&key).await
+        if !anew
+            && let Some(known) = self.backbone.cache.peek(&key).await
             && let Some(head) = self.store.conversation_head(&known.id, who.user_id()).await.or_refuse()?
+            && head.is_main
         {
             return Ok((item(head, &character), false));
         }
@@ -84,6 +88,7 @@ impl Platform {
             character: character.id.clone(),
             title: character.name.clone(),
             greeting: greeting.map(|text| (self.ambient.id(), text)),
+            anew,
         };
         let (item, is_new) = self.store.open_conversation(open).await.or_refuse()?;
         self.backbone.cache.write(&key, CachedConversation { id: item.conversation.id.clone() }).await;
@@ -195,7 +200,7 @@ impl Platform {
 }
 
 fn item(head: ConversationHead, character: &Character) -> ConversationItem {
-    let ConversationHead { conversation, last_message, unread } = head;
+    let ConversationHead { conversation, last_message, unread, .. } = head;
     let Character { id, name, avatar_url, .. } = character;
     let character = CharacterSummary { id: id.clone(), name: name.clone(), avatar_url: avatar_url.clone() };
     ConversationItem { conversation, character, last_message, unread }

@@ -117,6 +117,8 @@ pub struct Inner {
     works: AtomicBool,
     /// What others have not begun is given up.
     ending: CancellationToken,
+    /// Lore books, ready to be looked through.
+    books: aim_ai::lore::Books,
     /// Cards that are read or written at a time: each may take some hundred MB.
     cards: Semaphore,
     /// Archives of cards that are written at a time.
@@ -157,6 +159,7 @@ impl Platform {
             media: OnceLock::new(),
             works: AtomicBool::new(false),
             ending: CancellationToken::new(),
+            books: aim_ai::lore::Books::default(),
             cards: Semaphore::new(cards::AT_A_TIME),
             archives: Semaphore::new(cards::AT_A_TIME),
             media_key: OnceCell::new(),

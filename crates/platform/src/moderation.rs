@@ -5,13 +5,18 @@ use crate::Platform;
 use crate::faults::{OrRefuse, hint};
 use aim_domain::safety::checked_reason;
 use aim_domain::{Character, CharacterId, Member, Profile, Refusal, RoomEvent, Suspension, Timestamp, User, UserId};
-use aim_store::{AuditPage, Change, Deed, Suspended, Withdrawn};
+use aim_store::{AccountPage, AuditPage, Change, Deed, RosterQuery, Suspended, Withdrawn};
 
 impl Platform {
     /// `operator`: none at a terminal.
     fn deed(&self, operator: Option<&Member>, reason: &str) -> Result<Deed, Refusal> {
         let operator = operator.map(|operator| operator.user_id().clone());
         Ok(Deed { id: self.ambient.id(), operator, reason: checked_reason(reason)? })
+    }
+
+    /// Accounts, as an operator looks them up.
+    pub async fn accounts(&self, query: RosterQuery) -> Result<AccountPage, Refusal> {
+        self.store.accounts(&query).await.or_refuse()
     }
 
     /// Takes a character out of lists, tags and search, and closes it to new conversations of others than its owner; or puts it

@@ -85,10 +85,13 @@ impl Platform {
         bounded(body, LARGEST_PREFERENCES)?;
         favourites(body)?;
         let saved = self.store.save_preferences(who.user_id(), body).await.or_refuse()?;
-        let mut saved = saved.ok_or_else(|| Refusal::not_found("user"))?.body;
+        let Preferences { mut body, version } = saved.ok_or_else(|| Refusal::not_found("user"))?;
         self.take_in(Change::Preferences { user: who.user_id().clone() }).await;
-        saved.entry(FAVOURITES).or_insert_with(|| Value::Array(Vec::new()));
-        Ok(saved)
+        body.entry(FAVOURITES).or_insert_with(|| Value::Array(Vec::new()));
+        // Every page of theirs changes what is here now, and not what was there when it was opened.
+        let event = UserEvent::Preferences { version, preferences: body.clone() };
+        hint("tell of settings", self.backbone.bus.publish_user(who.user_id(), event.into()).await);
+        Ok(body)
     }
 
     /// One's own favourite characters, whether or not one may still see them.

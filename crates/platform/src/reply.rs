@@ -12,7 +12,7 @@ use crate::voice::{Voice, so_far};
 use crate::window::{Given, Window};
 use aim_ai::cleanup::Cleaner;
 use aim_ai::people::People;
-use aim_ai::{ErrorKind, ModelError, Request, TokenCount, personality, tokens};
+use aim_ai::{ErrorKind, ModelError, Request, TokenCount, tokens};
 use aim_backbone::turns::Turn;
 use aim_domain::{Character, Code, Incarnation, MessageId, Refusal, RoomEvent};
 use aim_store::{Claim, ClaimReply, Claimed, StoreError, TokenUse};
@@ -196,10 +196,10 @@ impl Platform {
             {
                 metrics::histogram!("aim_reply_seconds").record(began.elapsed().as_secs_f64());
                 let raw = if so_far(claim).is_empty() { raw } else { text.clone() };
-                let (found, tokens) = (personality::analyse(&character, &raw), under_way.token_use(tokens));
-                let keep = self.keep_personality(&character, &raw, found.clone());
-                let end = Finished { reply: reply.clone(), text, personality: Some(found), tokens, window };
-                let ((), ended) = tokio::join!(keep, self.commit(claim, end));
+                let (found, tokens) = (self.analysed(&character, &raw), under_way.token_use(tokens));
+                let personality = Some(found.personality.clone());
+                let end = Finished { reply: reply.clone(), text, personality, tokens, window };
+                let ((), ended) = tokio::join!(self.keep_analysed(found), self.commit(claim, end));
                 Ok(match ended? {
                     ClaimEnd::Stored if stopped => "stopped",
                     ClaimEnd::Stored => "done",

@@ -6,7 +6,7 @@ use aim_domain::error::Checks;
 use aim_domain::{Character, CharacterId, ConversationId, Member, Message, Refusal};
 use aim_store::conversation::CharacterSummary;
 use aim_store::words::{Sought, Word, words};
-use aim_store::{FoundMessage, SearchQuery, TagCount};
+use aim_store::{FoundCharacter, FoundMessage, SearchQuery, TagCount};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -45,10 +45,18 @@ pub struct MessageHit {
     pub snippet: Vec<Part>,
 }
 
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CharacterHit {
+    #[serde(flatten)]
+    pub character: Character,
+    /// The place that fits, of its description, its tags or who made it; where its name alone fits, its description begins.
+    pub snippet: Vec<Part>,
+}
+
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct SearchAnswer {
     /// Public ones and one's own; none where a conversation is searched.
-    pub characters: Vec<Character>,
+    pub characters: Vec<CharacterHit>,
     /// Of conversations that one is in.
     pub messages: Vec<MessageHit>,
 }
@@ -86,12 +94,23 @@ impl Platform {
             message: found.message,
         };
         let messages = messages.or_refuse()?.into_iter().map(hit).collect();
-        Ok(SearchAnswer { characters: characters.or_refuse()?, messages })
+        let hit =
+            |found: FoundCharacter| CharacterHit { snippet: place(&found, &query.sought), character: found.character };
+        let characters = characters.or_refuse()?.into_iter().map(hit).collect();
+        Ok(SearchAnswer { characters, messages })
     }
 
     pub async fn character_tags(&self, who: &Member, limit: u32) -> Result<Vec<TagCount>, Refusal> {
         self.store.character_tags(who.user_id(), limit).await.or_refuse()
     }
+}
+
+/// Where a character fits: the text of it with the most different words of those asked for, the first of equals.
+fn place(FoundCharacter { character, creators }: &FoundCharacter, sought: &Sought) -> Vec<Part> {
+    let made_by = creators.iter().map(|creator| format!("by {creator}")).collect::<Vec<_>>().join(", ");
+    let texts = [character.description.clone(), character.tags.join(", "), made_by];
+    let parts = texts.into_iter().map(|text| snippet(&text, sought)).rev();
+    parts.max_by_key(|parts| parts.iter().filter(|part| part.hit).count()).unwrap_or_default()
 }
 
 /// The stretch of a text with most of what was asked for, cut between words, its hits marked.

@@ -3,7 +3,7 @@
 use crate::Platform;
 use crate::faults::{OrRefuse, hint};
 use aim_domain::usage::usage_limit;
-use aim_domain::{CharacterId, Kind, Member, Refusal, Tier, Usage, UsageCount, UserId};
+use aim_domain::{CharacterId, Code, Kind, Member, Refusal, Tier, Usage, UsageCount, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -49,7 +49,14 @@ impl Platform {
     }
 
     pub async fn usage_of(&self, who: &Member, character: &CharacterId) -> Result<Usage, Refusal> {
-        self.character(who, character).await?;
+        if let Err(refusal) = self.character(who, character).await {
+            // A guest talks with what is somebody's own.
+            if refusal.code != Code::NotFound
+                || !self.store.talks_with(who.user_id(), character, true).await.or_refuse()?
+            {
+                return Err(refusal);
+            }
+        }
         let row = match hint("a usage copy", self.backbone.usage.of(who.user_id(), character).await) {
             Some(row) => row,
             None => {

@@ -5,7 +5,7 @@
 
 use crate::Platform;
 use crate::media::key_of;
-use aim_ai::lore::{self, Lore};
+use aim_ai::lore::Lore;
 use aim_ai::macros::Macros;
 use aim_ai::people::People;
 use aim_ai::prompt::{self, CompiledPrompt, HistoryTurn};
@@ -95,10 +95,9 @@ fn picture_of(message: &Message) -> Option<UploadId> {
 
 /// Puts pictures to the turns that they belong to, counted from the last; one whose turn did not fit is left out.
 fn show(turns: &mut [aim_ai::Turn], pictures: Vec<(usize, Picture)>) {
-    // What the character's author says after the messages is none of them.
-    let said = turns.iter().rposition(|turn| turn.role != Role::System).map_or(0, |last| last + 1);
     for (back, picture) in pictures {
-        let turn = said.checked_sub(back + 1).and_then(|at| turns.get_mut(at));
+        // What the character's author says among and after the messages is none of them.
+        let turn = turns.iter_mut().rev().filter(|turn| turn.role != Role::System).nth(back);
         if let Some(turn) = turn.filter(|turn| turn.role == Role::User && turn.text.contains(PICTURE)) {
             turn.pictures.push(picture);
         }
@@ -174,15 +173,15 @@ impl Platform {
         if character.details.lorebook.is_none() {
             return Lore::default();
         }
-        let (character, history, random) = (character.clone(), history.to_vec(), self.ambient.random.clone());
+        let (platform, character, history) = (self.clone(), character.clone(), history.to_vec());
         let (user, picks) = (macros.user.to_owned(), macros.picks.to_owned());
         let persona = macros.persona.to_owned();
         // Off the threads that serve: a large book with regular expressions takes its time.
         let looked = tokio::task::spawn_blocking(move || {
-            let (character_name, random) = (character.called(), &*random);
-            let macros = Macros { character: character_name, user: &user, persona: &persona, random, picks: &picks };
-            let book = character.details.lorebook.as_ref();
-            book.map(|book| lore::look_up(book, &history, &macros, &budget)).unwrap_or_default()
+            let (called, random) = (character.called(), &*platform.ambient.random);
+            let macros = Macros { character: called, user: &user, persona: &persona, random, picks: &picks };
+            let book = platform.books.of(&character);
+            book.map(|book| book.look_up(&history, &macros, &budget)).unwrap_or_default()
         });
         looked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a lore book could not be looked through");

@@ -74,6 +74,7 @@ impl Client {
             character,
             title: "Mara".into(),
             greeting: None,
+            anew: false,
         };
         let conversation = store.open_conversation(open).await.unwrap().0.conversation;
         Self { store: store.clone(), ambient: ambient.clone(), server: server.clone(), user, token, conversation }

@@ -7,6 +7,11 @@ pub(crate) fn searched(character: &Character) -> String {
     format!("{}\n{}\n{}", character.name, character.description, character.tags.join("\n")).to_lowercase()
 }
 
+/// Who made it, as its card says, beside the rest of what the card says: lists of what was found need not read that.
+pub(crate) fn creator(character: &Character) -> Option<&str> {
+    Some(character.details.creator.as_str()).filter(|creator| !creator.is_empty())
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum SaveCharacter {
     Saved(Box<Character>),

@@ -12,6 +12,8 @@ pub struct OpenConversation {
     pub title: String,
     /// Message 1, with its macros replaced; none for a character without a greeting.
     pub greeting: Option<(MessageId, String)>,
+    /// A new one, which is the pair's from now on, whether or not there is one already.
+    pub anew: bool,
 }
 
 /// The character of a conversation, as lists show it.
@@ -42,6 +44,8 @@ pub struct ConversationHead {
     pub last_message: Option<Message>,
     /// As of a [`ConversationItem`].
     pub unread: u64,
+    /// It is the one that opening the pair finds.
+    pub is_main: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -25,6 +25,7 @@ pub mod reply;
 pub mod report;
 pub mod revision;
 pub mod room;
+pub mod roster;
 pub mod safety;
 pub mod search;
 pub mod sqlite;
@@ -55,11 +56,12 @@ pub use reply::{
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
 pub use revision::{DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, Revised, Revisions, Unfit};
 pub use room::{AddMember, Admitted, MadeInvite, NewInvite, OpenInvite, Rooms};
+pub use roster::{Account, AccountPage, Roster, RosterQuery};
 pub use safety::{
     AuditPage, AuditTarget, Audited, Block, Blocked, Case, CasePage, Deed, Filed, NewCase, Party, Safety, Suspended,
     Withdrawn,
 };
-pub use search::{FoundMessage, Search, SearchQuery, TagCount};
+pub use search::{FoundCharacter, FoundMessage, Search, SearchQuery, TagCount};
 pub use thread::{
     BranchConversation, Branched, MAX_BRANCH, MAX_UNREAD, ReadMark, RemoveExchange, Removed, RoomStanding, Threads,
 };
@@ -87,6 +89,7 @@ pub trait Store:
     + Reports
     + Revisions
     + Rooms
+    + Roster
     + Safety
     + Search
     + Threads

@@ -35,6 +35,13 @@ pub struct FoundMessage {
     pub character: CharacterSummary,
 }
 
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundCharacter {
+    pub character: Character,
+    /// Who made it: the one whom its card names, and the username of its owner.
+    pub creators: Vec<String>,
+}
+
 /// A tag, and how many public characters have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TagCount {
@@ -48,7 +55,7 @@ pub trait Search: Send + Sync + 'static {
     /// What fits best first, then the newest.
     async fn search_messages(&self, query: &SearchQuery) -> Result<Vec<FoundMessage>>;
     /// Those whose names fit first, then those with the most conversations.
-    async fn search_characters(&self, query: &SearchQuery) -> Result<Vec<Character>>;
+    async fn search_characters(&self, query: &SearchQuery) -> Result<Vec<FoundCharacter>>;
     /// The most used tags of public characters that `viewer` finds in lists.
     async fn character_tags(&self, viewer: &UserId, limit: u32) -> Result<Vec<TagCount>>;
     /// Takes the words of what was deleted out of the index, a portion at a time; true while there is more to do.
@@ -65,13 +72,12 @@ pub(crate) fn best_messages(mut found: Vec<FoundMessage>, query: &SearchQuery) -
 }
 
 /// `found` is in order of popularity.
-pub(crate) fn best_characters(mut found: Vec<Character>, query: &SearchQuery) -> Vec<Character> {
-    let score = |character: &Character| {
-        let rest = format!("{} {}", character.tags.join(" "), character.description);
+pub(crate) fn best_characters(mut found: Vec<FoundCharacter>, query: &SearchQuery) -> Vec<FoundCharacter> {
+    let score = |FoundCharacter { character, creators }: &FoundCharacter| {
+        let rest = format!("{} {} {}", character.tags.join(" "), character.description, creators.join(" "));
         4 * query.sought.score(&character.name) + query.sought.score(&rest)
     };
-    found.sort_by_cached_key(|character| std::cmp::Reverse(score(character)));
-    found.dedup_by(|one, other| one.id == other.id);
+    found.sort_by_cached_key(|found| std::cmp::Reverse(score(found)));
     found.truncate(query.limit as usize);
     found
 }

@@ -35,6 +35,14 @@ impl RedisSentinel {
 
     /// The same of servers with a password or TLS; the sentinels have the TLS, and no password.
     pub async fn start_with(builder: RedisBuilder) -> io::Result<Self> {
+        Self::start_guarded(builder, |sentinel| sentinel).await
+    }
+
+    /// The same with sentinels that have a password or a user of their own. `url` names the servers' user, not theirs.
+    pub async fn start_guarded(
+        builder: RedisBuilder,
+        guard: impl FnOnce(RedisBuilder) -> RedisBuilder,
+    ) -> io::Result<Self> {
         let settings = builder.prepared()?.config("repl-ping-replica-period", "1");
         let master = settings.clone().start().await?;
         let address = format!("127.0.0.1 {}", master.port());
@@ -42,8 +50,15 @@ impl RedisSentinel {
         let mut servers = vec![master];
         servers.extend(try_join_all((0..REPLICAS).map(|_| replica.clone().start())).await?);
 
-        let mut sentinel = RedisServer::builder()
-            .kind(Kind::Sentinel)
+        let mut sentinel = guard(RedisServer::builder().kind(Kind::Sentinel));
+        // As whom they come to each other.
+        if let Some((user, password)) = sentinel.operator().map(|(user, word)| (user.to_owned(), word.to_owned())) {
+            if !user.is_empty() {
+                sentinel = sentinel.config("sentinel", &format!("sentinel-user {user}"));
+            }
+            sentinel = sentinel.config("sentinel", &format!("sentinel-pass {password}"));
+        }
+        sentinel = sentinel
             .config("sentinel", &format!("monitor {SERVICE} {address} 2"))
             .config("sentinel", &format!("down-after-milliseconds {SERVICE} 500"))
             .config("sentinel", &format!("failover-timeout {SERVICE} 3000"))

@@ -156,6 +156,7 @@ export const ROUTES = [
   row('GET    /api/admin/complaints', ADMINS),
   row('PATCH  /api/admin/complaints/{id}', ADMINS, complaint, { json: { state: 'closed', resolution: reason } }),
   row('PATCH  /api/admin/characters/{id}', ADMINS, character, { json: { unlisted: true, reason } }),
+  row('GET    /api/admin/users', ADMINS, nothing, { query: 'q=canary' }),
   row('PATCH  /api/admin/users/{id}', ADMINS, person, { json: { suspended: true, reason } }),
   row('GET    /api/admin/audit', ADMINS),
 
@@ -217,16 +218,31 @@ export const EVENTS = [
   row('EVENT typing', 'ok ok not_found unauthenticated not_found', conversation, { json: { typing: true }, joins: true }),
 ];
 
-/** What is told in a room reaches those who are in the conversation, and no one else. */
+/**
+ * What is told reaches those whom it concerns, and no one else. In these tests the owner acts, in front of everyone's sockets: those in
+ * the room, and one of each person elsewhere. `conversation:resync` is the one that is left out: it says that something was lost.
+ */
 export const TOLD = [
+  // To those in the room.
   row('TOLD message:new', 'heard heard silence silence silence', call),
   row('TOLD message:updated', 'heard heard silence silence silence', call),
+  row('TOLD message:removed', 'heard heard silence silence silence', call),
   row('TOLD reply:start', 'heard heard silence silence silence', call),
   row('TOLD reply:delta', 'heard heard silence silence silence', call),
+  row('TOLD reply:error', 'heard heard silence silence silence', call),
   row('TOLD conversation:state', 'heard heard silence silence silence', call),
-  row('TOLD message:removed', 'heard heard silence silence silence', call),
   row('TOLD conversation:updated', 'heard heard silence silence silence', call),
   row('TOLD typing', 'heard heard silence silence silence', call),
-  // The pictures of the character: to those who talk with it, and to its owner wherever he is.
+  // To each member, wherever they look.
+  row('TOLD conversation:activity', 'heard heard silence silence silence', call),
+  row('TOLD conversation:added', 'silence heard silence silence silence', call),
+  row('TOLD conversation:removed', 'heard heard silence silence silence', call),
+  // The pictures of the character: to those who talk with it, and to its owner wherever they are.
   row('TOLD gallery:updated', 'heard heard silence silence silence', call),
+  // To the one who sent, read, uploaded, filled in or set.
+  row('TOLD usage:updated', 'heard silence silence silence silence', call),
+  row('TOLD conversation:read', 'heard silence silence silence silence', call),
+  row('TOLD upload:updated', 'heard silence silence silence silence', call),
+  row('TOLD draft:updated', 'heard silence silence silence silence', call),
+  row('TOLD preferences:updated', 'heard silence silence silence silence', call),
 ];

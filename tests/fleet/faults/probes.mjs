@@ -1,6 +1,7 @@
 // How long requests take, at each server, before and while something breaks; beside each, how long one takes that needs
 // nothing but the server, so that a busy machine is not mistaken for a slow answer.
 
+import assert from 'node:assert/strict';
 import { Agent, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -50,8 +51,9 @@ export class Probes {
   }
 }
 
-/** The part `share` of all are at most this long; 0 of nothing. `of`: what is long. */
+/** The part `share` of all are at most this long. `of`: what is long. */
 export function percentile(samples, share, of = ({ ms }) => ms) {
+  assert.ok(samples.length > 0, 'nothing was measured');
   const sorted = samples.map(of).toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }

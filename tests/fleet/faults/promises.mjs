@@ -143,21 +143,23 @@ export function doubles({ fleet: { model } }, found) {
  * What requests took longer than before, in ms, less what those took longer that need nothing but the server: of the
  * slowest hundredth and the slowest until the breaker opened, of the median and the slowest twentieth from then on.
  * `opened`: from when on it is known to be open; nothing where it comes and goes, so that all of the time is until then.
+ * Where the machine is busy, the slowest are held against the slowest of before; AIM_TEST_STRICT=1: all against the median.
  */
 export function whatWasAdded(probes, { began, fault, opened, healed, servers }) {
   const parts = [[began, fault], [fault, opened ?? healed], [opened ?? healed, healed]];
   const [before, until, after] = parts.map(([from, to]) => probes.between(from, to, servers));
+  assert.ok(before.length > 0 && until.length > 0, `${before.length} requests before, ${until.length} until the breaker opened`);
+  assert.ok(!opened || after.length >= 20, `only ${after.length} requests with the breaker open`);
   const yardstick = (sample) => sample.yardstick;
-  const longer = (samples, share, of) => percentile(samples, share, of) - percentile(before, share, of);
+  const longer = (samples, share, of) => percentile(samples, share, of) - percentile(before, slack === 1 ? 0.5 : share, of);
   const added = (samples, share) => longer(samples, share) - Math.max(0, longer(samples, share, yardstick));
-  const many = after.length >= 20;
   return {
     failed: [...before, ...until, ...after].filter(({ status }) => status !== 200).map(({ status }) => status),
-    stood: many ? longer(after, 0.95, yardstick) : 0,
+    stood: opened ? longer(after, 0.95, yardstick) : 0,
     until: added(until, 1),
     mostUntil: added(until, 0.99),
-    median: many ? added(after, 0.5) : undefined,
-    slowest: many ? added(after, 0.95) : undefined,
+    median: opened ? added(after, 0.5) : undefined,
+    slowest: opened ? added(after, 0.95) : undefined,
   };
 }
 

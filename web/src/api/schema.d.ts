@@ -113,6 +113,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/admin/users': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Accounts, the last made first */
+    get: operations['accounts'];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/admin/users/{id}': {
     parameters: {
       query?: never;
@@ -488,7 +505,7 @@ export interface paths {
     /**
      * A character as a card
      * @description For whoever may see it: everyone a public one, its owner a private one. The pictures of the gallery, its faces among them,
-     *     are in the archive alone.
+     *     are in all of them, in a text in a smaller size where there are many. What came with a card and is no picture comes back where it is small.
      */
     get: operations['export_card'];
     put?: never;
@@ -576,8 +593,8 @@ export interface paths {
     put?: never;
     /**
      * Begins a conversation with a character
-     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation; a branch is a
-     *     further one, and never the answer.
+     * @description With a greeting of its as message 1, where it has one. The same pair again answers the same conversation, unless
+     *     a `new` one is asked for; a branch is a further one, and never the answer.
      */
     post: operations['open_conversation'];
     delete?: never;
@@ -1447,6 +1464,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    /** @description An account as operators see it. */
+    Account: components['schemas']['User'] & {
+      eraseAt?: components['schemas']['Timestamp'] | null;
+      suspension?: components['schemas']['Suspension'] | null;
+    };
+    AccountList: {
+      items: components['schemas']['Account'][];
+      /** @description Null at the end. */
+      nextCursor?: string | null;
+    };
     /**
      * @description What an operator did, as the audit names it.
      * @enum {string}
@@ -1569,7 +1596,7 @@ export interface components {
     CardForm: {
       /**
        * Format: binary
-       * @description A character card: PNG, JSON or CHARX; V1, V2, V3 or Pygmalion's. 50 MB at most.
+       * @description A character card: PNG, JSON, CHARX, or a JPEG with a CHARX behind it; V1, V2, V3 or Pygmalion's. 50 MB at most.
        */
       file: string;
     };
@@ -1695,6 +1722,10 @@ export interface components {
       systemPrompt?: string;
       tags?: string[];
       visibility?: components['schemas']['Visibility'];
+    };
+    CharacterHit: components['schemas']['Character'] & {
+      /** @description The place that fits, of its description, its tags or who made it; where its name alone fits, its description begins. */
+      snippet: components['schemas']['Part'][];
     };
     CharacterId: string;
     CharacterList: {
@@ -2066,7 +2097,7 @@ export interface components {
       /** @default true */
       enabled?: boolean;
       /**
-       * @description As in the book.
+       * @description As in the book. What SillyTavern knows of an entry stands in its `extensions` (`selectiveLogic`, `probability`, `scan_depth`, …), and is obeyed.
        * @default {}
        */
       extra?: {
@@ -2101,7 +2132,8 @@ export interface components {
        */
       selective?: boolean;
       /**
-       * @description Whether keys are regular expressions, bare or as `/…/flags`.
+       * @description Whether bare keys are regular expressions, too; one that is written `/…/flags` is one in any case. Of an entry that SillyTavern wrote this
+       *     says nothing.
        * @default false
        */
       useRegex?: boolean;
@@ -2305,6 +2337,8 @@ export interface components {
       characterId: components['schemas']['CharacterId'];
       /** @description Which greeting it begins with: 0 is the character's first, 1 the first of its `alternateGreetings`. */
       greeting?: number;
+      /** @description Another conversation, which is the one of this pair from now on; the one before goes on beside it. */
+      new?: boolean;
     };
     /** @description A report as its reporter sees it. */
     OwnReport: {
@@ -2588,7 +2622,7 @@ export interface components {
     RoomRole: 'owner' | 'guest';
     SearchAnswer: {
       /** @description Public ones and one's own; none where a conversation is searched. */
-      characters: components['schemas']['Character'][];
+      characters: components['schemas']['CharacterHit'][];
       /** @description Of conversations that one is in. */
       messages: components['schemas']['MessageHit'][];
     };
@@ -3131,6 +3165,44 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['ReportsAnswer'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      403: components['responses']['Forbidden'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  accounts: {
+    parameters: {
+      query?: {
+        /** @description The beginning of a username, a whole address or a whole id, without case; all accounts unless given. */
+        q?: string;
+        /** @description Only those who are suspended now. */
+        suspended?: boolean;
+        /** @description `nextCursor` of the page before. */
+        cursor?: string;
+        /** @description 50 unless given, 100 at most. */
+        limit?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description A page */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['AccountList'];
         };
       };
       401: components['responses']['Unauthenticated'];

@@ -15,6 +15,8 @@ export type Answer<Name extends Begins<'Answer'>> = Schemas[`${Name}Answer`];
 /** The body that has some of them, or all. */
 export type List<Name extends Begins<'List'>> = Schemas[`${Name}List`];
 
+/** An account as operators see it. */
+export type Account = Schemas['Account'];
 export type AuditAction = Schemas['Action'];
 export type Block = Schemas['Block'];
 /** A card that was looked at and not saved. */

@@ -8,6 +8,7 @@ import { ChatPage } from '../pages/chat';
 import { ChatsPage } from '../pages/chats';
 import { DeletedPage } from '../pages/deleted';
 import { AdminPage, AuditPage, ComplaintsPage } from '../pages/complaints';
+import { RosterPage } from '../pages/roster';
 import { LoginPage, RegisterPage } from '../pages/door';
 import { InvitePage } from '../pages/invite';
 import { ConfirmPage, ForgotPage, ResetPage, UnsubscribePage } from '../pages/mail';
@@ -81,6 +82,7 @@ function SignedIn() {
             <Route path="/search" component={SearchPage} />
             <Route path="/settings" component={SettingsPage} />
             {isAdmin && <Route path="/admin" component={AdminPage} />}
+            {isAdmin && <Route path="/admin/people" component={RosterPage} />}
             {isAdmin && <Route path="/admin/complaints" component={ComplaintsPage} />}
             {isAdmin && <Route path="/admin/audit" component={AuditPage} />}
             <Route component={NotFoundPage} />

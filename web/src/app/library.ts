@@ -136,18 +136,25 @@ export async function loadConversation(id: string): Promise<Conversation> {
   return conversation;
 }
 
-/** The conversation with a character, begun when there is none yet; `greeting` as the server counts them. */
-export async function openConversation(me: string, characterId: string, greeting = 0): Promise<Conversation> {
-  // Where there are several, the server knows which one is meant; where one is a guest is somebody else's.
-  const theirs = conversations
-    .get()
-    .items.filter((item) => item.characterId === characterId && item.ownerId === me);
-  const [known] = theirs;
-  if (known !== undefined && theirs.length === 1 && !known.branchOf) return known;
+/** Another conversation with a character, which is the one with it from now on; `greeting` as the server counts them. */
+export async function beginConversation(characterId: string, greeting = 0): Promise<Conversation> {
   const { conversation } = await http.post<Answer<'Conversation'>>('/api/conversations', {
     characterId,
-    ...(greeting > 0 && { greeting }),
+    greeting,
+    new: true,
   });
+  takeConversation(conversation);
+  return conversation;
+}
+
+/** The conversation with a character, begun when there is none yet. */
+export async function openConversation(me: string, characterId: string): Promise<Conversation> {
+  // Where there are several, or may be, the server knows which one is meant; where one is a guest is somebody else's.
+  const { items, nextCursor } = conversations.get();
+  const theirs = items.filter((item) => item.characterId === characterId && item.ownerId === me);
+  const [known] = theirs;
+  if (nextCursor === null && known !== undefined && theirs.length === 1 && !known.branchOf) return known;
+  const { conversation } = await http.post<Answer<'Conversation'>>('/api/conversations', { characterId });
   takeConversation(conversation);
   return conversation;
 }

@@ -1,10 +1,13 @@
 /**
  * Settings that follow a person from device to device, favourite characters among them. They are read once after signing
- * in, changed here at once, and saved a moment later; a save that fails is tried again with the next change.
+ * in, changed here at once, and saved a moment later. Of what another page saves this one is told: a change is made to what the
+ * server has by then. A save that fails is tried again with the next change, and when the network is back.
  */
-import { http } from '../api/client';
+import { ApiError, http } from '../api/client';
 import { createStore } from '../lib/store';
-import { applyTheme, isTheme, theme, type Theme } from '../ui/theme';
+import { applyTheme, isTheme, theme, type Theme } from '../lib/theme';
+import type { Connection } from '../live/connection';
+import { showToast } from '../lib/toasts';
 
 export interface Preferences {
   favourites: readonly string[];
@@ -13,19 +16,40 @@ export interface Preferences {
   [other: string]: unknown;
 }
 
+type Change = (from: Preferences) => Preferences;
+
 /** Undefined until they were read. */
 export const preferences = createStore<Preferences | undefined>(undefined);
 
 /** So that a few presses are one call: calls are counted. */
 const PAUSE = 400;
 
+const path = '/api/users/me/preferences';
+
+/** As the server has them. */
+let kept: Preferences | undefined;
+/** The last version that was told of. */
+let version = 0;
+/** What was changed here and is not saved yet. */
+let changes: Change[] = [];
 let timer: ReturnType<typeof setTimeout> | undefined;
+/** Saves come one after the other: each puts all there is. */
+let saving: Promise<void> = Promise.resolve();
 let reading: Promise<void> | undefined;
 
+function show(): void {
+  if (kept === undefined) return;
+  const shown = changes.reduce<Preferences>((from, change) => change(from), kept);
+  preferences.set(shown);
+  if (isTheme(shown.theme) && shown.theme !== theme.get()) applyTheme(shown.theme);
+}
+
 export async function loadPreferences(): Promise<void> {
-  const asked = (reading ??= http.get<Preferences>('/api/users/me/preferences').then((read) => {
-    preferences.set(read);
-    if (isTheme(read.theme)) applyTheme(read.theme);
+  const asOf = version;
+  const asked = (reading ??= http.get<Preferences>(path).then((read) => {
+    // What was told meanwhile is as new, or newer.
+    if (version === asOf || kept === undefined) kept = read;
+    show();
   }));
   try {
     await asked;
@@ -37,20 +61,69 @@ export async function loadPreferences(): Promise<void> {
 
 export function forgetPreferences(): void {
   clearTimeout(timer);
-  reading = undefined;
+  [kept, version, changes, reading] = [undefined, 0, [], undefined];
   preferences.set(undefined);
 }
 
-/** Changes some of them. What was not read yet is not changed: it would take the rest away. */
-export function prefer(change: Partial<Preferences>): void {
-  const now = preferences.get();
-  if (now === undefined) return;
-  preferences.set({ ...now, ...change });
+/** Follows what is saved elsewhere; after a lost connection nobody knows what was missed. */
+export function followPreferences(connection: Pick<Connection, 'onEvent' | 'state'>): void {
+  connection.onEvent((event) => {
+    if (event.name !== 'preferences:updated' || event.payload.version <= version) return;
+    version = event.payload.version;
+    kept = event.payload.preferences as Preferences;
+    show();
+  });
+  let wasAway = false;
+  connection.state.subscribe(() => {
+    const state = connection.state.get();
+    wasAway ||= state === 'reconnecting' || state === 'offline';
+    if (state !== 'connected' || !wasAway) return;
+    wasAway = false;
+    reading = undefined;
+    void loadPreferences()
+      .then(() => save())
+      .catch(() => undefined);
+  });
+}
+
+function save(): Promise<void> {
+  saving = saving.then(put);
+  return saving;
+}
+
+async function put(): Promise<void> {
+  const [saved, asOf] = [changes, version];
+  const body = preferences.get();
+  if (body === undefined || saved.length === 0) return;
+  try {
+    const now = await http.put<Preferences>(path, body);
+    changes = changes.filter((change) => !saved.includes(change));
+    // What was told meanwhile is as new, or newer.
+    if (version === asOf) kept = now;
+    show();
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status < 400 || error.status >= 500 || error.status === 429)
+      return;
+    if (error.code === 'left' || error.code === 'unauthenticated') return;
+    // It will not be taken later either.
+    changes = changes.filter((change) => !saved.includes(change));
+    show();
+    showToast(`This could not be kept. ${error.message}`, 'Close', () => Promise.resolve());
+  }
+}
+
+/** Changes them. What was not read yet is not changed: it would take the rest away. */
+function change(how: Change): void {
+  if (kept === undefined) return;
+  changes = [...changes, how];
+  show();
   clearTimeout(timer);
-  timer = setTimeout(() => {
-    const next = preferences.get();
-    if (next !== undefined) void http.put('/api/users/me/preferences', next).catch(() => undefined);
-  }, PAUSE);
+  timer = setTimeout(() => void save(), PAUSE);
+}
+
+/** Changes some of them. */
+export function prefer(some: Partial<Preferences>): void {
+  change((from) => ({ ...from, ...some }));
 }
 
 export function isFavourite(now: Preferences | undefined, id: string): boolean {
@@ -58,10 +131,14 @@ export function isFavourite(now: Preferences | undefined, id: string): boolean {
 }
 
 export function toggleFavourite(id: string): void {
-  const now = preferences.get()?.favourites ?? [];
-  prefer({ favourites: now.includes(id) ? now.filter((one) => one !== id) : [...now, id] });
+  const isOne = isFavourite(preferences.get(), id);
+  change((from) => {
+    const others = from.favourites.filter((one) => one !== id);
+    return { ...from, favourites: isOne ? others : [...others, id] };
+  });
 }
 
 theme.subscribe(() => {
-  if (preferences.get()?.theme !== theme.get()) prefer({ theme: theme.get() });
+  const now = preferences.get();
+  if (now !== undefined && now.theme !== theme.get()) prefer({ theme: theme.get() });
 });

@@ -17,10 +17,9 @@ import { preferences } from './preferences';
 import { loadMembers, loadPerson, members, people, restoreConversation } from './rooms';
 import { logIn, logOut, session } from './session';
 
-// The theme follows the system's, which is not here.
-vi.hoisted(() => vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: () => undefined })));
 vi.mock('../live/connection', () => ({
   LiveConnection: class {
+    state = { get: () => 'connected', subscribe: () => () => undefined };
     onEvent = () => () => undefined;
     close = () => undefined;
   },

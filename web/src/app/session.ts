@@ -6,10 +6,10 @@ import { enterPerson, forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
 import { clearLibrary, takeUsage } from './library';
 import { forgetPersonas } from './personas';
-import { forgetPreferences, loadPreferences } from './preferences';
+import { followPreferences, forgetPreferences, loadPreferences } from './preferences';
 import { clearRooms, followRooms } from './rooms';
 import { forgetBlocks } from '../safety/safety';
-import { clearToasts } from '../ui/toast';
+import { clearToasts } from '../lib/toasts';
 
 export type Session =
   | { status: 'loading' }
@@ -84,6 +84,7 @@ function enter(user: User): void {
     if (event.name === 'usage:updated') takeUsage(event.payload.characterId, event.payload);
   });
   followRooms(connection);
+  followPreferences(connection);
   session.set({ status: 'in', user, connection });
 }
 

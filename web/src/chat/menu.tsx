@@ -1,13 +1,13 @@
-/** What can be done with a whole conversation: another title, and deleting it, which can be undone. */
+/** What can be done with a whole conversation: another one beside it, another title, and deleting it, which can be undone. */
 import { useEffect, useId, useRef, useState, type KeyboardEvent } from 'react';
 import { useLocation } from 'wouter';
 import type { Conversation } from '../api/types';
-import { renameConversation } from '../app/library';
+import { beginConversation, renameConversation } from '../app/library';
 import { deleteConversation, restoreConversation } from '../app/rooms';
 import { useFocusBack } from '../lib/focus';
 import { useAction } from '../lib/load';
 import { Icon } from '../ui/icons';
-import { showToast } from '../ui/toast';
+import { showToast } from '../lib/toasts';
 
 export function ConversationMenu(props: {
   conversation: Conversation;
@@ -62,6 +62,14 @@ export function ConversationMenu(props: {
     });
   };
 
+  const beginAnew = () => {
+    void run(async () => {
+      const { id: begun } = await beginConversation(conversation.characterId);
+      setOpen(false);
+      go(`/c/${begun}`);
+    });
+  };
+
   return (
     <div className="menu">
       <button
@@ -86,6 +94,15 @@ export function ConversationMenu(props: {
           tabIndex={-1}
           onKeyDown={onKeyDown}
         >
+          <button
+            type="button"
+            role="menuitem"
+            className="menu__item"
+            aria-disabled={busy}
+            onClick={beginAnew}
+          >
+            <Icon name="plus" /> New chat
+          </button>
           <button
             type="button"
             role="menuitem"

@@ -349,6 +349,7 @@ function onEvent(state: ChatState, event: ServerEvent): ChatState {
     case 'conversation:read':
     case 'gallery:updated':
     case 'draft:updated':
+    case 'preferences:updated':
       return state;
     case 'usage:updated':
       return event.payload.characterId === state.characterId ? withUsage(state, event.payload) : state;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Usage } from '../api/types';
 import { emptyChat, type ChatState } from './state';
-import { deviceName, limitWords, placeWords, plainText, statusWords, usageWords, withNames } from './words';
+import { deviceName, limitWords, placeWords, plainText, statusWords, usageWords } from './words';
 
 const chat = (more: Partial<ChatState> = {}): ChatState => ({
   ...emptyChat('c1', 'mara', 'me'),
@@ -73,10 +73,6 @@ describe('texts of others', () => {
       'She nods. Hold that rope',
     );
     expect(plainText('2 * 3 * 4 is snake_case_too')).toBe('2 * 3 * 4 is snake_case_too');
-  });
-
-  it('get the names of those who talk, and nothing else replaced', () => {
-    expect(withNames('{{char}} meets {{USER}}, <bot>', 'Ma$&ra', 'Robin')).toBe('Ma$&ra meets Robin, Ma$&ra');
   });
 
   it('name a device by its browser and system', () => {

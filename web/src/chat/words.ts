@@ -91,11 +91,6 @@ export function plainText(markdown: string): string {
     .trim();
 }
 
-/** The macros of a character's sheet, filled in as the conversation will. */
-export function withNames(text: string, character: string, user: string): string {
-  return text.replace(/\{\{char\}\}|<BOT>/gi, () => character).replace(/\{\{user\}\}|<USER>/gi, () => user);
-}
-
 /** `Firefox on Linux`, from what the browser sent as its name. */
 export function deviceName(userAgent: string): string {
   const find = (table: readonly (readonly [RegExp, string])[]) =>

@@ -58,6 +58,8 @@ export interface ServerEvents {
   'gallery:updated': { characterId: string };
   /** A form of one's own was saved, here or elsewhere; without a time it is gone. */
   'draft:updated': { key: string; savedAt: string | null };
+  /** One's own settings are these now; a greater version was saved later. */
+  'preferences:updated': { version: number; preferences: Record<string, unknown> };
 }
 
 export type ServerEventName = keyof ServerEvents;
@@ -84,6 +86,7 @@ export const SERVER_EVENTS: readonly ServerEventName[] = [
   'conversation:read',
   'gallery:updated',
   'draft:updated',
+  'preferences:updated',
 ];
 
 export interface Refused {

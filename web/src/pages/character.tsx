@@ -2,17 +2,21 @@
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import {
+  beginConversation,
   conversations,
   deleteCharacter,
+  loadCharacter,
   loadWholeCharacter,
   openConversation,
   useWholeCharacter,
 } from '../app/library';
+import { loadPersonas, personas } from '../app/personas';
 import { useWho } from '../app/who';
-import type { Character } from '../api/types';
-import { withNames } from '../chat/words';
+import type { Character, Conversation } from '../api/types';
+import { expandMacros } from '../chat/macros';
 import { useAction, useLoad } from '../lib/load';
 import { SafetyActions } from '../safety/actions';
+import { DeedDialog } from '../safety/deed';
 import { useStore } from '../lib/store';
 import { Avatar } from '../ui/avatar';
 import { Confirm } from '../ui/dialog';
@@ -53,13 +57,18 @@ function Sheet({ character }: { character: Character }) {
   const talk = useAction();
   useTitle(character.name);
   const isMine = character.ownerId === user.id;
-  const begin = (greeting = 0) =>
-    talk.run(async () => {
-      const { id } = await openConversation(user.id, character.id, greeting);
-      go(`/c/${id}`);
-    });
+  const lead = (opened: () => Promise<Conversation>) => () =>
+    void talk.run(async () => go(`/c/${(await opened()).id}`));
+  const open = lead(() => openConversation(user.id, character.id));
+  const begin = (greeting = 0) => lead(() => beginConversation(character.id, greeting));
   const called = character.nickname ?? character.name;
-  const told = (text: string) => withNames(text, called, user.displayName);
+  const own = useStore(personas);
+  // Until they are known, and where they cannot be, the name of the account does.
+  useLoad(own === undefined ? 'personas' : undefined, loadPersonas);
+  const played = own?.find((persona) => persona.isDefault);
+  const names = { character: called, user: played?.name ?? user.displayName };
+  const persona = expandMacros(played?.description ?? '', names);
+  const told = (text: string) => expandMacros(text, { ...names, persona });
   const isKnown = useStore(conversations).items.some(
     (item) => item.characterId === character.id && item.ownerId === user.id && !item.branchOf,
   );
@@ -90,17 +99,18 @@ function Sheet({ character }: { character: Character }) {
             ))}
           </ul>
           <div className="sheet__actions">
-            <button
-              type="button"
-              className="button button--primary"
-              disabled={talk.busy}
-              onClick={() => void begin()}
-            >
+            <button type="button" className="button button--primary" disabled={talk.busy} onClick={open}>
               <Icon name="chats" /> {talk.busy ? 'Opening…' : `Talk with ${character.name}`}
             </button>
+            {isKnown && (
+              <button type="button" className="button" disabled={talk.busy} onClick={begin()}>
+                <Icon name="plus" /> New chat
+              </button>
+            )}
             <Heart id={character.id} name={character.name} />
             {isMine && <OwnerActions character={character} />}
             <ExportLinks character={character} />
+            {user.role === 'admin' && <Listing character={character} />}
             {!isMine && (
               <SafetyActions
                 what={{ kind: 'character', id: character.id }}
@@ -140,16 +150,9 @@ function Sheet({ character }: { character: Character }) {
           {others.map((text, n) => (
             <div className="sheet__greeting" key={n}>
               <Markdown text={told(text)} />
-              {!isKnown && (
-                <button
-                  type="button"
-                  className="button"
-                  disabled={talk.busy}
-                  onClick={() => void begin(n + 1)}
-                >
-                  Begin like this
-                </button>
-              )}
+              <button type="button" className="button" disabled={talk.busy} onClick={begin(n + 1)}>
+                {isKnown ? 'New chat like this' : 'Begin like this'}
+              </button>
             </div>
           ))}
         </details>
@@ -190,6 +193,27 @@ function ExportLinks({ character }: { character: Character }) {
       >
         <Icon name="down" /> CHARX
       </a>
+    </>
+  );
+}
+
+/** For operators. */
+function Listing({ character }: { character: Character }) {
+  const [asking, setAsking] = useState(false);
+  const isOut = character.unlisted === true;
+  return (
+    <>
+      <button type="button" className="button button--danger" onClick={() => setAsking(true)}>
+        {isOut ? 'Put back into lists' : 'Unlist character'}
+      </button>
+      {asking && (
+        <DeedDialog
+          deed={isOut ? 'list' : 'unlist'}
+          character={character.id}
+          onDone={() => loadCharacter(character.id, true)}
+          onClose={() => setAsking(false)}
+        />
+      )}
     </>
   );
 }

@@ -12,7 +12,7 @@ import { Heart } from '../ui/heart';
 import { Icon } from '../ui/icons';
 import { Empty, Failure } from '../ui/notice';
 import { Page } from '../ui/page';
-import { ImportCard } from './import-card';
+import { ImportCard } from './import/import-card';
 
 const SORTS = [
   { value: 'new', label: 'Newest' },
@@ -89,7 +89,7 @@ export function CharactersPage() {
       title="Characters"
       actions={
         <>
-          <ImportCard />
+          <ImportCard onImported={again} />
           <Link href="/characters/new" className="button">
             <Icon name="plus" /> New character
           </Link>

@@ -1,15 +1,15 @@
 /** For operators: what people reported, what became of it, and what was done. */
-import { useState, type SyntheticEvent } from 'react';
+import { useState } from 'react';
 import { Link } from 'wouter';
 import { http } from '../api/client';
 import type { AuditAction, Case, List } from '../api/types';
-import { useAction, useLoad } from '../lib/load';
+import { useLoad } from '../lib/load';
 import { fullTime } from '../lib/time';
+import { DeedDialog, type Deed } from '../safety/deed';
 import { reasonWords } from '../safety/safety';
-import { Dialog } from '../ui/dialog';
-import { fieldError, TextArea } from '../ui/field';
 import { Icon } from '../ui/icons';
-import { Empty, Failure, FormError, Loading } from '../ui/notice';
+import { More } from '../ui/more';
+import { Empty, Failure, Loading } from '../ui/notice';
 import { Page } from '../ui/page';
 
 const KINDS: Readonly<Record<Case['kind'], string>> = {
@@ -24,6 +24,7 @@ export function AdminPage() {
     <Page title="Administration" width="narrow">
       <nav className="group" aria-label="For administrators">
         <ul className="rows">
+          <Place to="/admin/people" title="People" says="Accounts, and who is suspended" />
           <Place
             to="/admin/complaints"
             title="Reports of people"
@@ -53,7 +54,7 @@ function Place({ to, title, says }: { to: string; title: string; says: string })
   );
 }
 
-const BACK = { to: '/admin', label: 'Administration' };
+export const BACK = { to: '/admin', label: 'Administration' };
 
 export function ComplaintsPage() {
   const [state, setState] = useState<Case['state']>('open');
@@ -78,12 +79,6 @@ function Complaints({ state }: { state: Case['state'] }) {
   const read = (cursor?: string) =>
     http.get<List<'Complaint'>>('/api/admin/complaints', { state, cursor, limit: 20 });
   const { error, again } = useLoad('first', async () => setList(await read()));
-  const more = useAction();
-  const readMore = (cursor: string) =>
-    more.run(async () => {
-      const next = await read(cursor);
-      setList((now) => now && { ...next, items: [...now.items, ...next.items] });
-    });
   /** What was done to one may change others: the same character, the same person. */
   const changed = async (one?: Case) => {
     const isLast = list?.items.every(({ id }) => id === one?.id);
@@ -100,28 +95,21 @@ function Complaints({ state }: { state: Case['state'] }) {
       <Empty icon="check" title={state === 'open' ? 'Nothing is reported' : 'No report was closed yet'} />
     );
   }
-  const { nextCursor } = list;
   return (
     <div className="cases">
       {list.items.map((one) => (
         <Reported complaint={one} key={one.id} onChange={changed} />
       ))}
-      <FormError error={more.error} />
-      {nextCursor && (
-        <button
-          type="button"
-          className="button"
-          disabled={more.busy}
-          onClick={() => void readMore(nextCursor)}
-        >
-          {more.busy ? 'Loading…' : 'More'}
-        </button>
-      )}
+      <More
+        cursor={list.nextCursor}
+        read={async (cursor) => {
+          const next = await read(cursor);
+          setList((now) => now && { ...next, items: [...now.items, ...next.items] });
+        }}
+      />
     </div>
   );
 }
-
-type Deed = 'unlist' | 'list' | 'suspend' | 'restore' | 'close' | 'reopen';
 
 function Reported({ complaint, onChange }: { complaint: Case; onChange: (one?: Case) => Promise<void> }) {
   const [deed, setDeed] = useState<Deed>();
@@ -193,7 +181,14 @@ function Reported({ complaint, onChange }: { complaint: Case; onChange: (one?: C
         </button>
       </div>
       {deed && (
-        <DeedDialog complaint={complaint} deed={deed} onDone={onChange} onClose={() => setDeed(undefined)} />
+        <DeedDialog
+          deed={deed}
+          character={characterId ?? undefined}
+          person={author?.id}
+          complaint={complaint.id}
+          onDone={() => onChange(deed === 'close' || deed === 'reopen' ? complaint : undefined)}
+          onClose={() => setDeed(undefined)}
+        />
       )}
     </article>
   );
@@ -234,136 +229,6 @@ function Shown({ complaint }: { complaint: Case }) {
   );
 }
 
-const DEEDS: Readonly<Record<Deed, { title: string; label: string; action: string; needed: boolean }>> = {
-  unlist: {
-    title: 'Unlist this character?',
-    label: 'Reason, which its owner reads',
-    action: 'Unlist',
-    needed: true,
-  },
-  list: {
-    title: 'Put it back into lists?',
-    label: 'Reason, for the audit',
-    action: 'Put back',
-    needed: true,
-  },
-  suspend: {
-    title: 'Suspend this person?',
-    label: 'Reason, which they read',
-    action: 'Suspend',
-    needed: true,
-  },
-  restore: {
-    title: 'Let this person in again?',
-    label: 'Reason, for the audit',
-    action: 'Let in',
-    needed: true,
-  },
-  close: { title: 'Close this report?', label: 'What was decided', action: 'Close report', needed: false },
-  reopen: { title: 'Open this report again?', label: 'Why', action: 'Open again', needed: false },
-};
-
-const LENGTHS = [
-  ['1', 'One day'],
-  ['7', 'A week'],
-  ['30', 'Thirty days'],
-  ['', 'Until it is undone'],
-] as const;
-
-function DeedDialog(props: {
-  complaint: Case;
-  deed: Deed;
-  onDone: (one?: Case) => Promise<void>;
-  onClose: () => void;
-}) {
-  const { complaint, deed, onDone, onClose } = props;
-  const { title, label, action, needed } = DEEDS[deed];
-  const [reason, setReason] = useState('');
-  const [days, setDays] = useState<string>('7');
-  const { busy, error, run } = useAction();
-  const until = () => (days === '' ? null : new Date(Date.now() + Number(days) * 86_400_000).toISOString());
-  const act = async () => {
-    switch (deed) {
-      case 'unlist':
-      case 'list':
-        await http.patch(`/api/admin/characters/${complaint.characterId ?? ''}`, {
-          unlisted: deed === 'unlist',
-          reason,
-        });
-        return onDone();
-      case 'suspend':
-        await http.patch(`/api/admin/users/${complaint.author?.id ?? ''}`, {
-          suspended: true,
-          until: until(),
-          reason,
-        });
-        return onDone();
-      case 'restore':
-        await http.patch(`/api/admin/users/${complaint.author?.id ?? ''}`, { suspended: false, reason });
-        return onDone();
-      case 'close':
-      case 'reopen':
-        await http.patch(`/api/admin/complaints/${complaint.id}`, {
-          state: deed === 'close' ? 'closed' : 'open',
-          resolution: reason,
-        });
-        return onDone(complaint);
-    }
-  };
-  const submit = async (event: SyntheticEvent) => {
-    event.preventDefault();
-    if (await run(act)) onClose();
-  };
-  return (
-    <Dialog title={title} onClose={onClose}>
-      <form className="form" onSubmit={(event) => void submit(event)}>
-        <FormError error={error} />
-        {deed === 'suspend' && (
-          <>
-            <p>They are signed out everywhere at once, and their public characters leave all lists.</p>
-            <fieldset className="choices">
-              <legend>For how long?</legend>
-              {LENGTHS.map(([value, words]) => (
-                <label className="choice choice--slim" key={value}>
-                  <input
-                    type="radio"
-                    name="days"
-                    value={value}
-                    checked={days === value}
-                    onChange={() => setDays(value)}
-                  />
-                  {words}
-                </label>
-              ))}
-            </fieldset>
-          </>
-        )}
-        <TextArea
-          label={label}
-          value={reason}
-          onChange={(event) => setReason(event.target.value)}
-          error={fieldError(error, 'reason') ?? fieldError(error, 'resolution')}
-          rows={3}
-          maxLength={500}
-          required={needed}
-        />
-        <div className="dialog__actions">
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button
-            type="submit"
-            className="button button--primary"
-            disabled={busy || (needed && reason.trim() === '')}
-          >
-            {busy ? 'Working…' : action}
-          </button>
-        </div>
-      </form>
-    </Dialog>
-  );
-}
-
 const ACTIONS: Readonly<Record<AuditAction, string>> = {
   unlist_character: 'unlisted the character',
   list_character: 'put back the character',
@@ -377,8 +242,6 @@ export function AuditPage() {
   const [list, setList] = useState<List<'Audit'>>();
   const read = (cursor?: string) => http.get<List<'Audit'>>('/api/admin/audit', { cursor });
   const { error, again } = useLoad('first', async () => setList(await read()));
-  const more = useAction();
-  const nextCursor = list?.nextCursor;
   return (
     <Page title="Audit" back={BACK}>
       {error ? (
@@ -405,22 +268,13 @@ export function AuditPage() {
               </li>
             ))}
           </ul>
-          <FormError error={more.error} />
-          {nextCursor && (
-            <button
-              type="button"
-              className="button"
-              disabled={more.busy}
-              onClick={() =>
-                void more.run(async () => {
-                  const next = await read(nextCursor);
-                  setList({ ...next, items: [...list.items, ...next.items] });
-                })
-              }
-            >
-              {more.busy ? 'Loading…' : 'More'}
-            </button>
-          )}
+          <More
+            cursor={list.nextCursor}
+            read={async (cursor) => {
+              const next = await read(cursor);
+              setList({ ...next, items: [...list.items, ...next.items] });
+            }}
+          />
         </section>
       )}
     </Page>

@@ -108,12 +108,18 @@ function Found({ answer }: { answer: Answer<'Search'> }) {
         <section className="group" aria-labelledby="found-characters">
           <h2 id="found-characters">Characters</h2>
           <ul className="rows">
-            {answer.characters.map((character) => (
+            {answer.characters.map(({ snippet, ...character }) => (
               <li className="row row--link" key={character.id}>
                 <Avatar id={character.id} name={character.name} url={character.avatarUrl} size="small" />
                 <div className="row__words">
                   <Link href={`/characters/${character.id}`}>{character.name}</Link>
-                  <small className="row__line">{plainText(character.description)}</small>
+                  <small className="row__line">
+                    {snippet.some((part) => part.hit) ? (
+                      <Snippet parts={snippet} />
+                    ) : (
+                      plainText(character.description)
+                    )}
+                  </small>
                 </div>
               </li>
             ))}

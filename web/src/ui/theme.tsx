@@ -1,26 +1,8 @@
 /** Light, dark, or as the system says. `public/theme.js` applies the choice before the first paint. */
 import { useSyncExternalStore } from 'react';
-import { createStore, useStore } from '../lib/store';
-import { recall, remember } from '../lib/storage';
+import { useStore } from '../lib/store';
+import { applyTheme, theme } from '../lib/theme';
 import { Icon } from './icons';
-
-export type Theme = 'system' | 'light' | 'dark';
-
-const kept = recall('theme');
-
-/** What was chosen here, or on another device. */
-export const theme = createStore<Theme>(kept === 'light' || kept === 'dark' ? kept : 'system');
-
-export function isTheme(value: unknown): value is Theme {
-  return value === 'system' || value === 'light' || value === 'dark';
-}
-
-export function applyTheme(next: Theme): void {
-  theme.set(next);
-  remember('theme', next === 'system' ? undefined : next);
-  if (next === 'system') delete document.documentElement.dataset['theme'];
-  else document.documentElement.dataset['theme'] = next;
-}
 
 const CHOICES = [
   { value: 'system', label: 'System', icon: 'monitor' },

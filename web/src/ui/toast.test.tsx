@@ -1,7 +1,8 @@
 import { act } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { clearToasts, showToast, Toasts } from './toast';
+import { clearToasts, showToast } from '../lib/toasts';
+import { Toasts } from './toast';
 
 let box: HTMLElement;
 let root: Root;

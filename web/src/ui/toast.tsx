@@ -1,30 +1,11 @@
-/** A word that goes by itself, with one thing to do about it. Only the newest is shown. */
+/** Shows the word that goes by itself, with one thing to do about it: see `lib/toasts.ts`. */
 import { useEffect, useRef, useState } from 'react';
 import { asApiError } from '../api/client';
 import { goesByKey, isFocusLost } from '../lib/focus';
-import { createStore, useStore } from '../lib/store';
-
-interface Toast {
-  id: number;
-  text: string;
-  action: string;
-  act: () => Promise<unknown>;
-}
+import { useStore } from '../lib/store';
+import { hide, toasts, type Toast } from '../lib/toasts';
 
 const SHOWN_FOR = 10_000;
-
-const toasts = createStore<Toast | undefined>(undefined);
-let count = 0;
-
-export function showToast(text: string, action: string, act: () => Promise<unknown>): void {
-  count += 1;
-  toasts.set({ id: count, text, action, act });
-}
-
-/** They are of one person, who is no longer here. */
-export function clearToasts(): void {
-  toasts.set(undefined);
-}
 
 /**
  * Says it once, for everyone; the one thing to do is a tab stop, and gets the focus of what went away with the press of a
@@ -88,8 +69,4 @@ function Shown({ toast }: { toast: Toast }) {
       </button>
     </p>
   );
-}
-
-function hide(toast: Toast): void {
-  if (toasts.get() === toast) toasts.set(undefined);
 }

@@ -4,7 +4,8 @@
 
 use super::*;
 use crate::macros::tests::macros;
-use aim_domain::SeededRandom;
+use aim_domain::{LoreEntry, LorePosition, SeededRandom};
+use serde_json::{Value, json};
 
 const WIDE: TokenBudget = TokenBudget { window: 8_192, reply: 512 };
 
@@ -24,7 +25,29 @@ fn book(entries: Vec<LoreEntry>) -> Lorebook {
 }
 
 fn told(book: &Lorebook, texts: &[&str]) -> String {
-    look_up(book, &said(texts), &macros(&*SeededRandom::new(1), "c1"), &WIDE).before_character
+    looked_up(book, texts).before_character
+}
+
+fn looked_up(book: &Lorebook, texts: &[&str]) -> Lore {
+    Book::of(book).look_up(&said(texts), &macros(&*SeededRandom::new(1), "c1"), &WIDE)
+}
+
+/// An entry with these `extensions`.
+fn with(extensions: Value, entry: LoreEntry) -> LoreEntry {
+    let mut entry = entry;
+    entry.extra.insert("extensions".into(), extensions);
+    entry
+}
+
+/// As SillyTavern writes one: all of its keys are said to be regular expressions.
+fn of_sillytavern(extensions: Value, entry: LoreEntry) -> LoreEntry {
+    let mut all = json!({ "position": 0, "display_index": 0, "exclude_recursion": false, "selectiveLogic": 0,
+        "probability": 100, "useProbability": true, "case_sensitive": null, "match_whole_words": null, "scan_depth": null,
+        "group": "", "group_weight": 100, "delay_until_recursion": false, "delay": null });
+    for (name, value) in extensions.as_object().unwrap() {
+        all[name] = value.clone();
+    }
+    with(all, LoreEntry { use_regex: true, ..entry })
 }
 
 #[test]
@@ -57,7 +80,8 @@ fn who_the_user_is_is_looked_through_however_deep_the_book_looks() {
     let random = SeededRandom::new(1);
     let captain = Macros { persona: "A captain who lost a ship at the Reef.", ..macros(&*random, "c1") };
     let shallow = Lorebook { scan_depth: Some(0), ..book(vec![entry(&["reef"], "told")]) };
-    assert_eq!(look_up(&shallow, &said(&["Hello"]), &captain, &WIDE).before_character, "told");
+    let lore = Book::of(&shallow).look_up(&said(&["Hello"]), &captain, &WIDE);
+    assert_eq!(lore.before_character, "told");
     assert_eq!(told(&shallow, &["Hello"]), "");
 }
 
@@ -90,7 +114,9 @@ fn regular_expressions_have_their_flags_and_those_that_look_around_are_counted()
     ] {
         assert_eq!(told(&book(vec![with(key)]), &[text]), if found { "told" } else { "" }, "{key}");
     }
-    assert_eq!(unusable_keys(&book(vec![with(r"reef(?=s)"), with("("), with("fine")])), 2);
+    let unusable = |keys: &[&str]| Book::of(&book(keys.iter().map(|key| with(key)).collect())).unusable_keys();
+    assert_eq!(unusable(&[r"reef(?=s)", "(", "fine"]), 2);
+    assert_eq!(unusable(&["fine"; 310]), 10, "there are so many of them at the most");
 }
 
 #[test]
@@ -115,11 +141,55 @@ fn a_great_book_is_looked_through_in_time() {
 }
 
 #[test]
+fn hostile_words_end_in_time() {
+    // Each is everywhere, and nowhere a word.
+    let keys = vec!["a".to_owned(); 50];
+    let one = with(json!({ "match_whole_words": true }), LoreEntry { keys, ..entry(&[], "told") });
+    let book = book(vec![one; 2_000]);
+    let text = "a".repeat(16_000);
+    let began = Instant::now();
+    assert_eq!(told(&book, &[&text, &text, &text, &text]), "");
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[test]
+fn compiling_has_a_time_of_its_own() {
+    let random = SeededRandom::new(1);
+    let macros = macros(&*random, "c1");
+    let made = Book::of(&book(vec![entry(&["/re+f/"], "told")]));
+    let long = Duration::from_mins(1);
+    let found_in = |looking, compiling| {
+        let mut look = Looked::new(Said::of(&said(&["the reef"]), 4), &macros, Bounds { looking, compiling });
+        (made.entries[0].is_found(4, &mut look, &mut Keys::default()), look.passed_over)
+    };
+    assert_eq!(found_in(long, Duration::ZERO), (false, true), "not yet compiled");
+    assert_eq!(found_in(long, long), (true, false));
+    assert_eq!(found_in(long, Duration::ZERO), (true, false), "that was done before");
+    assert_eq!(found_in(Duration::ZERO, long), (false, true));
+    let made = Book::of(&book(vec![entry(&["reef"], "@@exclude_keys /ro+ck/\ntold")]));
+    let bounds = Bounds { looking: long, compiling: Duration::ZERO };
+    let mut look = Looked::new(Said::of(&said(&["the reef"]), 4), &macros, bounds);
+    let is_found = made.entries[0].is_found(4, &mut look, &mut Keys::default());
+    assert!(!is_found, "what could not be looked for may be there");
+}
+
+#[test]
+fn the_heaviest_book_leaves_room_for_others() {
+    let keys = || vec!["a".to_owned(); 200];
+    let words = LoreEntry { keys: keys(), selective: true, secondary_keys: keys(), ..entry(&[], "told") };
+    let regexes = LoreEntry { keys: vec!["/a/".to_owned(); 200], ..entry(&[], "told") };
+    let mut entries = vec![words; 1_998];
+    entries.extend([regexes.clone(), regexes]);
+    let weight = Book::of(&book(entries)).weight();
+    assert!(u64::from(weight) + (2 << 20) < BOOKS * 2 / 3, "{weight}, and two megabytes of text");
+}
+
+#[test]
 fn order_says_where_an_entry_stands_and_position_on_which_side() {
     let at = |order, content: &str| LoreEntry { constant: true, insertion_order: order, ..entry(&[], content) };
     let after = LoreEntry { position: LorePosition::AfterChar, ..at(0, "after") };
     let book = book(vec![at(5, "third"), at(-1, "first"), after, at(2, "second")]);
-    let lore = look_up(&book, &said(&["x"]), &macros(&*SeededRandom::new(1), "c1"), &WIDE);
+    let lore = looked_up(&book, &["x"]);
     assert_eq!((lore.before_character.as_str(), lore.after_character.as_str()), ("first\nsecond\nthird", "after"));
 }
 
@@ -145,8 +215,15 @@ fn a_recursive_book_looks_through_what_was_found() {
     ];
     let flat = book(chain.clone());
     assert_eq!(told(&flat, &["the reef"]), "Here the Gull sank.");
-    let deep = Lorebook { recursive_scanning: true, ..book(chain) };
+    let deep = Lorebook { recursive_scanning: true, ..book(chain.clone()) };
     assert_eq!(told(&deep, &["the reef"]), "Here the Gull sank.\nHer captain was Ines.\nIt rings at night.");
+    // One of its keys was said, and the other is found later; the other way round; and in the round before.
+    for (first, second) in [("sea", "gull"), ("gull", "sea"), ("gull", "ines"), ("ines", "gull")] {
+        let both = LoreEntry { selective: true, secondary_keys: vec![second.into()], ..entry(&[first], "both") };
+        let book = Lorebook { entries: [&chain[..2], &[both]].concat(), ..Lorebook::default() };
+        let deep = Lorebook { recursive_scanning: true, ..book };
+        assert!(told(&deep, &["the reef in the sea"]).ends_with("\nboth"), "{first}, {second}");
+    }
     let circle = vec![entry(&["a"], "b"), entry(&["b"], "a")];
     assert_eq!(told(&Lorebook { recursive_scanning: true, ..book(circle) }, &["a"]), "b\na");
 }
@@ -165,4 +242,229 @@ fn decorators_are_obeyed_and_never_told() {
     ] {
         assert_eq!(told(&book(vec![entry(&["reef"], content)]), &texts), if found { "told" } else { "" }, "{content}");
     }
+}
+
+#[test]
+fn keys_are_read_as_their_program_reads_them() {
+    let plain = |key: &str| entry(&[key], "told");
+    let theirs = |key: &str| of_sillytavern(json!({}), entry(&[key], "told"));
+    let v3 = |key: &str| LoreEntry { use_regex: true, ..entry(&[key], "told") };
+    for (entry, text, found) in [
+        // Plain words with signs of regular expressions in them.
+        (theirs("C++"), "I write C++ now", true),
+        (theirs("C++"), "I write CCC now", false),
+        (theirs("what?"), "wha", false),
+        (theirs("(reef"), "the (reef)", true),
+        (theirs("a.c"), "abc", false),
+        (v3("a.c"), "abc", true),
+        // Between slashes it is one, whoever wrote it.
+        (theirs(r"/re{2,}f\b/i"), "the REEEF", true),
+        (theirs(r"/re{2,}f\b/"), "the REEEF", false),
+        (plain("/reef|rock/i"), "a Rock", true),
+        (plain(" /reef|rock/i\n"), "a Rock", true),
+        (plain(" reef "), "reefs", true),
+        (plain("/(one), (two)/"), "one, two", true),
+        // And these are none.
+        (plain("/home/user"), "in /home/user it is", true),
+        (plain("/a/b/i"), "see /A/b/I", true),
+        (plain("//"), "https://", true),
+        (theirs(r"/a\/b/i"), "A/B", true),
+        // Names are put in, and stand for themselves in a regular expression.
+        (plain("{{user}} is here"), "tom is here", true),
+        (theirs("/^{{char}}:/m"), "Mara: hm", true),
+        (plain("{{char}}"), "Marta", false),
+        (plain("<USER>"), "Tom", true),
+    ] {
+        let key = entry.keys[0].clone();
+        assert_eq!(told(&book(vec![entry]), &[text]), if found { "told" } else { "" }, "{key} in {text}");
+    }
+    let random = SeededRandom::new(1);
+    let dotted = Macros { character: "M.ra (x", ..macros(&*random, "c1") };
+    let book = Book::of(&book(vec![plain("/{{char}}\\)/")]));
+    assert_eq!(book.look_up(&said(&["Mara (x)"]), &dotted, &WIDE).before_character, "");
+    assert_eq!(book.look_up(&said(&["M.ra (x)"]), &dotted, &WIDE).before_character, "told");
+}
+
+#[test]
+fn whole_words_and_case_are_as_the_entry_says() {
+    let whole = json!({ "match_whole_words": true });
+    let careful = json!({ "case_sensitive": true });
+    for (extensions, key, text, found) in [
+        (&whole, "king", "long live the King!", true),
+        (&whole, "king", "not to my liking", false),
+        (&whole, "king", "liking, king", true),
+        (&whole, "é", "café é", true),
+        (&whole, "caf", "café", false),
+        (&whole, "king is", "the liking isn't", true),
+        (&whole, "王", "国王来了", true),
+        (&json!({}), "king", "not to my liking", true),
+        (&careful, "Rose", "a rose", false),
+        (&careful, "Rose", "a Rose", true),
+        (&json!({ "case_sensitive": null }), "Rose", "a rose", true),
+    ] {
+        let one = of_sillytavern(extensions.clone(), entry(&[key], "told"));
+        assert_eq!(told(&book(vec![one]), &[text]), if found { "told" } else { "" }, "{key} in {text}: {extensions}");
+    }
+}
+
+#[test]
+fn secondary_keys_are_joined_by_the_logic_of_the_entry() {
+    let texts = ["reef", "reef ship", "reef ship storm", "ship storm"];
+    for (logic, found) in [
+        (json!(0), [false, true, true, false]),
+        (json!(1), [true, true, false, false]),
+        (json!(2), [true, false, false, false]),
+        (json!(3), [false, false, true, false]),
+        (json!("x"), [false, true, true, false]),
+    ] {
+        let secondary_keys = vec!["ship".into(), "storm".into()];
+        let entry = LoreEntry { selective: true, secondary_keys, ..entry(&["reef"], "told") };
+        let book = book(vec![with(json!({ "selectiveLogic": logic }), entry)]);
+        for (text, found) in texts.into_iter().zip(found) {
+            assert_eq!(told(&book, &[text]) == "told", found, "{logic}: {text}");
+        }
+    }
+}
+
+#[test]
+fn an_entry_may_look_further_back_than_its_book_and_wait_for_messages() {
+    let texts = ["reef", "a", "b", "c", "d", "e"];
+    for (extensions, found) in [
+        (json!({ "scan_depth": 6 }), true),
+        (json!({ "scan_depth": 5 }), false),
+        (json!({ "scan_depth": null }), false),
+        (json!({ "scan_depth": 6, "delay": 6 }), true),
+        (json!({ "scan_depth": 6.0, "delay": 7 }), false),
+        (json!({ "scan_depth": 1e30 }), true),
+    ] {
+        let book = book(vec![with(extensions.clone(), entry(&["reef"], "told"))]);
+        assert_eq!(told(&book, &texts) == "told", found, "{extensions}");
+    }
+}
+
+#[test]
+fn chance_decides_in_each_reply_anew() {
+    let constant = |extensions: Value| with(extensions, LoreEntry { constant: true, ..entry(&[], "told") });
+    let often = |extensions: Value| {
+        let (book, random) = (Book::of(&book(vec![constant(extensions)])), SeededRandom::new(3));
+        let told = |_: &i32| !book.look_up(&said(&["x"]), &macros(&*random, "c1"), &WIDE).before_character.is_empty();
+        (0..400).filter(told).count()
+    };
+    assert_eq!(often(json!({ "probability": 0, "useProbability": true })), 0);
+    assert_eq!(often(json!({ "probability": 0, "useProbability": false })), 400);
+    assert_eq!(often(json!({ "probability": 100 })), 400);
+    let third = often(json!({ "probability": 30, "useProbability": true }));
+    assert!((80..160).contains(&third), "{third}");
+}
+
+#[test]
+fn recursion_ends_and_waits_where_an_entry_says_so() {
+    let chain = |first: Value, second: Value, third: Value| {
+        let entries = vec![
+            with(first, entry(&["reef"], "the Gull")),
+            with(second, entry(&["gull"], "her bell")),
+            with(third, entry(&["bell", "reef"], "at night")),
+        ];
+        told(&Lorebook { recursive_scanning: true, ..book(entries) }, &["the reef"])
+    };
+    let none = || json!({});
+    assert_eq!(chain(none(), none(), none()), "the Gull\nher bell\nat night");
+    assert_eq!(chain(json!({ "prevent_recursion": true }), none(), none()), "the Gull\nat night");
+    assert_eq!(chain(none(), json!({ "exclude_recursion": true }), none()), "the Gull\nat night");
+    let late = |level: Value| json!({ "delay_until_recursion": level });
+    assert_eq!(chain(none(), late(json!(true)), late(json!(2))), "the Gull\nher bell\nat night");
+    let waits = with(late(json!(true)), entry(&["reef"], "later"));
+    assert_eq!(told(&book(vec![waits.clone()]), &["reef"]), "", "where nothing recurs it waits for ever");
+    assert_eq!(told(&Lorebook { recursive_scanning: true, ..book(vec![waits]) }, &["reef"]), "later");
+    // Those of a higher level are told only after the others: by then the others' words are known.
+    let not_any = |level: u32, secondary: &str, content: &str| {
+        let secondary_keys = vec![secondary.into()];
+        let of = LoreEntry { selective: true, secondary_keys, ..entry(&["reef"], content) };
+        with(json!({ "delay_until_recursion": level, "selectiveLogic": 2 }), of)
+    };
+    let entries = vec![not_any(2, "calm", "storm"), not_any(1, "storm", "calm")];
+    assert_eq!(told(&Lorebook { recursive_scanning: true, ..book(entries) }, &["reef"]), "calm");
+}
+
+#[test]
+fn of_a_group_one_is_told() {
+    let member = |content: &str, more: Value| {
+        let mut extensions = json!({ "group": "weather, sky" });
+        more.as_object().unwrap().iter().for_each(|(name, value)| extensions[name] = value.clone());
+        with(extensions, LoreEntry { constant: true, ..entry(&[], content) })
+    };
+    let random = SeededRandom::new(5);
+    let times = |entries: Vec<LoreEntry>, text: &str| {
+        let book = Book::of(&book(entries));
+        let told = |_: &i32| book.look_up(&said(&["x"]), &macros(&*random, "c1"), &WIDE).before_character == text;
+        (0..300).filter(told).count()
+    };
+    let two = |weight: u32| vec![member("rain", json!({ "group_weight": weight })), member("sun", json!({}))];
+    let rain = times(two(100), "rain");
+    assert!((100..200).contains(&rain), "{rain}");
+    let rain = times(two(300), "rain");
+    assert!((190..260).contains(&rain), "{rain}");
+    assert_eq!(times(two(0), "sun"), 300);
+    let first = |order| LoreEntry { insertion_order: order, ..member("fog", json!({ "group_override": true })) };
+    assert_eq!(times([two(100), vec![first(1)]].concat(), "fog"), 300);
+    let never = member("fog", json!({ "group_override": true, "probability": 0 }));
+    assert_eq!(times(vec![never, member("sun", json!({}))], ""), 300, "chance decides of the one that was chosen");
+    let other = with(json!({ "group": "sky" }), LoreEntry { constant: true, ..entry(&[], "sky") });
+    assert_eq!(times(vec![first(1), other], "fog\nsky"), 0, "whoever is in one of the groups counts");
+}
+
+#[test]
+fn the_budget_is_spent_in_the_order_of_the_program_that_wrote_the_book() {
+    let text = |name: &str| format!("{name} {}", "x".repeat(40));
+    let at = |order, constant, name: &str| LoreEntry { insertion_order: order, constant, ..entry(&["x"], &text(name)) };
+    let theirs = |entry| of_sillytavern(json!({}), entry);
+    let small = |entries| Lorebook { token_budget: Some(15), ..book(entries) };
+    let (low, high) = (at(1, false, "low"), at(9, false, "high"));
+    assert_eq!(told(&small(vec![low.clone(), high.clone()]), &["x"]), text("low"));
+    assert_eq!(told(&small(vec![theirs(low.clone()), theirs(high.clone())]), &["x"]), text("high"));
+    let always = theirs(at(0, true, "always"));
+    assert_eq!(told(&small(vec![theirs(low.clone()), theirs(high.clone()), always]), &["x"]), text("always"));
+    let free = with(json!({ "ignore_budget": true }), high);
+    assert_eq!(told(&small(vec![low, free]), &["x"]), format!("{}\n{}", text("low"), text("high")));
+    let great = with(json!({ "ignore_budget": true }), entry(&["x"], &"word ".repeat(4_000)));
+    assert_eq!(told(&book(vec![great]), &["x"]), "", "a quarter of the prompt is the most nevertheless");
+}
+
+#[test]
+fn entries_stand_among_the_messages_where_they_say_so() {
+    let at = |position: Value, depth: Value, content: &str| {
+        let extensions = json!({ "position": position, "depth": depth });
+        with(extensions, LoreEntry { constant: true, position: LorePosition::AfterChar, ..entry(&[], content) })
+    };
+    let entries = vec![
+        at(json!(4), json!(0), "last"),
+        at(json!(4), json!(2), "two b"),
+        LoreEntry { insertion_order: -1, ..at(json!(4), json!(2), "two a") },
+        at(json!(2), json!(7), "note"),
+        at(json!(7), json!(null), "outlet"),
+        at(json!(1), json!(0), "after"),
+        LoreEntry { constant: true, ..entry(&[], "@@depth 3\n@@role user\nthree") },
+    ];
+    let lore = looked_up(&book(entries), &["x"]);
+    let among = |depth, text: &str| (depth, text.to_owned());
+    assert_eq!(lore.among_messages, [among(0, "last"), among(2, "two a\ntwo b"), among(3, "three"), among(4, "note")]);
+    assert_eq!((lore.before_character.as_str(), lore.after_character.as_str()), ("", "after"));
+}
+
+#[test]
+fn a_book_is_made_ready_once_for_each_revision() {
+    let books = Books::default();
+    let draft = aim_domain::CharacterDraft {
+        name: "Mara".into(),
+        lorebook: Some(book(vec![entry(&["/re+f/"], "told")])),
+        ..Default::default()
+    };
+    let made = draft.into_character(CharacterId::trusted("mara"), None, aim_domain::Timestamp(0));
+    let first = books.of(&made).unwrap();
+    assert!(Arc::ptr_eq(&first, &books.of(&made).unwrap()));
+    let changed = Character { revision: 2, ..made.clone() };
+    assert!(!Arc::ptr_eq(&first, &books.of(&changed).unwrap()));
+    let mut without = made;
+    without.details.lorebook = None;
+    assert!(books.of(&without).is_none());
 }

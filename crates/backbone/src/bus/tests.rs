@@ -12,9 +12,12 @@ use super::redis::RedisBus;
 use super::{Bus, RoomNote, Sink, UserNote};
 use crate::Fault;
 use crate::conformance::Bench;
+use crate::conformance::guarded::{RedisCluster, RedisServer};
+use crate::conformance::outage::{Outage, in_every_outage};
+use crate::conformance::storm::Site;
 use crate::link::{Link, Settings};
 use aim_domain::{Ambient, ConversationId, MessageId, Partial, RoomEvent, SystemClock, UserId};
-use aim_testkit::{ChaosProxy, RedisCluster, RedisServer};
+use aim_testkit::ChaosProxy;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -153,38 +156,18 @@ mod of_a_pair_without_redis {
     crate::bus_promises!(open);
 }
 
-/// Each network fault of a test, while the promises are kept within one server.
-mod of_a_pair_behind_a_network_that_breaks {
+/// The promises are kept within one server, which has yet to notice the outage.
+mod of_a_pair_in_an_outage {
     use super::*;
 
-    async fn open(breaks: impl AsyncFnOnce(&ChaosProxy)) -> Bench<dyn Bus> {
-        let redis = RedisServer::start().await.unwrap();
-        let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-        let bus: Arc<dyn Bus> = Arc::new(BusPair::new(connected(proxy.url()).await));
-        breaks(&proxy).await;
-        bench(bus.clone(), bus, vec![Arc::new(redis), Arc::new(proxy)])
+    async fn open<O: Outage>() -> Bench<dyn Bus> {
+        let site = Site::open().await;
+        let bus: Arc<dyn Bus> = Arc::new(BusPair::new(connected(site.url()).await));
+        O::begin(&site.proxy).await;
+        bench(bus.clone(), bus, vec![Arc::new(site)]).hurried()
     }
 
-    mod cut {
-        async fn open() -> super::Bench<dyn super::Bus> {
-            super::open(async |proxy| proxy.cut().await).await
-        }
-        crate::bus_promises!(open);
-    }
-
-    mod black_hole {
-        async fn open() -> super::Bench<dyn super::Bus> {
-            super::open(async |proxy| proxy.black_hole()).await
-        }
-        crate::bus_promises!(open);
-    }
-
-    mod slow {
-        async fn open() -> super::Bench<dyn super::Bus> {
-            super::open(async |proxy| proxy.delay(std::time::Duration::from_secs(2))).await
-        }
-        crate::bus_promises!(open);
-    }
+    in_every_outage!(bus_promises);
 }
 
 /// The sum of the promises at once, since a cluster takes long to start.

@@ -20,7 +20,7 @@ use super::local::ttl;
 use super::near::{Life, Near, ahead};
 use super::{Begun, CacheBackend, Entry, Family, Found, Level, Load, Reach, Slot};
 use crate::keys::Names;
-use crate::link::{Client, Need, Passage, Script, uncharged};
+use crate::link::{Client, Need, Passage, Script, refunded};
 use crate::pair::Fallback;
 use crate::{Fault, Settings};
 use aim_domain::Ambient;
@@ -229,8 +229,8 @@ impl CacheBackend for RedisCache {
             let answer = match is_waiting {
                 false => self.ask(slot, mark).await,
                 // It waits for the database: many looks at a long load would use up what the request has for Redis, and who
-                // has nothing left loads for himself.
-                true => uncharged(self.ask(slot, mark)).await,
+                // has nothing left loads by itself.
+                true => refunded(self.ask(slot, mark), |answer| !matches!(answer, Answer::Alone)).await,
             };
             match answer {
                 Answer::Found(found) => return Ok(Begun::Found(found)),

@@ -9,9 +9,13 @@
 pub mod board;
 pub mod bus;
 pub mod cache;
+#[cfg(test)]
+pub(crate) mod guarded;
 pub mod limits;
 #[cfg(test)]
 mod local;
+#[cfg(test)]
+pub(crate) mod outage;
 pub mod queue;
 pub mod sessions;
 #[cfg(test)]
@@ -29,6 +33,25 @@ pub struct Bench<T: ?Sized> {
     pub backend: Arc<T>,
     clock: Arc<dyn Clock>,
     advance: Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>,
+    haste: Haste,
+}
+
+/// How long calls may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// As long as they take: a machine that is busy holds up any of them, and breaks no promise.
+    None,
+    /// What a request would give each of them: where Redis cannot answer, nobody may wait for it.
+    Budget,
+}
+
+impl Haste {
+    pub async fn keep<F: Future>(self, promise: F) -> F::Output {
+        match self {
+            Self::None => unhurried(promise).await,
+            Self::Budget => promise.await,
+        }
+    }
 }
 
 impl<T: ?Sized> Bench<T> {
@@ -39,12 +62,13 @@ impl<T: ?Sized> Bench<T> {
             moved.advance(length);
             Box::pin(std::future::ready(()))
         };
-        Self { backend, clock, advance: Arc::new(advance) }
+        Self { backend, clock, advance: Arc::new(advance), haste: Haste::None }
     }
 
     /// A backend that keeps its own time, as `clock` tells it. On tokio's paused clock this takes no time either.
     pub fn waiting(backend: Arc<T>, clock: Arc<dyn Clock>) -> Self {
-        Self { backend, clock, advance: Arc::new(|length| Box::pin(tokio::time::sleep(length))) }
+        let advance = Arc::new(|length| -> BoxFuture<'static, ()> { Box::pin(tokio::time::sleep(length)) });
+        Self { backend, clock, advance, haste: Haste::None }
     }
 
     /// Keeps what the backend stands on for as long as the bench.
@@ -55,6 +79,15 @@ impl<T: ?Sized> Bench<T> {
             advance(length)
         };
         Self { advance: Arc::new(advance), ..self }
+    }
+
+    /// Its calls have the budget of a request each.
+    pub fn hurried(self) -> Self {
+        Self { haste: Haste::Budget, ..self }
+    }
+
+    pub fn haste(&self) -> Haste {
+        self.haste
     }
 
     pub async fn advance(&self, length: Duration) {
@@ -82,6 +115,11 @@ pub async fn unhurried<F: Future>(promise: F) -> F::Output {
     crate::link::with_budget(Duration::from_secs(60), promise).await
 }
 
+/// Keeps a promise on a bench, with the haste of the bench.
+pub async fn keep<T: ?Sized>(bench: Bench<T>, promise: impl AsyncFnOnce(Bench<T>)) {
+    bench.haste().keep(promise(bench)).await;
+}
+
 /// One test a promise of a suite, on several threads; the suites' own macros call it. `paused` is for suites whose
 /// backend may run on tokio's paused clock, which has one thread.
 #[macro_export]
@@ -89,13 +127,13 @@ macro_rules! promises {
     (paused $suite:ident, $open:expr, $($promise:ident),+ $(,)?) => { $(
         #[tokio::test]
         async fn $promise() {
-            $crate::conformance::unhurried($crate::conformance::$suite::$promise($open().await)).await;
+            $crate::conformance::keep($open().await, $crate::conformance::$suite::$promise).await;
         }
     )+ };
     ($suite:ident, $open:expr, $($promise:ident),+ $(,)?) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $promise() {
-            $crate::conformance::unhurried($crate::conformance::$suite::$promise($open().await)).await;
+            $crate::conformance::keep($open().await, $crate::conformance::$suite::$promise).await;
         }
     )+ };
 }

@@ -1,6 +1,6 @@
 //! What every queue promises.
 
-use super::{Bench, eventually, unhurried};
+use super::{Bench, eventually};
 use crate::queue::{
     AI_RESPONSE, ANALYTICS, Added, CLEANUP, Counts, EMAIL, Failure, Handler, JobState, NewJob, Queue, Run, Schedule,
     WorkerSettings,
@@ -419,10 +419,11 @@ pub async fn many_jobs_each_run_once(bench: Open) {
     for _ in 0..3 {
         workers.push(bench.backend.work(EMAIL, SETTINGS, handler.clone()).await.unwrap());
     }
+    let haste = bench.haste();
     let adders: Vec<_> = (0..4)
         .map(|adder| {
             let queue = bench.backend.clone();
-            tokio::spawn(unhurried(async move {
+            tokio::spawn(haste.keep(async move {
                 for n in 0..100 {
                     // Each id is offered by two adders.
                     queue.add(job(&format!("m-{}-{n}", adder / 2))).await.unwrap();

@@ -1,12 +1,14 @@
 //! A Redis and the network before it, for tests of backends that go over both; and a storm that breaks the network in
 //! every way there is, one after the other, while a promise is being kept.
 
+use super::guarded::RedisServer;
+use super::outage::Outage;
 use crate::Fault;
 use crate::limits::{Ask, Limits, Verdict};
 use crate::link::{Link, Passage, Settings, with_budget};
 use crate::usage::{LoadMark, Usage};
 use aim_domain::{CharacterId, Rule, UsageCount, UserId};
-use aim_testkit::{ChaosProxy, RedisServer};
+use aim_testkit::ChaosProxy;
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,8 +32,20 @@ impl Site {
     pub async fn open() -> Self {
         let redis = RedisServer::start().await.unwrap();
         let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-        let link = open(proxy.url()).await;
+        let link = open(redis.url_at(proxy.address())).await;
         Self { redis: Arc::new(redis), proxy: Arc::new(proxy), link }
+    }
+
+    /// One whose network has just failed: its link has yet to notice.
+    pub async fn in_outage<O: Outage>() -> Self {
+        let site = Self::open().await;
+        O::begin(&site.proxy).await;
+        site
+    }
+
+    /// The address of the Redis behind the proxy.
+    pub fn url(&self) -> String {
+        self.redis.url_at(self.proxy.address())
     }
 
     /// Another server's way to the same Redis, that nothing breaks.

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a request may spend on Redis in all, and what a call outside a request may spend.
 pub const BUDGET: Duration = Duration::from_millis(100);
@@ -22,9 +22,18 @@ pub async fn with_budget<F: Future>(budget: Duration, request: F) -> F::Output {
     LEFT.scope(AtomicU64::new(micros(budget)), request).await
 }
 
-/// Asks Redis for one who waits for something else: as long as a request may take, and nothing of what it has left is spent.
-pub(crate) async fn uncharged<F: Future>(ask: F) -> F::Output {
-    with_budget(left().max(BUDGET), ask).await
+/// What a look is given of one who has nothing left.
+const LEAST: Duration = Duration::from_millis(30);
+
+/// Asks Redis for one who waits for something else, with what is left and [`LEAST`] at the least. An answer costs nothing of
+/// it. Where none came, it is spent like that of any call: a request never waits longer for a Redis that has gone.
+pub(crate) async fn refunded<T>(ask: impl Future<Output = T>, is_answer: impl FnOnce(&T) -> bool) -> T {
+    let began = Instant::now();
+    let outcome = with_budget(left().max(LEAST), ask).await;
+    if !is_answer(&outcome) {
+        charge(began.elapsed());
+    }
+    outcome
 }
 
 /// What the next call may take.
@@ -53,13 +62,32 @@ mod tests {
         one_budget(async {
             charge(Duration::from_millis(70));
             assert_eq!(left(), Duration::from_millis(30));
-            uncharged(async { charge(Duration::from_millis(70)) }).await;
-            assert_eq!(left(), Duration::from_millis(30));
             charge(Duration::from_millis(70));
             assert_eq!(left(), Duration::ZERO);
-            assert_eq!(uncharged(async { left() }).await, BUDGET);
         })
         .await;
         assert_eq!(left(), BUDGET, "outside a request every call has its own");
+    }
+
+    #[tokio::test]
+    async fn a_look_costs_nothing_where_redis_answers_and_its_time_where_it_does_not() {
+        one_budget(async {
+            charge(Duration::from_millis(40));
+            let look = async || {
+                charge(Duration::from_millis(50));
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                left()
+            };
+            for _ in 0..3 {
+                assert_eq!(refunded(look(), |_| true).await, Duration::from_millis(10));
+                assert_eq!(left(), Duration::from_millis(60));
+            }
+            refunded(look(), |_| false).await;
+            assert!(left() <= Duration::from_millis(50), "{:?}", left());
+            charge(BUDGET);
+            assert_eq!(refunded(async { left() }, |_| true).await, LEAST);
+            assert_eq!(left(), Duration::ZERO);
+        })
+        .await;
     }
 }

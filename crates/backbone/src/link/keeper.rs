@@ -6,7 +6,7 @@
 use super::breaker::{Failure, Generation, Passage};
 use super::script::Script;
 use super::wire::{Role, Wire};
-use super::{BUDGET, Inner, Wires};
+use super::{BUDGET, Inner, Lagging, Wires};
 use crate::keys;
 use redis::aio::ConnectionLike;
 use redis::{ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value};
@@ -64,13 +64,8 @@ pub(super) fn fresh_epoch() -> u64 {
 
 async fn connect(inner: &Arc<Inner>) -> Result<Generation, RedisError> {
     let primary = inner.dialer.dial(Role::Primary, None).await?;
-    let lagging = if inner.settings.read_from_replicas && inner.dialer.has_replicas() {
-        inner.dialer.dial(Role::Replica, None).await.unwrap_or_else(|_| primary.clone())
-    } else {
-        primary.clone()
-    };
     let generation = inner.breaker.lock().connected(Instant::now());
-    *inner.wires.lock() = Some(Wires { generation, primary, lagging });
+    *inner.wires.lock() = Some(Wires { generation, primary, lagging: Lagging::Unasked });
     Ok(generation)
 }
 

@@ -17,11 +17,11 @@ mod wire;
 
 pub(crate) use beside::Access;
 pub use breaker::{Need, Passage};
-pub(crate) use budget::uncharged;
+pub(crate) use budget::refunded;
 pub use budget::{BUDGET, one_budget, with_budget};
 pub use health::{Health, Memory, Replication};
 pub use script::{Call, Script};
-pub use settings::{BadAddress, Settings, TlsFiles, check};
+pub use settings::{BadAddress, Login, Settings, TlsFiles, are_one, check, names_sentinels};
 pub use subscriber::{Hearing, Subscriber};
 pub use wire::{Dialer, OnPush, Role, Wire};
 
@@ -37,6 +37,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Between two tries to reach a replica, where there was none.
+const NO_REPLICA: Duration = Duration::from_secs(2);
 
 /// One Redis, as this process reaches it; cheap to clone. It is kept until the last clone is dropped.
 #[derive(Clone)]
@@ -65,8 +68,17 @@ pub(in crate::link) struct Inner {
 struct Wires {
     generation: Generation,
     primary: Wire,
-    /// For reads that may lag; the primary again where there is no other.
-    lagging: Wire,
+    lagging: Lagging,
+}
+
+/// The way for reads that may lag.
+#[derive(Clone)]
+enum Lagging {
+    /// Nobody asked for one yet: a link whose use never does opens none.
+    Unasked,
+    /// The primary: there is no other, or not yet.
+    Primary,
+    Replica(Wire),
 }
 
 impl Link {
@@ -103,7 +115,7 @@ impl Link {
         tokio::time::timeout(patience, ready).await.is_ok()
     }
 
-    /// What it is for: `main`, `cache`, `queue` or `bus`.
+    /// What it is for: `main`, `cache`, `queue` or `bus`; the first of these where it is for several.
     pub fn name(&self) -> &'static str {
         self.inner.use_
     }
@@ -154,7 +166,8 @@ impl Link {
     }
 }
 
-/// The Redis of each use. Uses that share an address share a link, and with it their round trips.
+/// The Redis of each use. Uses that share an address share a link, and with it their round trips; it has the name of the
+/// first of them.
 #[derive(Clone)]
 pub struct Links {
     /// Limits, usage, turns, sessions.
@@ -181,9 +194,15 @@ impl Links {
     /// Begins to connect them all. Needs a runtime.
     pub fn open(settings: LinksSettings) -> Result<Self, BadAddress> {
         let main = Link::open("main", settings.main)?;
-        let own = |use_, settings: Option<Settings>| match settings {
-            Some(settings) => Link::open(use_, settings),
-            None => Ok(main.clone()),
+        let mut opened = vec![main.clone()];
+        let mut own = |use_, settings: Option<Settings>| -> Result<Link, BadAddress> {
+            let Some(settings) = settings else { return Ok(main.clone()) };
+            if let Some(link) = opened.iter().find(|link| link.inner.settings.leads_to_the_same_as(&settings)) {
+                return Ok(link.clone());
+            }
+            let link = Link::open(use_, settings)?;
+            opened.push(link.clone());
+            Ok(link)
         };
         let (cache, queue, bus) =
             (own("cache", settings.cache)?, own("queue", settings.queue)?, own("bus", settings.bus)?);
@@ -194,8 +213,9 @@ impl Links {
 
     /// Each once, the main one first.
     pub fn each(&self) -> impl Iterator<Item = &Link> {
-        let others = [&self.cache, &self.queue, &self.bus].into_iter();
-        std::iter::once(&self.main).chain(others.filter(|link| !Arc::ptr_eq(&link.inner, &self.main.inner)))
+        let all = [&self.main, &self.cache, &self.queue, &self.bus];
+        let is_first = move |n: &usize| all[..*n].iter().all(|before| !Arc::ptr_eq(&before.inner, &all[*n].inner));
+        (0..all.len()).filter(is_first).map(move |n| all[n])
     }
 }
 
@@ -239,8 +259,7 @@ impl Client {
 
     /// Whether [`Need::LaggingRead`] goes to replicas that each have everything, with a lag.
     pub fn reads_from_replicas(&self) -> bool {
-        let inner = &self.link.inner;
-        inner.settings.read_from_replicas && inner.dialer.has_replicas() && !inner.dialer.is_cluster()
+        self.link.inner.reads_from_replicas()
     }
 
     pub async fn query<T: FromRedisValue>(&self, need: Need, cmd: &Cmd) -> Result<T, Fault> {
@@ -307,7 +326,14 @@ impl Client {
             self.counters.refused.increment(1);
             return Err(self.fault("not asked: Redis is away"));
         }
-        let wire = if need == Need::LaggingRead { wires.lagging } else { wires.primary };
+        let wire = match (need, wires.lagging) {
+            (Need::LaggingRead, Lagging::Replica(wire)) => wire,
+            (Need::LaggingRead, Lagging::Unasked) => {
+                inner.dial_replica(wires.generation);
+                wires.primary
+            }
+            _ => wires.primary,
+        };
         let began = Instant::now();
         let answer = tokio::time::timeout(budget, ask(wire)).await;
         let took = began.elapsed();
@@ -367,6 +393,45 @@ impl Client {
 }
 
 impl Inner {
+    fn reads_from_replicas(&self) -> bool {
+        self.settings.read_from_replicas && self.dialer.has_replicas()
+    }
+
+    /// Opens the way to a replica beside the connection of that generation; nobody waits for it.
+    fn dial_replica(self: &Arc<Self>, generation: Generation) {
+        if !self.turn_lagging(generation, Lagging::Primary) || !self.reads_from_replicas() {
+            return;
+        }
+        let inner = self.clone();
+        tokio::spawn(async move {
+            match inner.dialer.dial(Role::Replica, None).await {
+                Ok(wire) => {
+                    inner.turn_lagging(generation, Lagging::Replica(wire));
+                }
+                Err(error) => {
+                    tracing::debug!(redis = inner.use_, error = error.category(), "no connection to a replica");
+                    // There may be one later. The next read after that looks again.
+                    tokio::time::sleep(NO_REPLICA).await;
+                    inner.turn_lagging(generation, Lagging::Unasked);
+                }
+            }
+        });
+    }
+
+    /// False where the connection is another by now, or has its way to a replica.
+    fn turn_lagging(&self, generation: Generation, to: Lagging) -> bool {
+        let mut wires = self.wires.lock();
+        let Some(wires) = wires.as_mut().filter(|wires| wires.generation == generation) else { return false };
+        let is_next = matches!(
+            (&wires.lagging, &to),
+            (Lagging::Unasked, Lagging::Primary) | (Lagging::Primary, Lagging::Unasked | Lagging::Replica(_))
+        );
+        if is_next {
+            wires.lagging = to;
+        }
+        is_next
+    }
+
     fn epoch_key(&self) -> String {
         keys::epoch(&self.settings.prefix)
     }

@@ -13,8 +13,30 @@ pub struct Settings {
     /// Before every key, `aim:`.
     pub prefix: String,
     pub tls: TlsFiles,
-    /// Whether reads that may lag go to replicas: of a Cluster, and of what Sentinel watches.
+    /// As whom the sentinels of an address let this client in; what the address says is for the servers they watch.
+    pub sentinel: Login,
+    /// Whether reads that may lag go to replicas of what Sentinel watches. Those of a Cluster are not read: see
+    /// `cache/redis.rs`.
     pub read_from_replicas: bool,
+}
+
+/// Both are none where no login is asked for; a password alone is the default user's.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Login {
+    pub username: Option<String>,
+    pub password: Option<String>,
+}
+
+impl Settings {
+    /// Whether both name the same Redis and reach it in the same way, however their addresses are written.
+    pub(super) fn leads_to_the_same_as(&self, other: &Self) -> bool {
+        let place = |settings: &Self| settings.url.parse::<Address>();
+        let how = |settings: &Self| (settings.prefix.clone(), settings.tls.clone(), settings.sentinel.clone());
+        place(self).is_ok()
+            && place(self) == place(other)
+            && how(self) == how(other)
+            && self.read_from_replicas == other.read_from_replicas
+    }
 }
 
 impl fmt::Debug for Settings {
@@ -25,7 +47,7 @@ impl fmt::Debug for Settings {
 }
 
 /// PEM files; those that are none are not used.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The authority that signed the server's certificate, where the system does not know it.
     pub ca: Option<PathBuf>,
@@ -42,6 +64,16 @@ pub struct BadAddress(pub String);
 /// Whether a URL can be understood, without connecting.
 pub fn check(url: &str) -> Result<(), BadAddress> {
     url.parse::<Address>().map(|_| ())
+}
+
+/// Whether two URLs name the same Redis, however they are written.
+pub fn are_one(url: &str, other: &str) -> bool {
+    matches!((url.parse::<Address>(), other.parse::<Address>()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Whether a URL names sentinels.
+pub fn names_sentinels(url: &str) -> bool {
+    url.parse().is_ok_and(|address: Address| matches!(address.form, Form::Sentinel { .. }))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,6 +252,15 @@ mod tests {
         let address = parsed("unix:///run/redis.sock?db=2&pass=x");
         assert_eq!(address.form, Form::Unix { path: "/run/redis.sock".into() });
         assert_eq!((address.database, address.password.as_deref()), (2, Some("x")));
+    }
+
+    #[test]
+    fn one_place_may_be_written_in_two_ways() {
+        let at = |url: &str| Settings { url: url.into(), ..Settings::default() };
+        assert!(at("redis://a").leads_to_the_same_as(&at("valkey://a:6379/0")));
+        assert!(!at("redis://a").leads_to_the_same_as(&at("redis://a/1")));
+        assert!(!at("redis://a").leads_to_the_same_as(&at("redis://u:p@a")));
+        assert!(!at("redis://a").leads_to_the_same_as(&Settings { prefix: "b:".into(), ..at("redis://a") }));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A connection to Redis, whatever its form: opened with the time limits that this crate asks for, and never
 //! reconnecting by itself, since the keeper decides when.
 
-use super::settings::{Address, BadAddress, Form, Settings, TlsFiles};
+use super::settings::{Address, BadAddress, Form, Login, Settings, TlsFiles};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
@@ -23,6 +23,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 const WAITING_CALLS: usize = 4_096;
 /// A peer that is gone without a word is noticed after this, also where nothing is being sent.
 const KEEPALIVE: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 const KEEPALIVE_PROBES: u32 = 3;
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -67,6 +68,7 @@ impl ConnectionLike for Wire {
 /// Opens connections to one Redis.
 pub struct Dialer {
     pub(super) address: Address,
+    sentinels: Login,
     pub(super) certificates: Option<TlsCertificates>,
 }
 
@@ -74,7 +76,7 @@ pub struct Dialer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Primary,
-    /// Of a Cluster: reads go to replicas, writes still to masters. Of a single server: that one.
+    /// Of what Sentinel watches; of anything else the same as `Primary`.
     Replica,
 }
 
@@ -83,7 +85,7 @@ impl Dialer {
         // Both of rustls's providers may be in the binary; which one serves is said once, by whoever comes first.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let address: Address = settings.url.parse()?;
-        Ok(Self { certificates: certificates(&settings.tls)?, address })
+        Ok(Self { certificates: certificates(&settings.tls)?, sentinels: settings.sentinel.clone(), address })
     }
 
     pub fn is_cluster(&self) -> bool {
@@ -92,7 +94,7 @@ impl Dialer {
 
     /// Whether `Role::Replica` leads anywhere else than `Role::Primary`.
     pub fn has_replicas(&self) -> bool {
-        matches!(self.address.form, Form::Cluster { .. } | Form::Sentinel { .. })
+        matches!(self.address.form, Form::Sentinel { .. })
     }
 
     /// The nodes that a Cluster's address names.
@@ -111,7 +113,7 @@ impl Dialer {
     /// A new connection, within [`CONNECT_TIMEOUT`] for each server that has to be asked.
     pub async fn dial(&self, role: Role, on_push: Option<OnPush>) -> RedisResult<Wire> {
         match &self.address.form {
-            Form::Cluster { .. } => Ok(Wire::Cluster(self.cluster(role, on_push)?.get_async_connection().await?)),
+            Form::Cluster { .. } => Ok(Wire::Cluster(self.cluster(on_push)?.get_async_connection().await?)),
             Form::Sentinel { nodes, service } => {
                 let client = self.sentinel(nodes, service, role)?.async_get_client().await?;
                 Ok(Wire::Single(client.get_multiplexed_async_connection_with_config(&config(on_push)).await?))
@@ -148,7 +150,7 @@ impl Dialer {
         }
     }
 
-    fn cluster(&self, role: Role, on_push: Option<OnPush>) -> RedisResult<ClusterClient> {
+    fn cluster(&self, on_push: Option<OnPush>) -> RedisResult<ClusterClient> {
         let Form::Cluster { nodes } = &self.address.form else {
             return Err((redis::ErrorKind::InvalidClientConfig, "no cluster").into());
         };
@@ -174,9 +176,6 @@ impl Dialer {
                 builder = builder.certs(certificates.clone());
             }
         }
-        if role == Role::Replica {
-            builder = builder.read_routing_strategy(redis::cluster_read_routing::RandomReplicaStrategy);
-        }
         if let Some(on_push) = on_push {
             builder = builder.push_sender(push_sender(on_push));
         }
@@ -199,6 +198,12 @@ impl Dialer {
         }
         if let Some(password) = &self.address.password {
             builder = builder.set_client_to_redis_password(password);
+        }
+        if let Some(username) = &self.sentinels.username {
+            builder = builder.set_client_to_sentinel_username(username);
+        }
+        if let Some(password) = &self.sentinels.password {
+            builder = builder.set_client_to_sentinel_password(password);
         }
         if self.address.tls {
             builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
@@ -253,7 +258,7 @@ fn push_sender(on_push: OnPush) -> impl redis::aio::AsyncPushSender {
 fn tcp() -> TcpSettings {
     let keepalive = socket2::TcpKeepalive::new()
         .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE / KEEPALIVE_PROBES)
+        .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_PROBES);
     let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
     #[cfg(target_os = "linux")]

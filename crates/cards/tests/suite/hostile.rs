@@ -22,7 +22,8 @@ fn card() -> Vec<u8> {
 #[test]
 fn what_is_no_card_is_told_apart() {
     assert_eq!(refused(b""), Unfit::NotACard);
-    assert_eq!(refused(b"\xFF\xD8\xFF\xE0 a picture"), Unfit::NotACard);
+    assert_eq!(refused(b"\xFF\xD8\xFF\xE0 a picture"), Unfit::NoCardInJpeg);
+    assert_eq!(refused(b"RIFF\x10\0\0\0WEBPVP8 "), Unfit::NotACard);
     assert_eq!(refused(&png(&[], &[])), Unfit::NoCardInPng);
     assert_eq!(refused(&png(&[text_chunk("Comment", "chara")], &[])), Unfit::NoCardInPng);
     assert_eq!(refused(b"{}"), Unfit::NotACardsJson);

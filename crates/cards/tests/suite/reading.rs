@@ -95,12 +95,29 @@ fn an_archive_brings_its_picture_and_lists_the_others() {
     let read = parse(&archive(&files)).unwrap();
     assert_eq!(read.picture, Some(Picture::Bytes(b"PICTURE".to_vec())));
     assert_eq!((read.assets.len(), read.assets[0].name.as_str()), (1, "happy"));
-    assert!(read.warnings.len() == 1 && read.warnings[0].ends_with("left out: 1."), "{:?}", read.warnings);
+    assert!(read.warnings.is_empty(), "{:?}", read.warnings);
     let out: Value = serde_json::from_str(&export(Some(&read.kept()), &character(&read)).json()).unwrap();
     assert_eq!(out["data"]["assets"][0]["uri"], "ccdefault:", "it is the avatar now");
     assert_eq!(out["data"]["assets"][1], card["data"]["assets"][1], "what the card says of the others stays");
-    let behind_a_picture = [b"\xFF\xD8\xFFjpeg".as_slice(), &archive(&files)].concat();
-    assert!(parse(&behind_a_picture).is_err(), "a JPEG is no card for us");
+}
+
+#[test]
+fn an_archive_behind_a_jpeg_is_a_card_with_that_picture() {
+    let jpeg = b"\xFF\xD8\xFF\xE0 a picture PK\x03\x04 \xFF\xD9".as_slice();
+    let with = |uri: &str| {
+        let mut card = v3("Mara");
+        card["data"]["assets"][0]["uri"] = uri.into();
+        let text = card.to_string();
+        [jpeg, &archive(&[("card.json", text.as_bytes()), ("assets/icon/main.png", b"PICTURE")])].concat()
+    };
+    let bytes = with("ccdefault:");
+    let read = parse(&bytes).unwrap();
+    assert_eq!((read.draft.name.as_str(), &read.picture), ("Mara", &Some(Picture::Bytes(jpeg.to_vec()))));
+    let named = parse(&with("embeded://assets/icon/main.png")).unwrap();
+    assert_eq!(named.picture, Some(Picture::Bytes(b"PICTURE".to_vec())));
+    for end in 0..bytes.len() {
+        assert!(parse(&bytes[..end]).is_err(), "{end}");
+    }
 }
 
 #[test]
@@ -122,7 +139,7 @@ fn a_written_png_has_the_card_once_for_each_version_and_reads_back() {
     let mut now = character(&old);
     now.name = "Mara Quill".into();
     let picture = png_card("CHARA", &v3("Somebody else"));
-    let png = into_png(&picture, &export(Some(&old.kept()), &now)).unwrap();
+    let png = into_png(&picture, &export(Some(&old.kept()), &now), &[]).unwrap();
     assert_eq!(png.windows(4).filter(|four| four == b"tEXt").count(), 2);
     let again = parse(&png).unwrap();
     assert_eq!((again.version, again.draft.name.as_str()), (Version::V3, "Mara Quill"));

@@ -3,8 +3,8 @@
 
 use crate::world::{Person, Server, World, code, within_a_second};
 use aim_domain::{
-    CharacterDraft, Code, Incarnation, MediaKind, PictureWords, Role, Tier, TokenHash, UploadDetails, Username,
-    Visibility,
+    CharacterDraft, Code, Incarnation, MediaKind, PictureWords, ReplyState, Role, Tier, TokenHash, UploadDetails,
+    Username, Visibility,
 };
 use aim_store::{
     AccountChange, AddPicture, ClaimedUpload, CreateUser, NewPicture, NewUpload, NewUser, SaveCharacter, UploadEnd,
@@ -67,6 +67,47 @@ async fn a_profile_is_loaded_once_for_all_and_its_change_is_known_to_all() {
     pair.servers[1].platform.update_profile(&ann.who, patch).await.unwrap();
     assert_eq!(pair.display_names(&ann).await[1], "Anna", "whoever makes a change sees it at once");
     within_a_second("the change", async || pair.display_names(&ann).await == ["Anna", "Anna"]).await;
+}
+
+#[tokio::test]
+async fn words_that_a_server_said_before_are_not_analysed_there_again_and_redis_is_not_asked() {
+    let mut pair = Pair::new().await;
+    let (ann, mara) = (pair.servers[0].person("ann").await, pair.servers[0].character("Mara").await);
+    for (n, name) in ["bob", "cid"].into_iter().enumerate() {
+        pair.servers[n].work().await;
+        let person = pair.servers[n].person(name).await;
+        within_a_second("each server shares what it reads", async || {
+            pair.servers[n].platform.profile(person.who.user_id()).await.unwrap();
+            pair.is_in_redis(&format!("aim:user:profile:{}", person.who.user_id())).await
+        })
+        .await;
+    }
+    let talk = pair.servers[0].talk(&ann, &mara).await;
+    let mood = async |server: &Server| {
+        let asked = server.send(&ann, &talk, "Good evening").await;
+        server.until(&ann, &asked, ReplyState::Done).await;
+        server.replies_to(&ann, &asked).await.remove(0).personality.unwrap().mood
+    };
+    // What is analysed is written to Redis, beside the commit.
+    let kept = async || pair.redis.command(&["KEYS", "aim:personality:*"]).await.unwrap().texts();
+    let found = mood(&pair.servers[0]).await;
+    within_a_second("it is kept for all", async || kept().await.len() == 1).await;
+    let key = kept().await.remove(0);
+    let left = pair.redis.command(&["PTTL", &key]).await.unwrap().number().unwrap();
+    assert!((3_590_000..=3_600_000).contains(&left), "an hour: {left}");
+    // What no analysis would find in those words would tell that it was read there.
+    let text = pair.redis.command(&["GET", &key]).await.unwrap().text();
+    let other = text.replace(&format!("\"mood\":\"{found}\""), "\"mood\":\"fear\"");
+    assert!(found != "fear" && other != text, "{text}");
+    pair.redis.command(&["SET", &key, &other, "KEEPTTL"]).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(mood(&pair.servers[0]).await, found, "near, where it was found");
+    }
+    // By the third reply whatever was written beside the first two is there.
+    assert_eq!(pair.redis.command(&["GET", &key]).await.unwrap().text(), other, "it was not analysed again");
+    assert_eq!(mood(&pair.servers[1]).await, found, "another analyses it, and does not ask for it");
+    let is_written = async || pair.redis.command(&["GET", &key]).await.unwrap().text() != other;
+    within_a_second("what another found is kept for all", is_written).await;
 }
 
 #[tokio::test]

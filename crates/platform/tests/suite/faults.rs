@@ -144,7 +144,7 @@ flaky! {
 flaky! {
     Search:
     search_messages(query: &SearchQuery) -> Vec<FoundMessage>;
-    search_characters(query: &SearchQuery) -> Vec<Character>;
+    search_characters(query: &SearchQuery) -> Vec<FoundCharacter>;
     character_tags(viewer: &UserId, limit: u32) -> Vec<TagCount>;
     tidy_search() -> bool;
 }
@@ -271,6 +271,11 @@ passes_on! {
     persona_choice(conversation: &ConversationId, member: &UserId) -> Option<PersonaChoice>;
     choose_persona(conversation: &ConversationId, member: &UserId, persona: Option<&PersonaId>) -> bool;
     speakers(conversation: &ConversationId) -> Vec<Speaker>;
+}
+
+passes_on! {
+    Roster:
+    accounts(query: &RosterQuery) -> AccountPage;
 }
 
 passes_on! {

@@ -5,6 +5,7 @@ pub(crate) mod board;
 mod complaints;
 mod moderation;
 mod reports;
+mod roster;
 
 use crate::http::problem::Result;
 use crate::http::{Admin, Asked, Site};
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> OpenApiRouter<Site> {
         .routes(routes!(complaints::decide))
         .routes(routes!(complaints::audit))
         .routes(routes!(moderation::set_listing))
+        .routes(routes!(roster::accounts))
         .routes(routes!(moderation::set_suspension))
 }
 

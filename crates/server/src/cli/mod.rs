@@ -158,7 +158,7 @@ async fn stop_signal() -> anyhow::Result<()> {
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
     offline::store(config).await?.close().await;
-    say(&format!("The database {} is in this version's form.", config.database_name()))
+    say(&format!("The database {} is ready for this version.", config.database_name()))
 }
 
 fn openapi() -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! What settings cannot be, what they should not be, and what this version does not do yet.
 
-use super::{Config, ConfigError, Registration, Synchronous};
+use super::{Config, ConfigError, ReadFrom, Registration, Synchronous};
 use aim_ai::Provider;
 use aim_backbone::link;
 use aim_backbone::queue::{AI_RESPONSE, EMAIL};
@@ -102,6 +102,9 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
     {
         return Err(ConfigError(format!("{variable}: set AIM_REDIS__URL too, for all other uses")));
     }
+    if !redis.sentinel_username.is_empty() && redis.sentinel_password.is_empty() {
+        return Err(ConfigError("AIM_REDIS__SENTINEL_USERNAME: set AIM_REDIS__SENTINEL_PASSWORD too".to_owned()));
+    }
     mail(config)?;
     foreign(config)?;
     if config.queue.prefix.contains(':') {
@@ -159,7 +162,27 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         .map_or(http.host != "localhost", |host| !host.is_loopback());
     let everyone = http.trusted_proxies.iter().any(|network| network.prefix_len() == 0);
     let slowest_token = ai.first_token_timeout.max(ai.between_tokens_timeout);
+    let redis = &config.redis;
+    let cache_url = if redis.cache_url.is_empty() { &redis.url } else { &redis.cache_url };
+    let [main, cache, queue] = [&redis.url, &redis.cache_url, &redis.queue_url].map(|url| url.expose());
+    let is_shared_by_cache_and_queue = link::are_one(cache, queue) && !link::are_one(main, cache);
+    let has_sentinels = [&redis.url, &redis.cache_url, &redis.queue_url, &redis.bus_url]
+        .into_iter()
+        .any(|url| link::names_sentinels(url.expose()));
     [
+        (
+            redis.read_from == ReadFrom::Replica && !link::names_sentinels(cache_url.expose()),
+            "AIM_REDIS__READ_FROM is \"replica\", which does nothing: the cache's Redis is not behind Sentinel.",
+        ),
+        (
+            is_shared_by_cache_and_queue,
+            "AIM_REDIS__CACHE_URL and AIM_REDIS__QUEUE_URL are one Redis beside that of AIM_REDIS__URL: the cache wants allkeys-lfu, which breaks \
+             queues, and queues want noeviction. /health and the metrics know it as cache alone.",
+        ),
+        (
+            !redis.sentinel_password.is_empty() && !has_sentinels,
+            "AIM_REDIS__SENTINEL_PASSWORD does nothing: no address of Redis names sentinels.",
+        ),
         (
             !config.redis.url.is_empty() && !config.database.is_postgres(),
             "AIM_REDIS__URL is set and the database is SQLite, which serves one machine: servers on several need PostgreSQL.",

@@ -135,6 +135,8 @@ pub struct Redis {
     pub cache_url: Secret,
     pub queue_url: Secret,
     pub bus_url: Secret,
+    pub sentinel_username: String,
+    pub sentinel_password: Secret,
     pub read_from: ReadFrom,
     pub prefix: String,
     pub ca_file: PathBuf,
@@ -154,9 +156,13 @@ impl Redis {
                 certificate: file(&self.certificate_file),
                 key: file(&self.key_file),
             },
+            sentinel: link::Login {
+                username: Some(self.sentinel_username.clone()).filter(|name| !name.is_empty()),
+                password: Some(self.sentinel_password.expose().to_owned()).filter(|password| !password.is_empty()),
+            },
             read_from_replicas: self.read_from == ReadFrom::Replica,
         };
-        let own = |url: &Secret| Some(url.expose()).filter(|url| !url.is_empty() && *url != self.url.expose()).map(at);
+        let own = |url: &Secret| Some(url.expose()).filter(|url| !url.is_empty()).map(at);
         Some(self.url.expose()).filter(|url| !url.is_empty()).map(|url| link::LinksSettings {
             main: at(url),
             cache: own(&self.cache_url),

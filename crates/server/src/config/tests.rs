@@ -122,11 +122,32 @@ fn an_address_of_redis_is_checked_at_the_start() {
     assert!(loaded.warnings[0].contains("SQLite"), "{:?}", loaded.warnings);
     let settings = loaded.config.redis.settings(&loaded.config.queue).unwrap();
     assert!(settings.cache.is_none(), "all uses share one Redis");
+    let sentinel = ("AIM_REDIS__URL", "redis+sentinel://ada:p@a/main");
+    let login = [sentinel, ("AIM_REDIS__SENTINEL_USERNAME", "eve"), ("AIM_REDIS__SENTINEL_PASSWORD", "s")];
+    let loaded = from(None, &[&login[..], &[("AIM_REDIS__READ_FROM", "replica")]].concat()).unwrap();
+    let settings = loaded.config.redis.settings(&loaded.config.queue).unwrap().main;
+    assert_eq!(
+        (settings.sentinel.username.as_deref(), settings.sentinel.password.as_deref()),
+        (Some("eve"), Some("s"))
+    );
+    assert!(!loaded.warnings.iter().any(|warning| warning.contains("nothing")), "{:?}", loaded.warnings);
+    let idle = [("AIM_REDIS__URL", "redis://a"), ("AIM_REDIS__READ_FROM", "replica"), login[2]];
+    let idle = from(None, &idle).unwrap().warnings;
+    assert_eq!(idle.iter().filter(|warning| warning.contains("does nothing")).count(), 2, "{idle:?}");
+    let shared = |cache, queue| {
+        let urls = [("AIM_REDIS__URL", "redis://a"), ("AIM_REDIS__CACHE_URL", cache), ("AIM_REDIS__QUEUE_URL", queue)];
+        from(None, &urls).unwrap().warnings.iter().any(|warning| warning.contains("allkeys-lfu"))
+    };
+    assert!(shared("redis://b", "redis://b:6379/0"), "one Redis, however it is written");
+    for (cache, queue) in [("redis://b", "redis://c"), ("redis://a", "redis://a"), ("", "")] {
+        assert!(!shared(cache, queue), "{cache:?}, {queue:?}");
+    }
     for (variables, said) in [
         (&[("AIM_REDIS__URL", "http://a")][..], "AIM_REDIS__URL: "),
         (&[("AIM_REDIS__BUS_URL", "redis://a")], "AIM_REDIS__BUS_URL: set AIM_REDIS__URL"),
         (&[("AIM_REDIS__URL", "redis://a"), ("AIM_REDIS__CACHE_URL", "redis://a,b")], "AIM_REDIS__CACHE_URL: "),
         (&[("AIM_REDIS__READ_FROM", "nearest")], "AIM_REDIS__READ_FROM"),
+        (&[("AIM_REDIS__SENTINEL_USERNAME", "eve")], "AIM_REDIS__SENTINEL_USERNAME: "),
     ] {
         let error = error(None, variables);
         assert!(error.starts_with(said), "{error:?} should start with {said:?}");

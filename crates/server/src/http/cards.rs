@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Site> {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "it describes a form")]
 struct CardForm {
-    /// A character card: PNG, JSON or CHARX; V1, V2, V3 or Pygmalion's. 50 MB at most.
+    /// A character card: PNG, JSON, CHARX, or a JPEG with a CHARX behind it; V1, V2, V3 or Pygmalion's. 50 MB at most.
     #[schema(value_type = String, format = Binary, content_media_type = "application/octet-stream")]
     file: Vec<u8>,
 }
@@ -135,10 +135,10 @@ async fn take_file(site: &Site, mut field: Field<'_>) -> Result<TempPath> {
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Form {
-    /// The avatar, with the card in it as V3 and V2.
+    /// The avatar, with the card in it as V3 and V2, and its gallery.
     #[default]
     Png,
-    /// V3, whose fields V2 reads as well.
+    /// V3, whose fields V2 reads as well, with the gallery as text.
     Json,
     /// An archive (CHARX) of the card with its avatar and its gallery.
     Charx,
@@ -165,7 +165,7 @@ struct ExportQuery {
 /// A character as a card
 ///
 /// For whoever may see it: everyone a public one, its owner a private one. The pictures of the gallery, its faces among them,
-/// are in the archive alone.
+/// are in all of them, in a text in a smaller size where there are many. What came with a card and is no picture comes back where it is small.
 #[utoipa::path(
     get, path = "/api/characters/{id}/export", tag = "characters", params(("id" = CharacterId, Path), ExportQuery),
     responses((status = 200, description = "The file", content((Vec<u8> = "image/png"), (String = "application/json"), (Vec<u8> = "application/zip")))),

@@ -32,6 +32,9 @@ struct OpenForm {
     /// Which greeting it begins with: 0 is the character's first, 1 the first of its `alternateGreetings`.
     #[serde(default)]
     greeting: usize,
+    /// Another conversation, which is the one of this pair from now on; the one before goes on beside it.
+    #[serde(default)]
+    new: bool,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -110,8 +113,8 @@ async fn list_conversations(
 
 /// Begins a conversation with a character
 ///
-/// With a greeting of its as message 1, where it has one. The same pair again answers the same conversation; a branch is a
-/// further one, and never the answer.
+/// With a greeting of its as message 1, where it has one. The same pair again answers the same conversation, unless
+/// a `new` one is asked for; a branch is a further one, and never the answer.
 #[utoipa::path(
     post, path = "/api/conversations", tag = "conversations", request_body = OpenForm,
     responses(
@@ -125,7 +128,7 @@ async fn open_conversation(
     Json(form): Json<OpenForm>,
 ) -> Result<(StatusCode, axum::Json<ConversationAnswer>)> {
     let (conversation, created) =
-        site.platform.open_conversation_with(&caller, &form.character_id, form.greeting).await?;
+        site.platform.open_conversation_with(&caller, &form.character_id, form.greeting, form.new).await?;
     Ok((if created { StatusCode::CREATED } else { StatusCode::OK }, answer(conversation)))
 }
 

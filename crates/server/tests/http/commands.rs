@@ -136,7 +136,7 @@ async fn commands_work_on_postgres_and_tell_no_password() {
     let variables = [("AIM_DATABASE__URL", url.as_str()), ("AIM_HTTP__PORT", "0")];
     let run = |arguments: &[&str], input: &str| aim(data.path(), arguments, &variables, input);
     let told = done(&run(&["migrate"], ""));
-    assert!(told.contains("is in this version's form") && !told.contains("hunter2"), "{told}");
+    assert!(told.contains("is ready for this version") && !told.contains("hunter2"), "{told}");
     done(&run(&["user", "create", "finn", "--email", "finn@example.test", "--password-stdin"], "a long password"));
     assert!(done(&run(&["user", "show", "finn"], "")).contains("finn@example.test"));
     let told = text(&run(&["doctor"], "").stdout);

@@ -150,7 +150,10 @@ async fn an_archive_fills_the_gallery_and_gives_it_back() {
     let file = app.get(&export).by(&tess).send().await.expect(200);
     assert_eq!(file.header("content-disposition"), "attachment; filename*=UTF-8''Mara%2Echarx");
     let mut zip = ZipArchive::new(Cursor::new(file.bytes.clone())).unwrap();
-    assert_eq!(zip.len(), 4, "the card, its icon and two pictures");
+    assert_eq!(zip.len(), 5, "the card, its icon, two pictures and the song");
+    let mut song = Vec::new();
+    zip.by_name("assets/other/song.ogg").unwrap().read_to_end(&mut song).unwrap();
+    assert_eq!(song, b"OggS is no picture");
     let mut text = String::new();
     zip.by_name("card.json").unwrap().read_to_string(&mut text).unwrap();
     let card: Value = serde_json::from_str(&text).unwrap();
@@ -168,6 +171,17 @@ async fn an_archive_fills_the_gallery_and_gives_it_back() {
     let pictures = app.pictures(&finn, again["character"]["id"].as_str().unwrap()).await;
     let expected = [json!(["joy", null]), json!(["On the pier.", "The room"]), json!([64, 120]), json!([48, 60])];
     assert_eq!(said(&pictures), expected);
+    // The other two have them as well.
+    for format in ["png", "json"] {
+        let file = app.get(&format!("/api/characters/{id}/export?format={format}")).by(&tess).send().await.expect(200);
+        let again = app.post("/api/characters/import").by(&finn).file(file.bytes).send().await.expect(201).json();
+        assert_eq!(again["pictures"], 2, "{format}: {again}");
+        assert!(
+            again["character"]["avatarUrl"].as_str().is_some_and(|url| url.starts_with("/media/")),
+            "{format}: {again}"
+        );
+        assert_eq!(said(&app.pictures(&finn, again["character"]["id"].as_str().unwrap()).await), expected, "{format}");
+    }
     // One's own data names them, and has their bytes.
     let data = app.get("/api/users/me/export").by(&tess).send().await.expect(200);
     let mut zip = ZipArchive::new(Cursor::new(data.bytes)).unwrap();

@@ -278,3 +278,29 @@ async fn a_terminal_suspends_and_unlists() {
     assert_eq!(audit["items"][0]["operator"], Value::Null);
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_look_up_accounts() {
+    let app = TestApp::lifted().await;
+    let (ada, mara) = (admin(&app, "ada").await, app.person("mara").await);
+    let looked = async |query: &str| {
+        let found = app.get(&format!("/api/admin/users?{query}")).by(&ada).send().await.expect(200).json();
+        found["items"].as_array().unwrap().clone()
+    };
+    assert_eq!(looked("").await.len(), 2);
+    let found = looked("q=@MA").await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (&found[0]["id"], &found[0]["suspension"], &found[0]["role"]),
+        (&json!(mara.id), &Value::Null, &json!("user"))
+    );
+    let body = json!({ "suspended": true, "reason": "Spam." });
+    app.patch(&format!("/api/admin/users/{}", mara.id)).by(&ada).body(body).send().await.expect(200);
+    let found = looked("suspended=true").await;
+    assert_eq!((found.len(), &found[0]["suspension"]), (1, &json!({ "until": null, "reason": "Spam." })));
+    let page = app.get("/api/admin/users?limit=1").by(&ada).send().await.expect(200).json();
+    let next = format!("limit=1&cursor={}", page["nextCursor"].as_str().unwrap());
+    assert_ne!(looked(&next).await[0]["id"], page["items"][0]["id"]);
+    app.get("/api/admin/users?suspended=perhaps").by(&ada).send().await.problem(422, "validation");
+    app.stop().await;
+}

@@ -43,6 +43,9 @@ async fn what_was_said_is_found_with_its_place_and_by_members_alone() {
         ])
     );
     assert_eq!(count(&found(&app, &finn, "q=lighth").await, "messages"), 0, "another's words");
+    let by_finn = &found(&app, &mara, "q=@finn").await["characters"][0];
+    assert_eq!(by_finn["id"], json!(nora));
+    assert_eq!(by_finn["snippet"], json!([{ "text": "by ", "hit": false }, { "text": "finn", "hit": true }]));
     let within = format!("q=lighth&conversationId={}", talk["id"].as_str().unwrap());
     let answer = found(&app, &mara, &within).await;
     assert_eq!((count(&answer, "characters"), said(&answer).len()), (0, 1));

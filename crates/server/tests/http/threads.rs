@@ -93,6 +93,37 @@ async fn a_branch_is_a_conversation_of_ones_own() {
 }
 
 #[tokio::test]
+async fn a_new_conversation_takes_the_place_of_the_one_before() {
+    let app = TestApp::lifted().await;
+    let (mara, finn) = (app.person("mara").await, app.person("finn").await);
+    let character = app.character(&mara, "Folio").await;
+    let open = async |who: &Person, more: Value| {
+        let mut form = json!({ "characterId": character });
+        form.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = app.post("/api/conversations").by(who).body(form).send().await;
+        (answer.status.as_u16(), answer.json()["conversation"]["id"].as_str().unwrap_or_default().to_owned())
+    };
+    let (status, first) = open(&mara, json!({ "new": true })).await;
+    assert_eq!(status, 201);
+    exchange(&app, &mara, &first, "a harbour").await;
+    assert_eq!(open(&mara, json!({})).await, (200, first.clone()));
+    let (status, second) = open(&mara, json!({ "new": true })).await;
+    assert!(status == 201 && second != first);
+    assert_eq!(open(&mara, json!({})).await, (200, second.clone()), "not the one that was cached");
+    // Nothing of the one is known in the other, and both are there.
+    exchange(&app, &mara, &second, "a compass").await;
+    let read = format!("{:?}", app.model.asked().last().unwrap().messages);
+    assert!(read.contains("compass") && !read.contains("harbour"), "{read}");
+    let listed = app.get("/api/conversations").by(&mara).send().await.expect(200).json();
+    assert_eq!(listed["items"].as_array().unwrap().iter().map(id).collect::<Vec<_>>(), [&second, &first]);
+    let (status, theirs) = open(&finn, json!({})).await;
+    assert!(status == 201 && theirs != second);
+    app.delete(&format!("/api/conversations/{second}")).by(&mara).send().await.expect(204);
+    assert_eq!(open(&mara, json!({})).await, (200, first), "what is left of the pair");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn branching_counts_as_asking_the_model_for_more_does() {
     let app = TestApp::start().await;
     let mara = app.person("mara").await;

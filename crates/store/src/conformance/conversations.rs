@@ -1,8 +1,9 @@
 //! Conversations, their members, and pages of messages.
 
 use super::World;
-use crate::{AddMember, Change, MessageQuery, OpenConversation};
-use aim_domain::Author;
+use super::world::MONTH;
+use crate::{AddMember, Change, CharacterQuery, MessageQuery, OpenConversation, Sort};
+use aim_domain::{Author, ConversationId};
 use futures::future::join_all;
 
 pub async fn the_same_pair_has_one_conversation(world: World) {
@@ -14,6 +15,65 @@ pub async fn the_same_pair_has_one_conversation(world: World) {
     let other = world.user("ines").await;
     let (theirs, made) = store.open_conversation(world.opening(&other, &character)).await.unwrap();
     assert!(made && theirs.conversation.id != conversation.id);
+}
+
+pub async fn a_pair_may_begin_anew(world: World) {
+    let store = &world.store;
+    let (user, character, first) = world.pair().await;
+    // Bo talks with two people and Ann with one: of as many the last by id comes first.
+    for (name, people) in [("Bo", ["ines", "nora"].as_slice()), ("Ann", &["otto"])] {
+        let other = world.character(name).await;
+        for person in people {
+            world.conversation(&world.user(person).await, &other).await;
+        }
+    }
+    let popular = async || {
+        let by_count = CharacterQuery {
+            viewer: user.id.clone(),
+            text: None,
+            tag: None,
+            among: None,
+            sort: Sort::Popular,
+            cursor: None,
+            limit: 10,
+        };
+        let listed = store.characters(by_count).await.unwrap().items;
+        listed.into_iter().map(|character| character.name).collect::<Vec<_>>().join(" ")
+    };
+    let once = "Bo Mara Ann".to_owned();
+    let anew = || OpenConversation { anew: true, ..world.opening(&user, &character) };
+    let main = async || {
+        let (item, made) = store.open_conversation(world.opening(&user, &character)).await.unwrap();
+        assert!(!made);
+        item.conversation.id
+    };
+    let is_main = async |id: &ConversationId| store.conversation_head(id, &user.id).await.unwrap().unwrap().is_main;
+    world.tick();
+    let (second, made) = store.open_conversation(anew()).await.unwrap();
+    assert!(made && second.conversation.id != first.id);
+    assert_eq!((main().await, popular().await), (second.conversation.id.clone(), once.clone()), "a person counts once");
+    assert_eq!((is_main(&first.id).await, is_main(&second.conversation.id).await), (false, true));
+    world.tick();
+    let (third, _) = store.open_conversation(anew()).await.unwrap();
+    world.tick();
+    // Whoever goes on in an old one has it there, and nothing else changes.
+    world.send(&first, "still here").await;
+    assert_eq!(main().await, third.conversation.id);
+    // Then the last changed of the others is the main one.
+    assert!(store.delete_conversation(&third.conversation.id, &user.id).await.unwrap());
+    assert_eq!((main().await, popular().await), (first.id.clone(), once.clone()));
+    assert!(store.delete_conversation(&second.conversation.id, &user.id).await.unwrap());
+    assert_eq!((main().await, popular().await), (first.id.clone(), once.clone()));
+    // What comes back is a further one.
+    assert!(store.restore_conversation(&third.conversation.id, &user.id, MONTH).await.unwrap().is_some());
+    assert_eq!((main().await, popular().await), (first.id.clone(), once.clone()));
+    for id in [&first.id, &third.conversation.id] {
+        assert!(store.delete_conversation(id, &user.id).await.unwrap());
+    }
+    assert_eq!(popular().await, "Bo Ann Mara");
+    let (last, made) = store.open_conversation(anew()).await.unwrap();
+    assert!(made);
+    assert_eq!((main().await, popular().await), (last.conversation.id, once));
 }
 
 pub async fn a_pair_that_opens_at_once_has_one_conversation(world: World) {

@@ -17,6 +17,7 @@ pub mod personas;
 pub mod reports;
 pub mod revisions;
 pub mod rooms;
+pub mod roster;
 pub mod safety;
 pub mod search;
 pub mod sending;
@@ -70,10 +71,12 @@ macro_rules! store_conformance {
                 of_much_that_fits_the_newest_of_each_conversation_is_put_in_order,
                 a_text_of_any_characters_can_be_searched,
                 characters_are_found_by_name_first,
+                characters_are_found_by_who_made_them,
                 tags_are_counted_of_public_characters
             ];
             conversations: [
                 the_same_pair_has_one_conversation,
+                a_pair_may_begin_anew,
                 a_pair_that_opens_at_once_has_one_conversation,
                 a_conversation_starts_with_the_greeting,
                 only_members_see_a_conversation,
@@ -195,6 +198,11 @@ macro_rules! store_conformance {
                 a_reply_goes_on_in_its_chosen_variant,
                 an_edited_message_is_answered_anew,
                 variants_of_what_was_answered_to_an_erased_account_are_gone
+            ];
+            roster: [
+                accounts_are_found_by_what_names_them,
+                accounts_come_in_pages,
+                suspended_accounts_are_told_apart
             ];
             rooms: [
                 a_link_lets_people_in_until_it_is_over,

@@ -48,7 +48,7 @@ async fn seen(world: &World, viewer: &User) -> Vec<CharacterId> {
     let sought = Sought::parse("lighthouse").unwrap();
     let query = SearchQuery { viewer: viewer.id.clone(), sought, conversation: None, limit: 50 };
     let mut found: Vec<_> =
-        world.store.search_characters(&query).await.unwrap().into_iter().map(|one| one.id).collect();
+        world.store.search_characters(&query).await.unwrap().into_iter().map(|one| one.character.id).collect();
     found.sort();
     let all = all.unwrap();
     assert_eq!(found, all, "search");

@@ -178,7 +178,7 @@ pub async fn characters_are_found_by_name_first(world: World) {
     make("Keeper of Secrets", "Hidden.", &tess, Visibility::Private).await;
     let names = async |viewer: &User, text: &str| {
         let found = store.search_characters(&query(&viewer.id, text)).await.unwrap();
-        found.into_iter().map(|character| character.name).collect::<Vec<_>>()
+        found.into_iter().map(|found| found.character.name).collect::<Vec<_>>()
     };
     assert_eq!(names(&ines, "keep").await, ["Nora Keeper", "Bo"]);
     assert_eq!(names(&tess, "keeper").await.len(), 3, "one's own private ones too");
@@ -190,6 +190,29 @@ pub async fn characters_are_found_by_name_first(world: World) {
     assert_eq!(names(&ines, "nora").await, Vec::<String>::new());
     assert!(store.delete_character(&other.id).await.unwrap());
     assert!(names(&ines, "bees").await.is_empty());
+}
+
+pub async fn characters_are_found_by_who_made_them(world: World) {
+    let (store, tess) = (&world.store, world.user("tess_of_the_sea").await);
+    let mut own = world.new_character("Mara", Some(&tess));
+    own.details.creator = "Zoë Marlowe".into();
+    let mara = world.save(own).await;
+    world.character("Bo").await;
+    let viewer = world.user("viewer").await;
+    let found = async |text: &str| store.search_characters(&query(&viewer.id, text)).await.unwrap();
+    for text in ["marl", "zoe", "@tess", "sea tess", "mara zoe"] {
+        let found = found(text).await;
+        assert_eq!(found.len(), 1, "{text}");
+        assert_eq!(found[0].creators, ["Zoë Marlowe", "tess_of_the_sea"], "{text}");
+    }
+    let mut renamed = mara.clone();
+    (renamed.details.creator, renamed.revision) = ("Iris".into(), 2);
+    store.update_character(renamed).await.unwrap();
+    assert_eq!((found("marlowe").await.len(), found("iris").await.len()), (0, 1));
+    // What others talk with stays, and its owner is forgotten.
+    world.conversation(&viewer, &mara).await;
+    assert!(store.delete_user(&tess.id).await.unwrap());
+    assert_eq!((found("iris").await.len(), found("tess").await.len()), (1, 0));
 }
 
 pub async fn tags_are_counted_of_public_characters(world: World) {

@@ -127,6 +127,7 @@ impl World {
             character: character.id.clone(),
             title: character.name.clone(),
             greeting: None,
+            anew: false,
         }
     }
 

@@ -188,7 +188,7 @@ async fn remove_characters(db: &mut Db, owner: &UserId, now: Timestamp) -> Tried
     db.run(
         sql("UPDATE characters SET owner_id = NULL, deleted_at = coalesce(deleted_at, $2), updated_at = $2,
                  revision = revision + 1, tags = '[]', search = '', description = '', personality = '', scenario = '',
-                 greeting = '', example_dialogue = '', system_prompt = ''
+                 greeting = '', example_dialogue = '', system_prompt = '', details = NULL, card = NULL, creator = NULL
              WHERE owner_id = $1 AND (visibility = 'private' OR deleted_at IS NOT NULL)")
         .bind(me)
         .bind(now.0),

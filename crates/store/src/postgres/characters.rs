@@ -5,7 +5,7 @@ use super::gallery;
 use super::pool::Query;
 use super::rows::{self, CHARACTER, WHOLE_CHARACTER, json, maybe_json};
 use super::safety;
-use crate::character::{Order, searched};
+use crate::character::{Order, creator, searched};
 use crate::text::{plain, plain_character};
 use crate::{Change, CharacterPage, CharacterQuery, SaveCharacter, Sort, cursor};
 use aim_domain::{Character, CharacterId};
@@ -15,8 +15,8 @@ pub(super) async fn create(pg: &Postgres, character: &Character, card: Option<&s
     let character = plain_character(character.clone());
     let mut db = pg.begin().await?;
     let insert = sql("INSERT INTO characters (id, visibility, revision, updated_at, name_key, name, avatar_url, tags,
-             search, description, personality, scenario, greeting, example_dialogue, system_prompt, details, owner_id, created_at, card)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (id) DO NOTHING");
+             search, description, personality, scenario, greeting, example_dialogue, system_prompt, details, creator, owner_id, created_at, card)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (id) DO NOTHING");
     let insert = bind(insert, &character)?
         .bind(character.owner_id.as_ref().map(|owner| owner.as_str()))
         .bind(character.created_at.0)
@@ -31,7 +31,7 @@ pub(super) async fn create(pg: &Postgres, character: &Character, card: Option<&s
     Ok(SaveCharacter::Saved(Box::new(character)))
 }
 
-/// `$1` to `$16`.
+/// `$1` to `$17`.
 fn bind<'q>(query: Query<'q>, character: &Character) -> Tried<Query<'q>> {
     Ok(query
         .bind(character.id.as_str().to_owned())
@@ -49,7 +49,8 @@ fn bind<'q>(query: Query<'q>, character: &Character) -> Tried<Query<'q>> {
         .bind(character.greeting.clone())
         .bind(character.example_dialogue.clone())
         .bind(character.system_prompt.clone())
-        .bind(maybe_json(Some(&character.details).filter(|details| !details.is_empty()))?))
+        .bind(maybe_json(Some(&character.details).filter(|details| !details.is_empty()))?)
+        .bind(creator(character).map(str::to_owned)))
 }
 
 async fn store_tags(db: &mut Db, character: &Character) -> Tried<()> {
@@ -91,7 +92,7 @@ pub(super) async fn update(pg: &Postgres, character: &Character) -> Tried<SaveCh
     let update = sql(format!(
         "UPDATE characters ch SET visibility = $2, revision = $3, updated_at = $4, name_key = $5, name = $6, avatar_url = $7,
              tags = $8, search = $9, description = $10, personality = $11, scenario = $12, greeting = $13,
-             example_dialogue = $14, system_prompt = $15, details = $16
+             example_dialogue = $14, system_prompt = $15, details = $16, creator = $17
          WHERE ch.id = $1 RETURNING {WHOLE_CHARACTER}"
     ));
     let saved = db.one(bind(update, &character)?, rows::whole_character).await?;

@@ -8,13 +8,20 @@ use crate::{Change, ConversationHead, ConversationItem, ConversationPage, OpenCo
 use aim_domain::{ConversationId, UserId};
 
 pub(super) async fn open(pg: &Postgres, open: &OpenConversation) -> Tried<(ConversationItem, bool)> {
-    let mut db = pg.take().await?;
-    let mut found = of_pair(&mut db, open).await?;
-    // Released, or as many that open at once as there are connections would wait for each other.
-    drop(db);
+    // The connection is released again, or as many that open at once as there are connections would wait for each other.
+    let mut found = match open.anew {
+        // Asked again after a lost answer, it is there.
+        true => get(&mut pg.take().await?, &open.id, &open.owner).await?,
+        false => of_pair(&mut pg.take().await?, open).await?,
+    };
     if found.is_none() {
         create(pg, open).await?;
-        found = of_pair(&mut pg.take().await?, open).await?;
+        let mut db = pg.take().await?;
+        // Another that was begun anew at the same time may be the main one.
+        found = match open.anew {
+            true => get(&mut db, &open.id, &open.owner).await?,
+            false => of_pair(&mut db, open).await?,
+        };
     }
     // Made, and gone again. Who asks again makes it anew.
     let item = found.ok_or_else(|| Fault::Unavailable("a conversation that was just opened is not there".into()))?;
@@ -33,13 +40,18 @@ async fn of_pair(db: &mut Db, open: &OpenConversation) -> Tried<Option<Conversat
 /// Does nothing when another made it meanwhile.
 async fn create(pg: &Postgres, open: &OpenConversation) -> Tried<()> {
     let mut db = pg.begin().await?;
-    // Before all else, as a deletion that is taken back has it: of a pair, one conversation at a time becomes the main one.
-    let lock = sql("SELECT 1::bigint FROM users WHERE id = $1 FOR NO KEY UPDATE").bind(open.owner.as_str());
-    db.one(lock, |c| c.int()).await?;
-    let count = sql("UPDATE characters SET conversations = conversations + 1 WHERE id = $1 AND deleted_at IS NULL
+    lock_owner(&mut db, &open.owner).await?;
+    let displace = sql("UPDATE conversations SET main = false WHERE owner_id = $1 AND character_id = $2 AND main");
+    let displaced = match open.anew {
+        true => db.run(displace.bind(open.owner.as_str()).bind(open.character.as_str())).await? > 0,
+        false => false,
+    };
+    // A person counts once.
+    let count = sql("UPDATE characters SET conversations = conversations + $3 WHERE id = $1 AND deleted_at IS NULL
          RETURNING aim_now($2)")
     .bind(open.character.as_str())
-    .bind(db.now);
+    .bind(db.now)
+    .bind(i64::from(!displaced));
     let Some(now) = db.one(count, |c| c.int()).await? else {
         return Err(Fault::Failed("a conversation was opened with a character that is gone".into()));
     };
@@ -136,6 +148,7 @@ pub(super) async fn rename(pg: &Postgres, id: &ConversationId, owner: &UserId, t
 
 pub(super) async fn delete(pg: &Postgres, id: &ConversationId, owner: &UserId) -> Tried<bool> {
     let mut db = pg.begin().await?;
+    lock_owner(&mut db, owner).await?;
     let Some((key, now)) = owned(&mut db, id, owner).await? else { return Ok(false) };
     stop(&mut db, key, id).await?;
     count(&mut db, key, -1).await?;
@@ -146,10 +159,33 @@ pub(super) async fn delete(pg: &Postgres, id: &ConversationId, owner: &UserId) -
     db.run(cancel.bind(key)).await?;
     let mark = sql("UPDATE all_conversations SET deleted_at = $2, due = 0, fence = fence + 1 WHERE key = $1");
     db.run(mark.bind(key).bind(now)).await?;
+    promote(&mut db, key).await?;
     tell_members(&mut db, key, id).await?;
     db.tell(&Change::Conversation { id: id.clone() })?;
     db.commit().await?;
     Ok(true)
+}
+
+/// Of an owner's conversations one at a time becomes the main one of its pair. Before all else, so that none waits for another
+/// crosswise.
+pub(super) async fn lock_owner(db: &mut Db, owner: &UserId) -> Tried<bool> {
+    let lock = sql("SELECT 1::bigint FROM users WHERE id = $1 FOR NO KEY UPDATE").bind(owner.as_str());
+    Ok(db.one(lock, |c| c.int()).await?.is_some())
+}
+
+/// After a pair's main conversation the last changed of their others is the main one; a branch never is.
+async fn promote(db: &mut Db, deleted: i64) -> Tried<()> {
+    let next = sql(
+        "UPDATE all_conversations SET main = true WHERE key = (
+             SELECT o.key FROM all_conversations was
+             JOIN conversations o ON o.owner_id = was.owner_id AND o.character_id = was.character_id
+             WHERE was.key = $1 AND was.main AND o.branch_of IS NULL ORDER BY o.updated_at DESC LIMIT 1) RETURNING key",
+    )
+    .bind(deleted);
+    match db.one(next, |c| c.int()).await? {
+        Some(key) => count(db, key, 1).await,
+        None => Ok(()),
+    }
 }
 
 /// A reply under way is told to stop, since nobody waits for it.

@@ -32,6 +32,7 @@ mod replies;
 mod reports;
 mod revisions;
 mod rooms;
+mod roster;
 mod rows;
 mod safety;
 mod search;

@@ -230,9 +230,9 @@ pub(super) fn item(c: &mut Columns) -> Tried<ConversationItem> {
 /// The columns of [`head_columns`], from [`HEAD_TABLES`].
 pub(super) fn head(c: &mut Columns) -> Tried<ConversationHead> {
     let conversation = conversation(c)?;
-    let unread = c.count()?;
+    let (is_main, unread) = (c.flag()?, c.count()?);
     let last_message = if c.flag()? { Some(message(c, &conversation.id)?) } else { None };
-    Ok(ConversationHead { conversation, last_message, unread })
+    Ok(ConversationHead { conversation, last_message, unread, is_main })
 }
 
 /// As [`ITEM_TABLES`], without the character.
@@ -240,7 +240,7 @@ pub(super) const HEAD_TABLES: &str = "conversations c JOIN members me ON me.conv
      LEFT JOIN messages m ON m.conversation = c.key AND m.seq = c.last_seq";
 
 pub(super) fn head_columns() -> String {
-    format!("{CONVERSATION}, {UNREAD}, m.seq IS NOT NULL, {MESSAGE}")
+    format!("{CONVERSATION}, c.main, {UNREAD}, m.seq IS NOT NULL, {MESSAGE}")
 }
 
 /// As `me` sees it, who is a member; what is asked says which.

@@ -9,8 +9,8 @@ use super::{ask, safety};
 use crate::conversation::CharacterSummary;
 use crate::search::{CANDIDATES, CANDIDATES_EACH, CONVERSATIONS, best_characters, best_messages};
 use crate::words::Sought;
-use crate::{FoundMessage, Result, Search, SearchQuery, TagCount};
-use aim_domain::{Character, CharacterId, ConversationId, UserId};
+use crate::{FoundCharacter, FoundMessage, Result, Search, SearchQuery, TagCount};
+use aim_domain::{CharacterId, ConversationId, UserId};
 use async_trait::async_trait;
 
 /// Messages of a person's that are looked through without the index, the newest: some 25 ms.
@@ -140,10 +140,11 @@ async fn messages(db: &mut Db, query: &SearchQuery) -> Tried<Vec<FoundMessage>> 
     Ok(best_messages(found.await?, query))
 }
 
-async fn characters(db: &mut Db, query: &SearchQuery) -> Tried<Vec<Character>> {
+async fn characters(db: &mut Db, query: &SearchQuery) -> Tried<Vec<FoundCharacter>> {
     // Who is listed is asked of what was found alone: OFFSET keeps the planner from asking it of all characters first.
     let text = format!(
-        "SELECT {CHARACTER} FROM (
+        "SELECT {CHARACTER}, ch.creator,
+             (SELECT u.username FROM users u WHERE u.id = ch.owner_id AND u.erase_at IS NULL) FROM (
              SELECT ch.key, ch.conversations FROM (
                  SELECT ch.key, ch.conversations, ch.owner_id FROM character_words w JOIN characters ch ON ch.key = w.character
                  WHERE w.words @@ $1::text::tsquery AND (ch.visibility = 'public' OR ch.owner_id = $2)
@@ -158,9 +159,16 @@ async fn characters(db: &mut Db, query: &SearchQuery) -> Tried<Vec<Character>> {
         let expression = expression(&query.sought, mark);
         sql(text.clone()).bind(expression).bind(query.viewer.as_str()).bind(CANDIDATES_EACH as i64).bind(now)
     };
-    let mut found = db.all(ask("="), rows::character).await?;
+    let read = |c: &mut rows::Columns| {
+        let character = rows::character(c)?;
+        Ok(FoundCharacter {
+            character,
+            creators: [c.maybe_string()?, c.maybe_string()?].into_iter().flatten().collect(),
+        })
+    };
+    let mut found = db.all(ask("="), read).await?;
     if found.len() < query.limit as usize {
-        found = db.all(ask(""), rows::character).await?;
+        found = db.all(ask(""), read).await?;
     }
     Ok(best_characters(found, query))
 }
@@ -184,7 +192,7 @@ impl Search for PostgresStore {
         ask!(self, messages, query)
     }
 
-    async fn search_characters(&self, query: &SearchQuery) -> Result<Vec<Character>> {
+    async fn search_characters(&self, query: &SearchQuery) -> Result<Vec<FoundCharacter>> {
         ask!(self, characters, query)
     }
 

@@ -146,9 +146,7 @@ async fn restore(
     keep: Duration,
 ) -> Tried<Option<ConversationItem>> {
     let mut db = pg.begin().await?;
-    // One of an owner's at a time: two of a pair would both become the main one.
-    let lock = sql("SELECT 1::bigint FROM users WHERE id = $1 FOR NO KEY UPDATE").bind(owner.as_str());
-    if db.one(lock, |c| c.int()).await?.is_none() {
+    if !conversations::lock_owner(&mut db, owner).await? {
         return Ok(None);
     }
     let back = sql("UPDATE all_conversations c SET deleted_at = NULL, main = c.main AND NOT EXISTS (

@@ -187,7 +187,7 @@ fn remove_characters(db: &Db, owner: &UserId) -> Result<()> {
     db.run(
         "UPDATE characters SET owner = NULL, deleted_at = coalesce(deleted_at, ?2), updated_at = ?2, revision = revision + 1,
              tags = '[]', search = '', description = '', personality = '', scenario = '', greeting = '',
-             example_dialogue = '', system_prompt = ''
+             example_dialogue = '', system_prompt = '', details = NULL, card = NULL, creator = NULL
          WHERE owner = ?1 AND (visibility = 'private' OR deleted_at IS NOT NULL)",
         me,
     )?;

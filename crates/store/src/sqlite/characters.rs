@@ -3,7 +3,7 @@
 use super::db::Db;
 use super::rows::{self, CHARACTER, Columns, WHOLE_CHARACTER, json, maybe_json};
 use super::{feed, gallery, safety};
-use crate::character::{Order, searched};
+use crate::character::{Order, creator, searched};
 use crate::{Change, CharacterPage, CharacterQuery, Result, SaveCharacter, Sort, cursor};
 use aim_domain::{Character, CharacterId};
 use rusqlite::types::Value;
@@ -17,8 +17,8 @@ pub(super) fn create(db: &Db, character: &Character, card: Option<&str>) -> Resu
     }
     db.run(
         "INSERT INTO characters (id, visibility, owner, revision, created_at, updated_at, name_key, name, avatar_url, tags,
-             search, description, personality, scenario, greeting, example_dialogue, system_prompt, details, card)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+             search, description, personality, scenario, greeting, example_dialogue, system_prompt, details, card, creator)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
         params![
             id,
             character.visibility.as_str(),
@@ -38,7 +38,8 @@ pub(super) fn create(db: &Db, character: &Character, card: Option<&str>) -> Resu
             character.example_dialogue,
             character.system_prompt,
             details(character)?,
-            card
+            card,
+            creator(character)
         ],
     )?;
     store_tags(db, character)?;
@@ -86,7 +87,7 @@ pub(super) fn update(db: &Db, character: &Character) -> Result<SaveCharacter> {
     db.run(
         "UPDATE characters SET visibility = ?2, revision = ?3, updated_at = ?4, name_key = ?5, name = ?6, avatar_url = ?7,
              tags = ?8, search = ?9, description = ?10, personality = ?11, scenario = ?12, greeting = ?13,
-             example_dialogue = ?14, system_prompt = ?15, details = ?16
+             example_dialogue = ?14, system_prompt = ?15, details = ?16, creator = ?17
          WHERE id = ?1",
         params![
             id,
@@ -104,7 +105,8 @@ pub(super) fn update(db: &Db, character: &Character) -> Result<SaveCharacter> {
             character.greeting,
             character.example_dialogue,
             character.system_prompt,
-            details(character)?
+            details(character)?,
+            creator(character)
         ],
     )?;
     store_tags(db, character)?;

@@ -12,7 +12,10 @@ use rusqlite::params;
 pub(super) fn open(db: &Db, open: &OpenConversation) -> Result<(ConversationItem, bool)> {
     let pair = [open.owner.as_str(), open.character.as_str()];
     let main = "SELECT id FROM conversations WHERE owner = ?1 AND character = ?2 AND main = 1";
-    let existing = db.one(main, pair, |row| Ok(ConversationId::trusted(Columns::of(row).text()?)))?;
+    let existing = match open.anew {
+        true => None,
+        false => db.one(main, pair, |row| Ok(ConversationId::trusted(Columns::of(row).text()?)))?,
+    };
     let id = existing.as_ref().unwrap_or(&open.id);
     if existing.is_none() {
         create(db, open)?;
@@ -23,9 +26,16 @@ pub(super) fn open(db: &Db, open: &OpenConversation) -> Result<(ConversationItem
 }
 
 fn create(db: &Db, open: &OpenConversation) -> Result<()> {
+    let displace =
+        "UPDATE all_conversations SET main = 0 WHERE owner = ?1 AND character = ?2 AND main = 1 AND deleted_at IS NULL";
+    let displaced = match open.anew {
+        true => db.run(displace, [open.owner.as_str(), open.character.as_str()])? > 0,
+        false => false,
+    };
+    // A person counts once.
     let counted = db.run(
-        "UPDATE characters SET conversations = conversations + 1 WHERE id = ?1 AND deleted_at IS NULL",
-        [open.character.as_str()],
+        "UPDATE characters SET conversations = conversations + ?2 WHERE id = ?1 AND deleted_at IS NULL",
+        params![open.character.as_str(), i64::from(!displaced)],
     )?;
     if counted == 0 {
         return Err(StoreError::Failed("a conversation was opened with a character that is gone".into()));
@@ -141,9 +151,22 @@ pub(super) fn delete(db: &Db, id: &ConversationId, owner: &UserId) -> Result<boo
          WHERE key = ?1",
         params![key, db.now.0],
     )?;
+    promote(db, key)?;
     tell_members(db, key, id)?;
     feed::write(db, &Change::Conversation { id: id.clone() })?;
     Ok(true)
+}
+
+/// After a pair's main conversation the last changed of their others is the main one; a branch never is.
+fn promote(db: &Db, deleted: i64) -> Result<()> {
+    let next = db.one(
+        "UPDATE all_conversations SET main = 1 WHERE key = (
+             SELECT o.key FROM all_conversations was JOIN conversations o ON o.owner = was.owner AND o.character = was.character
+             WHERE was.key = ?1 AND was.main = 1 AND o.branch_of IS NULL ORDER BY o.updated_at DESC LIMIT 1) RETURNING key",
+        [deleted],
+        |row| row.get::<_, i64>(0),
+    )?;
+    next.map_or(Ok(()), |key| count(db, key, 1))
 }
 
 /// A reply under way is told to stop, since nobody waits for it.

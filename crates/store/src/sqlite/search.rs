@@ -7,8 +7,8 @@ use super::{SqliteStore, safety};
 use crate::conversation::CharacterSummary;
 use crate::search::{CANDIDATES, CANDIDATES_EACH, CONVERSATIONS, best_characters, best_messages};
 use crate::words::{Sought, folded};
-use crate::{FoundMessage, Result, Search, SearchQuery, TagCount};
-use aim_domain::{Character, CharacterId, ConversationId, UserId};
+use crate::{FoundCharacter, FoundMessage, Result, Search, SearchQuery, TagCount};
+use aim_domain::{CharacterId, ConversationId, UserId};
 use async_trait::async_trait;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, params};
@@ -132,9 +132,9 @@ fn messages(db: &Db, query: &SearchQuery) -> Result<Vec<FoundMessage>> {
     Ok(best_messages(found, query))
 }
 
-fn characters(db: &Db, query: &SearchQuery) -> Result<Vec<Character>> {
+fn characters(db: &Db, query: &SearchQuery) -> Result<Vec<FoundCharacter>> {
     let sql = format!(
-        "SELECT {CHARACTER} FROM (
+        "SELECT {CHARACTER}, ch.creator, (SELECT username FROM users WHERE id = ch.owner AND erase_at IS NULL) FROM (
              SELECT ch.key, ch.conversations FROM character_search f CROSS JOIN characters ch ON ch.key = f.rowid
              WHERE character_search MATCH ?4 AND (ch.visibility = 'public' OR ch.owner = ?1) AND ch.deleted_at IS NULL AND {}
              ORDER BY ch.conversations DESC, ch.key DESC LIMIT ?3) found
@@ -144,7 +144,12 @@ fn characters(db: &Db, query: &SearchQuery) -> Result<Vec<Character>> {
     let sought = expression(&query.sought);
     let ask = |sought: &str| {
         db.all(&sql, params![query.viewer.as_str(), db.now.0, CANDIDATES_EACH as i64, sought], |row| {
-            rows::character(&mut Columns::of(row))
+            let mut c = Columns::of(row);
+            let character = rows::character(&mut c)?;
+            Ok(FoundCharacter {
+                character,
+                creators: [c.maybe_string()?, c.maybe_string()?].into_iter().flatten().collect(),
+            })
         })
     };
     let mut found = ask(&format!("{{name}} : ({sought})"))?;
@@ -186,7 +191,7 @@ impl Search for SqliteStore {
         self.read(move |db| messages(db, &query)).await
     }
 
-    async fn search_characters(&self, query: &SearchQuery) -> Result<Vec<Character>> {
+    async fn search_characters(&self, query: &SearchQuery) -> Result<Vec<FoundCharacter>> {
         let query = query.clone();
         self.read(move |db| characters(db, &query)).await
     }

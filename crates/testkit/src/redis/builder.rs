@@ -54,10 +54,11 @@ impl RedisBuilder {
         self.config("requirepass", password).config("masterauth", password)
     }
 
-    /// Nobody comes in but as this user, who may do what `rules` say (`"~aim:* &* +@all"`).
+    /// Nobody comes in but as this user, who may do what `rules` say (`"~aim:* &* +@all"`). The default user is off and
+    /// keeps its rights, since Redis replays an append-only file as that user.
     pub fn user(mut self, name: &str, password: &str, rules: &str) -> Self {
         self.login = Some((name.to_owned(), password.to_owned()));
-        self.acl(&format!("{name} on >{password} {rules}")).acl("default off")
+        self.acl(&format!("{name} on >{password} {rules}")).acl("default off ~* &* +@all")
     }
 
     /// One line of access rules, as after `user` in `redis.conf`.

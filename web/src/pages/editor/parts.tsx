@@ -2,7 +2,8 @@
 import type { ApiError } from '../../api/client';
 import { PictureField } from '../../app/picture';
 import { fieldError, TextArea, TextField } from '../../ui/field';
-import { Greetings, Lore } from '../character-details';
+import { Greetings } from '../character-details';
+import { Lore } from '../lore/book';
 import type { CharacterForm } from './draft';
 
 type TextName = Exclude<keyof CharacterForm, 'alternateGreetings' | 'lorebook' | 'visibility'>;

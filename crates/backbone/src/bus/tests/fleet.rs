@@ -233,7 +233,7 @@ async fn a_server_that_lost_its_claim_does_not_touch_the_new_reply() {
 async fn a_slow_sink_blocks_nobody_but_itself() {
     let redis = RedisServer::start().await.unwrap();
     let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-    let (mut slow, one) = (Server::start(proxy.url()).await, Server::start(redis.url()).await);
+    let (mut slow, one) = (Server::start(redis.url_at(proxy.address())).await, Server::start(redis.url()).await);
     slow.bus.subscribe_room(&room()).await.unwrap();
     *slow.slow.lock() = Duration::from_millis(20);
     let connections = proxy.connections();

@@ -14,7 +14,7 @@ struct Storm {
 async fn storm() -> Storm {
     let redis = RedisServer::start().await.unwrap();
     let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-    let (near, far) = (Server::start(redis.url()).await, Server::start(proxy.url()).await);
+    let (near, far) = (Server::start(redis.url()).await, Server::start(redis.url_at(proxy.address())).await);
     for server in [&near, &far] {
         server.bus.subscribe_room(&room()).await.unwrap();
         server.bus.subscribe_user(&UserId::trusted("u1")).await.unwrap();

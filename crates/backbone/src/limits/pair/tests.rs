@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::conformance::Bench;
+use crate::conformance::outage::{Outage, in_every_outage};
 use crate::conformance::storm::{AT_ONCE, PATIENCE, Patient, Site, WITHIN_BUDGET, within};
 use crate::link::{Client, Link, Passage, Settings, with_budget};
 use aim_domain::limits::Quota;
@@ -33,14 +34,14 @@ mod with_redis {
     crate::limits_promises!(open);
 }
 
-mod without_redis {
-    async fn open() -> super::Bench<dyn super::Limits> {
-        let site = super::Site::open().await;
-        site.cut().await;
-        super::bench(site)
+mod in_an_outage {
+    use super::*;
+
+    async fn open<O: Outage>() -> Bench<dyn Limits> {
+        bench(Site::in_outage::<O>().await).hurried()
     }
 
-    crate::limits_promises!(open);
+    in_every_outage!(limits_promises);
 }
 
 /// Counts begin anew on the other side of a switch, so most promises of exactness do not hold across one; what holds
@@ -161,8 +162,7 @@ async fn in_a_window_that_spans_the_loss_of_redis_never_more_than_twice_the_limi
 async fn a_process_that_starts_without_redis_trusts_it_as_little() {
     let site = Site::open().await;
     site.proxy.cut().await;
-    let link =
-        Link::open("main", Settings { url: site.proxy.url(), prefix: "aim:".into(), ..Default::default() }).unwrap();
+    let link = Link::open("main", Settings { url: site.url(), prefix: "aim:".into(), ..Default::default() }).unwrap();
     let server = pair(link.client("limits"), &Fleet::default());
     let ask = ask(10, LONG);
     assert_eq!(server.admitted(&ask, 7).await, 7);

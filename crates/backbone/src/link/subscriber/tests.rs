@@ -54,7 +54,11 @@ async fn open_on(redis: RedisServer) -> Bench {
 }
 
 fn subscriber(url: String) -> (Subscriber, mpsc::UnboundedReceiver<Heard>) {
-    let link = Link::open("bus", Settings { url, prefix: "aim:".into(), ..Settings::default() }).unwrap();
+    subscriber_of(Settings { url, ..Settings::default() })
+}
+
+fn subscriber_of(settings: Settings) -> (Subscriber, mpsc::UnboundedReceiver<Heard>) {
+    let link = Link::open("bus", Settings { prefix: "aim:".into(), ..settings }).unwrap();
     let (sender, heard) = mpsc::unbounded_channel();
     (Subscriber::open(&link, Arc::new(Ear(sender))), heard)
 }

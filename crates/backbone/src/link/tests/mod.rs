@@ -1,8 +1,8 @@
 //! The link over a real Redis and a network that breaks.
 
 use super::*;
-use aim_testkit::chaos_proxy::ChaosProxy;
-use aim_testkit::redis::RedisServer;
+use crate::conformance::guarded::RedisServer;
+use aim_testkit::ChaosProxy;
 
 static SUM: Script = Script::new(
     "#!lua\n-- Adds to a number. KEYS[1] the number, ARGV[1] what to add; answers the sum\nreturn redis.call('INCRBY', KEYS[1], ARGV[1])",
@@ -23,7 +23,7 @@ struct Bench {
 async fn open() -> Bench {
     let redis = RedisServer::start().await.unwrap();
     let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-    let link = Link::open("main", settings(proxy.url())).unwrap();
+    let link = Link::open("main", settings(redis.url_at(proxy.address()))).unwrap();
     assert!(link.ready(PATIENCE).await);
     let client = link.client("test");
     Bench { redis, proxy, link, client }
@@ -223,4 +223,5 @@ async fn health_tells_of_memory_and_replicas() {
     assert_eq!(health.passage, Passage::Closed);
 }
 
+mod connections;
 mod forms;

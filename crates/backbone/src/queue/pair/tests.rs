@@ -1,13 +1,15 @@
 //! The pair: the promises with Redis and without it, and what becomes of jobs while the network breaks.
 
 use super::*;
+use crate::conformance::guarded::RedisServer;
+use crate::conformance::outage::{Outage, in_every_outage};
 use crate::conformance::{Bench, eventually, unhurried};
 use crate::link::{BUDGET, Link, Settings};
 use crate::queue::board::{Board, Outcome, Status};
 use crate::queue::redis::tests::job;
 use crate::queue::{AI_RESPONSE, EMAIL};
 use aim_domain::{Ambient, SystemClock};
-use aim_testkit::{ChaosProxy, RedisServer};
+use aim_testkit::ChaosProxy;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Instant;
@@ -26,7 +28,7 @@ struct Rig {
 async fn rig() -> Rig {
     let redis = RedisServer::start().await.unwrap();
     let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-    let settings = Settings { url: proxy.url(), prefix: "aim:".into(), ..Settings::default() };
+    let settings = Settings { url: redis.url_at(proxy.address()), prefix: "aim:".into(), ..Settings::default() };
     let client = Link::open("queue", settings).unwrap().client("queue");
     let over_redis = Arc::new(RedisQueue::new(client, "aim", &Ambient::system()));
     let local = Arc::new(LocalQueue::new(&Ambient::system()));
@@ -60,14 +62,14 @@ mod with_redis {
 mod without_redis {
     use super::*;
 
-    async fn open() -> Bench<dyn Queue> {
+    /// From the first call on, before the breaker knows of it.
+    async fn open<O: Outage>() -> Bench<dyn Queue> {
         let rig = rig().await;
-        rig.proxy.cut().await;
-        eventually("Redis is away", async || !rig.over_redis.is_open()).await;
-        Bench::<dyn Queue>::waiting(rig.pair.clone(), Arc::new(SystemClock)).keeping(rig)
+        O::begin(&rig.proxy).await;
+        Bench::<dyn Queue>::waiting(rig.pair.clone(), Arc::new(SystemClock)).keeping(rig).hurried()
     }
 
-    crate::queue_promises!(open);
+    in_every_outage!(queue_promises);
 
     mod board {
         use super::*;

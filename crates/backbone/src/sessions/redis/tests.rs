@@ -1,11 +1,13 @@
 //! Sessions of several servers over one Redis, and over a network that breaks.
 
 use super::*;
+use crate::conformance::guarded::RedisServer;
+use crate::conformance::outage::{Outage, in_every_outage};
+use crate::conformance::storm::Site;
 use crate::conformance::{Bench, eventually, unhurried};
 use crate::link::{Link, Passage, Settings};
 use aim_domain::{Role, Session, SessionId, SystemClock, Tier};
 use aim_testkit::chaos_proxy::ChaosProxy;
-use aim_testkit::redis::RedisServer;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -68,7 +70,7 @@ mod in_a_storm {
     async fn open() -> Bench<dyn Sessions> {
         let redis = RedisServer::start().await.unwrap();
         let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-        let (sessions, _) = server(proxy.url()).await;
+        let (sessions, _) = server(redis.url_at(proxy.address())).await;
         tokio::spawn(async move {
             let _redis = redis;
             for n in 0.. {
@@ -86,6 +88,21 @@ mod in_a_storm {
     }
 
     crate::sessions_promises!(open);
+}
+
+/// From the first call on, before the breaker knows of it.
+mod in_an_outage {
+    use super::*;
+
+    async fn open<O: Outage>() -> Bench<dyn Sessions> {
+        let site = Site::open().await;
+        let (sessions, _) = server(site.url()).await;
+        O::begin(&site.proxy).await;
+        let sessions: Arc<dyn Sessions> = Arc::new(sessions);
+        Bench::waiting(sessions, Arc::new(SystemClock)).keeping(site).hurried()
+    }
+
+    in_every_outage!(sessions_promises);
 }
 
 #[tokio::test]
@@ -148,7 +165,7 @@ async fn started_at(position: i64, url: String) -> (RedisSessions, Fleet) {
 /// of the feed. Redis holds all three still.
 async fn dropped_while_redis_is_away(redis: &RedisServer) -> (ChaosProxy, RedisSessions, Fleet) {
     let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-    let (sessions, fleet) = server(proxy.url()).await;
+    let (sessions, fleet) = server(redis.url_at(proxy.address())).await;
     for (user, token) in [("u1", "t1"), ("u1", "t2"), ("u3", "t3")] {
         assert!(sessions.load(&member(user, token, Tier::Free)).await);
     }
@@ -273,7 +290,7 @@ async fn nothing_is_believed_before_the_feed_is_followed() {
 
 #[tokio::test]
 async fn an_old_snapshot_brings_no_session_back() {
-    let redis = RedisServer::builder().start().await.unwrap();
+    let redis = RedisServer::start().await.unwrap();
     let (sessions, _) = server(redis.url()).await;
     assert!(sessions.load(&member("u1", "t1", Tier::Free)).await);
     redis.command(&["SAVE"]).await.unwrap();

@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::conformance::Bench;
+use crate::conformance::guarded::RedisServer;
+use crate::conformance::outage::{Outage, in_every_outage};
 use crate::link::{Link, Passage, Settings as LinkSettings};
 use crate::turns::Settings;
 use crate::turns::patient::Patient;
 use aim_domain::{Ambient, Random, SeededRandom, SystemClock};
-use aim_testkit::{ChaosProxy, RedisServer};
+use aim_testkit::ChaosProxy;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -25,7 +27,7 @@ impl World {
     async fn new() -> Self {
         let redis = RedisServer::start().await.unwrap();
         let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-        let link = link(proxy.url()).await;
+        let link = link(redis.url_at(proxy.address())).await;
         Self { redis, proxy, link }
     }
 
@@ -100,20 +102,23 @@ mod promises {
     crate::turns_promises!(open);
 }
 
+/// In the outage from the first call on, before the breaker knows of it.
 mod promises_in_an_outage {
     use super::*;
 
-    async fn open(settings: Settings) -> Bench<dyn Turns> {
+    async fn open<O: Outage>(settings: Settings) -> Bench<dyn Turns> {
         let world = World::new().await;
-        let pair: Arc<dyn Turns> = Arc::new(world.pair(settings));
+        let pair = world.pair(settings);
         // Something stands in Redis, which nobody hears of.
-        pair.enter(turn("z", "z0")).await.unwrap();
-        pair.enter(turn("z", "z1")).await.unwrap();
-        world.cut().await;
+        let patient = Patient(pair);
+        patient.enter(turn("z", "z0")).await.unwrap();
+        patient.enter(turn("z", "z1")).await.unwrap();
+        O::begin(&world.proxy).await;
+        let pair: Arc<dyn Turns> = Arc::new(patient.0);
         Bench::waiting(pair, Arc::new(SystemClock)).keeping(world)
     }
 
-    crate::turns_promises!(open);
+    in_every_outage!(turns_promises);
 }
 
 #[tokio::test]

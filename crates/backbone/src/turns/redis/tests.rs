@@ -8,11 +8,11 @@ mod leases;
 
 use super::*;
 use crate::conformance::Bench;
+use crate::conformance::guarded::RedisServer;
 use crate::link::{Link, Settings as LinkSettings};
 use crate::turns::local::LocalTurns;
 use crate::turns::patient::Patient;
 use aim_domain::{Ambient, ManualClock, Random, SeededRandom, SystemClock, Timestamp};
-use aim_testkit::RedisServer;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 

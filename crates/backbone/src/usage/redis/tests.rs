@@ -1,11 +1,13 @@
 //! Usage copies of several servers over one Redis, and over a network that breaks.
 
+mod caller;
+
 use super::*;
+use crate::conformance::guarded::{RedisCluster, RedisServer};
 use crate::conformance::storm::{PATIENCE, Patient, Site, WITHIN_BUDGET, within};
 use crate::conformance::{Bench, eventually, unhurried};
 use crate::link::{Link, Passage, Settings};
 use aim_domain::{Kind, SystemClock};
-use aim_testkit::{RedisCluster, RedisServer};
 use std::time::Instant;
 
 async fn server(url: String) -> RedisUsage {
@@ -55,7 +57,7 @@ async fn what_one_server_counted_all_show_and_operators_read() {
 #[tokio::test]
 async fn a_row_that_redis_did_not_hear_of_is_delivered_before_any_is_read() {
     let site = Site::open().await;
-    let (cut_off, other) = (server(site.proxy.url()).await, server(site.redis.url()).await);
+    let (cut_off, other) = (server(site.url()).await, server(site.redis.url()).await);
     let (user, character) = names();
     cut_off.keep(&user, &character, row(1)).await.unwrap();
     site.proxy.cut().await;
@@ -76,7 +78,7 @@ async fn a_row_that_redis_did_not_hear_of_is_delivered_before_any_is_read() {
 async fn all_rows_are_one_command_and_every_server_adds_to_them() {
     unhurried(async {
         let site = Site::open().await;
-        let (one, other) = (server(site.proxy.url()).await, server(site.redis.url()).await);
+        let (one, other) = (server(site.url()).await, server(site.redis.url()).await);
         let (user, mara) = names();
         let finn = CharacterId::trusted("finn");
         let mark = one.begin_load(&user).await.unwrap();
@@ -171,9 +173,9 @@ async fn a_cluster_keeps_the_promises() {
         let usage: Arc<dyn Usage> = Arc::new(Patient(Arc::new(usage)));
         Bench::waiting(usage, Arc::new(SystemClock))
     };
-    promises::all_rows_are_told_once_all_were_kept(open("a:").await).await;
-    promises::what_was_used_since_is_among_all(open("b:").await).await;
-    promises::forgetting_a_user_forgets_all_of_its_characters(open("c:").await).await;
+    promises::all_rows_are_told_once_all_were_kept(open("aim:a:").await).await;
+    promises::what_was_used_since_is_among_all(open("aim:b:").await).await;
+    promises::forgetting_a_user_forgets_all_of_its_characters(open("aim:c:").await).await;
 }
 
 /// In a storm there may be no copy; one that is there is the newest.
@@ -183,7 +185,7 @@ async fn in_a_storm_no_older_row_is_shown() {
     let since = Some(Ambient::system().now());
     for fault in 0..5 {
         let site = Site::open().await;
-        let (server, other) = (server(site.proxy.url()).await, server(site.redis.url()).await);
+        let (server, other) = (server(site.url()).await, server(site.redis.url()).await);
         let storm = site.storm(fault);
         let (mut uses, mut seen) = (0, 0);
         let until = Instant::now() + Duration::from_secs(3);

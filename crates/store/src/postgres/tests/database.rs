@@ -1,44 +1,13 @@
 //! The database itself: its schema, who may use it, and its clock.
 
-use super::{fresh, open, world};
+use super::{fresh, open, refused, world};
 use crate::conformance::World;
-use crate::postgres::{PostgresOptions, PostgresStore, connect};
-use crate::{Claimed, Store, StoreError};
-use aim_domain::{Ambient, Incarnation, ManualClock, SeededRandom, Timestamp};
+use crate::postgres::{PostgresOptions, PostgresStore};
+use crate::{Claimed, SaveCharacter, Store, StoreError};
+use aim_domain::{Ambient, Incarnation, ManualClock, SeededRandom, Timestamp, Visibility};
 use aim_testkit::{Certificates, PostgresServer};
-use futures::future::join_all;
 use sqlx::{AssertSqlSafe, Connection, Row};
 use std::time::{Duration, Instant};
-
-async fn refused(url: &str) -> StoreError {
-    match PostgresStore::open(url, PostgresOptions::default(), Ambient::system()).await {
-        Ok(_) => panic!("it was opened"),
-        Err(error) => error,
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fresh_database_opened_by_many_at_once_is_migrated_once() {
-    let database = fresh().await;
-    let url = database.url();
-    for store in join_all((0..8).map(|_| open(&url))).await {
-        store.ping().await.unwrap();
-    }
-    let mut raw = database.connect().await.unwrap();
-    let done = sqlx::query("SELECT version FROM aim_migrations ORDER BY version").fetch_all(&mut raw).await.unwrap();
-    let all: Vec<i32> = (1..=connect::MIGRATIONS.len() as i32).collect();
-    assert_eq!(done.iter().map(|row| row.get::<i32, _>(0)).collect::<Vec<_>>(), all);
-}
-
-#[tokio::test]
-async fn a_database_of_a_newer_program_is_refused_and_left_alone() {
-    let database = fresh().await;
-    open(&database.url()).await.close().await;
-    let mut raw = database.connect().await.unwrap();
-    sqlx::query("INSERT INTO aim_migrations VALUES (99, now())").execute(&mut raw).await.unwrap();
-    let StoreError::Failed(why) = refused(&database.url()).await else { panic!("unavailable") };
-    assert!(why.contains("newer") && why.contains("99"), "{why}");
-}
 
 /// A server in service needs rights over rows alone, once an administrator has run `aim migrate`.
 #[tokio::test]
@@ -168,4 +137,24 @@ async fn tls_checks_who_answers_and_shows_who_asks() {
 
     let plain = fresh().await;
     refused(&format!("{}?sslmode=require", plain.url())).await;
+}
+
+/// Of a character that somebody else still has a conversation with.
+#[tokio::test]
+async fn of_an_erased_accounts_private_character_its_name_alone_is_left() {
+    let (world, store, database) = world().await;
+    let (tess, ines) = (world.user("tess").await, world.user("ines").await);
+    let mut character = world.new_character("Mara", Some(&tess));
+    (character.details.creator, character.details.creator_notes) = ("Tess".into(), "Mine.".into());
+    store.import_character(character.clone(), "{\"data\":{}}".into()).await.unwrap();
+    world.conversation(&ines, &character).await;
+    (character.visibility, character.revision) = (Visibility::Private, 2);
+    assert!(matches!(store.update_character(character).await.unwrap(), SaveCharacter::Saved(_)));
+    assert!(store.delete_user(&tess.id).await.unwrap());
+    let mut raw = database.connect().await.unwrap();
+    let left =
+        "SELECT name, coalesce(details, card, creator, nullif(concat(description, personality, system_prompt), ''))
+         FROM characters";
+    let left = sqlx::query(left).fetch_one(&mut raw).await.unwrap();
+    assert_eq!((left.get::<String, _>(0), left.get::<Option<String>, _>(1)), ("Mara".into(), None));
 }

@@ -4,11 +4,12 @@ mod database;
 mod faults;
 mod lost_answers;
 mod many_servers;
+mod migrations;
 mod search;
 
 use super::{Clock, PostgresOptions, PostgresStore};
-use crate::Store;
 use crate::conformance::{Fixture, World};
+use crate::{Store, StoreError};
 use aim_domain::{Ambient, Incarnation};
 use aim_testkit::{ChaosProxy, Database};
 use async_trait::async_trait;
@@ -57,6 +58,13 @@ async fn open(url: &str) -> Arc<PostgresStore> {
         ..PostgresOptions::default()
     };
     PostgresStore::open(url, options, Ambient::system()).await.unwrap()
+}
+
+async fn refused(url: &str) -> StoreError {
+    match PostgresStore::open(url, PostgresOptions::default(), Ambient::system()).await {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error,
+    }
 }
 
 async fn eventually<F: Future<Output = bool>>(within: Duration, holds: impl Fn() -> F) {

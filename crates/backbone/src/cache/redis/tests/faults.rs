@@ -203,6 +203,9 @@ fn requests_are_counted_by_where_they_were_answered() {
             for _ in 0..3 {
                 other.ask().await;
             }
+            // Who looks here alone has made no request.
+            assert!(other.cache.near(&key()).is_some());
+            assert!(world.server().await.cache.near(&key()).is_none());
         });
     });
     let count = |result, level| recorder.of("aim_cache_requests_total", &["character", result, level]);

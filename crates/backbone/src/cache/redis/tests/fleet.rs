@@ -43,11 +43,42 @@ async fn who_waits_for_a_long_load_is_not_short_of_time_for_redis() {
         async move { one.ask().await }
     });
     until("the leader loads", async || world.truth.loads() == 1).await;
-    // Each look takes 16 ms, and there are some thirty.
-    other.proxy.delay(Duration::from_millis(8));
-    let budget = Duration::from_millis(200);
+    // Each look takes 40 ms, and there are some twenty. More than that, and the link's own look would be too late.
+    other.proxy.delay(Duration::from_millis(20));
+    let (budget, before) = (Duration::from_millis(500), other.proxy.exchanges());
     let Ok(found) = with_budget(budget, other.cache.get_or_load(&key(), world.truth.load())).await;
     assert_eq!((found.unwrap().version, leader.await.unwrap(), world.truth.loads()), (1, 1, 1));
+    let looks = u32::try_from(other.proxy.exchanges() - before).unwrap();
+    assert!(looks * Duration::from_millis(40) > budget, "all of {looks} looks would have been too long");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_long_load_when_redis_goes_waits_no_longer_than_any_request() {
+    let world = World::slow(lease::LENGTH * 3).await;
+    let (one, other) = (Arc::new(world.server().await), world.server().await);
+    let leader = tokio::spawn({
+        let one = one.clone();
+        async move { one.ask().await }
+    });
+    until("the leader loads", async || world.truth.loads() == 1).await;
+    let budget = Duration::from_millis(300);
+    let gone = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        other.proxy.black_hole();
+        Instant::now()
+    };
+    let asks = with_budget(budget, async {
+        let Ok(found) = other.cache.get_or_load(&key(), async { Ok::<_, Infallible>(Some(sheet(2))) }).await;
+        // What the look took, this lacks.
+        let nothing = other.cache.peek(&keys::character::<Sheet>(&CharacterId::trusted("c2"))).await;
+        (found.unwrap().version, nothing, Instant::now())
+    });
+    let ((found, nothing, done), gone) = tokio::join!(asks, gone);
+    assert_eq!((found, nothing), (2, None), "it loads for itself");
+    let waited = done.saturating_duration_since(gone);
+    // The pause between two looks is no waiting for Redis.
+    assert!(waited < budget + LONGEST_PAUSE + Duration::from_millis(100), "{waited:?}");
+    leader.abort();
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! A Cluster, and replicas that may be read.
 
 use super::*;
-use aim_testkit::{RedisCluster, RedisSentinel};
+use crate::conformance::guarded::RedisCluster;
+use aim_testkit::RedisSentinel;
 
 #[tokio::test]
 async fn servers_of_one_cluster_share_their_values() {

@@ -160,7 +160,7 @@ async fn an_answer_that_was_asked_for_before_an_invalidation_is_not_kept_near() 
 
 #[tokio::test]
 async fn an_old_snapshot_brings_no_old_value_back() {
-    let redis = RedisServer::builder().config("save", "3600 1").start().await.unwrap();
+    let redis = RedisServer::with(|redis| redis.config("save", "3600 1")).await.unwrap();
     let world = World::of(redis, Duration::from_millis(1));
     let (one, other) = (world.server().await, world.server().await);
     assert_eq!((one.ask().await, other.ask().await), (1, 1));

@@ -1,8 +1,8 @@
 //! In a Cluster, where questions about different subjects are in different slots.
 
 use super::*;
+use crate::conformance::guarded::RedisCluster;
 use crate::conformance::limits as promises;
-use aim_testkit::RedisCluster;
 
 async fn link(cluster: &RedisCluster, prefix: &str) -> Link {
     let link =
@@ -19,15 +19,15 @@ async fn a_cluster_keeps_the_promises_and_takes_back_what_another_slot_refuses()
         let limits: Arc<dyn Limits> = Arc::new(Patient(Arc::new(limits)));
         Bench::waiting(limits, Arc::new(SystemClock))
     };
-    promises::exactly_the_limit_is_admitted_in_a_window(open("a:").await).await;
-    promises::several_rules_admit_together_or_none_counts(open("b:").await).await;
-    promises::one_question_twice_in_a_call_counts_twice(open("c:").await).await;
-    promises::a_repeated_name_is_admitted_and_not_counted(open("d:").await).await;
-    promises::a_cleared_window_is_empty(open("e:").await).await;
-    promises::asked_at_once_the_limit_is_exact(open("f:").await).await;
-    promises::asked_crosswise_nobody_waits_for_ever(open("g:").await).await;
+    promises::exactly_the_limit_is_admitted_in_a_window(open("aim:a:").await).await;
+    promises::several_rules_admit_together_or_none_counts(open("aim:b:").await).await;
+    promises::one_question_twice_in_a_call_counts_twice(open("aim:c:").await).await;
+    promises::a_repeated_name_is_admitted_and_not_counted(open("aim:d:").await).await;
+    promises::a_cleared_window_is_empty(open("aim:e:").await).await;
+    promises::asked_at_once_the_limit_is_exact(open("aim:f:").await).await;
+    promises::asked_crosswise_nobody_waits_for_ever(open("aim:g:").await).await;
 
-    let limits = RedisLimits::new(link(&cluster, "h:").await.client("limits"));
+    let limits = RedisLimits::new(link(&cluster, "aim:h:").await.client("limits"));
     let wide = |n: u32| ask(Rule::Api, &format!("u{n}"), 10, 60_000, 0);
     let mut asks: Vec<Ask> = (0..8).map(wide).collect();
     asks.push(Ask { once: Some("talk/1".into()), ..ask(Rule::Messaging, "u0", 10, 60_000, 0) });

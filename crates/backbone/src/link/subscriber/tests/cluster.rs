@@ -1,7 +1,8 @@
 //! Sharded subscriptions of a real Cluster, whose slots move and whose masters die.
 
 use super::*;
-use aim_testkit::RedisCluster;
+use crate::conformance::guarded::RedisCluster;
+use crate::link::TlsFiles;
 
 /// A failover takes the cluster up to 4 s, and recovery 5 s after it.
 const FAILOVER: Duration = Duration::from_secs(15);
@@ -17,6 +18,15 @@ struct Fleet {
 async fn fleet(masters: usize, replicas: usize) -> Fleet {
     let cluster = RedisCluster::start(masters, replicas).await.unwrap();
     let (subscriber, heard) = subscriber(cluster.url());
+    fleet_of(cluster, masters, subscriber, heard).await
+}
+
+async fn fleet_of(
+    cluster: RedisCluster,
+    masters: usize,
+    subscriber: Subscriber,
+    heard: mpsc::UnboundedReceiver<Heard>,
+) -> Fleet {
     let up = async || {
         let state = subscriber.shared.state.lock();
         state.lines.len() == masters && state.lines.values().all(|line| line.generation.is_some())
@@ -75,6 +85,15 @@ async fn channels_of_all_slots_are_heard_and_left() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_of_all_slots_are_heard_over_tls() {
+    let cluster = RedisCluster::with(|node| node.tls(), 3, 0).await.unwrap();
+    let ca = Some(cluster.certificates().unwrap().ca_file.clone());
+    let tls = TlsFiles { ca, ..TlsFiles::default() };
+    let (subscriber, heard) = subscriber_of(Settings { url: cluster.url(), tls, ..Settings::default() });
+    fleet_of(cluster, 3, subscriber, heard).await.all_are_heard("1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,11 +4,11 @@
 mod events;
 
 use super::RedisQueue;
-use crate::Fault;
 use crate::link::{Client, Need, Passage, Script};
 use crate::queue::board::Board;
 use crate::queue::errands::Heard;
 use crate::queue::{Added, JobState, NewJob, Queue};
+use crate::{Fault, keys};
 use aim_domain::Ambient;
 use bullmq::{Error, QueueKeys};
 use events::Line;
@@ -102,7 +102,7 @@ impl Errands {
             if force {
                 // BullMQ removes no job that is locked.
                 let mut wire = queue.connection().connection();
-                let lock = format!("{}:lock", queue.keys().job_key(id));
+                let lock = keys::job_lock(&queue.keys().job_key(id));
                 redis::cmd("DEL").arg(lock).query_async::<()>(&mut wire).await?;
             }
             match queue.remove(id).await {

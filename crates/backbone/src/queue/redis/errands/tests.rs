@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::conformance::eventually;
+use crate::conformance::guarded::RedisServer;
 use crate::link::{Link, Settings};
 use crate::queue::pair::QueuePair;
 use crate::queue::redis::tests::job;
 use crate::queue::{EMAIL, Failure, Handler, JobState, MEDIA_PROCESSING, WorkerSettings, local::LocalQueue};
-use aim_testkit::RedisServer;
 use serde_json::json;
 
 struct Rig {

@@ -111,7 +111,7 @@ async fn what_runs_while_all_is_lost_ends_and_holds_nothing_up() {
 
 #[tokio::test]
 async fn after_a_restart_workers_go_on_within_five_seconds() {
-    let redis = RedisServer::builder().persistent().start().await.unwrap();
+    let redis = RedisServer::with(|redis| redis.persistent()).await.unwrap();
     let queue = queue(settings(redis.url()), "aim");
     assert!(queue.ready(PATIENCE).await);
     let (handler, runs) = recorder();

@@ -1,9 +1,10 @@
 //! The queue over every form of Redis that an address can name.
 
 use super::*;
-use crate::link::{Links, LinksSettings, TlsFiles};
+use crate::conformance::guarded::{RedisCluster, RedisSentinel};
+use crate::link::{Links, LinksSettings, Login, TlsFiles};
 use crate::queue::board::{Board, Status};
-use aim_testkit::{RedisCluster, RedisSentinel};
+use aim_testkit::Certificates;
 
 /// What a failover takes here, detection included, and the way back.
 const FAILOVER: Duration = Duration::from_secs(20);
@@ -49,15 +50,14 @@ async fn all_kinds(queue: &RedisQueue) {
     assert_eq!(queue.page(EMAIL, &Status::ALL, 0, 9).await.unwrap().len(), 3);
     assert!(matches!(queue.entry(EMAIL, "later").await.unwrap(), Some((_, Status::Completed))));
     assert!(queue.server().await.unwrap().is_some_and(|server| server.version.contains('.')));
+    queue.workers(EMAIL).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_socket_a_user_and_another_database_are_reached() {
-    // What the documentation says that a user needs.
-    let rules = "~aim:* &aim:* +@all -@dangerous +info";
-    let redis = RedisServer::builder().unix_socket().user("ada", "p@ss:word", rules).start().await.unwrap();
+    let redis = RedisServer::with(|redis| redis.unix_socket()).await.unwrap();
     works(&queue(settings(redis.url()), "aim")).await;
-    let redis = RedisServer::builder().user("ada", "p@ss:word", rules).start().await.unwrap();
+    let redis = RedisServer::start().await.unwrap();
     works(&queue(settings(format!("{}/3", redis.url())), "aim")).await;
     let reply = redis.command(&["INFO", "keyspace"]).await.unwrap().text();
     assert!(reply.contains("db3:") && !reply.contains("db0:"), "{reply}");
@@ -65,14 +65,28 @@ async fn a_socket_a_user_and_another_database_are_reached() {
 
 #[tokio::test]
 async fn tls_with_a_certificate_of_ones_own_is_reached() {
-    let redis = RedisServer::builder().mutual_tls().start().await.unwrap();
-    let files = redis.certificates().unwrap();
-    let tls = TlsFiles {
+    let redis = RedisServer::with(|redis| redis.mutual_tls()).await.unwrap();
+    works(&queue(Settings { tls: files(redis.certificates()), ..settings(redis.url()) }, "aim")).await;
+}
+
+fn files(certificates: Option<&Certificates>) -> TlsFiles {
+    let files = certificates.unwrap();
+    TlsFiles {
         ca: Some(files.ca_file.clone()),
         certificate: Some(files.client_cert.clone()),
         key: Some(files.client_key.clone()),
-    };
-    works(&queue(Settings { tls, ..settings(redis.url()) }, "aim")).await;
+    }
+}
+
+#[tokio::test]
+async fn sentinels_and_a_cluster_with_tls_are_reached() {
+    let redis = RedisSentinel::with(|server| server.tls(), |sentinel| sentinel.password("sentry")).await.unwrap();
+    let sentinel = Login { password: Some("sentry".into()), ..Login::default() };
+    let tls = files(redis.certificates());
+    works(&queue(Settings { tls, sentinel, ..settings(redis.url()) }, "aim")).await;
+    drop(redis);
+    let redis = RedisCluster::with(|node| node.mutual_tls(), 3, 0).await.unwrap();
+    works(&queue(Settings { tls: files(redis.certificates()), ..settings(redis.url()) }, "{aim}")).await;
 }
 
 #[tokio::test]
@@ -96,7 +110,7 @@ async fn a_cluster_keeps_a_queue_in_one_slot_and_survives_a_failover() {
 
 #[tokio::test]
 async fn a_sentinel_leads_to_the_master_and_to_the_next_one() {
-    let redis = RedisSentinel::start().await.unwrap();
+    let redis = RedisSentinel::with(|server| server, |sentinel| sentinel).await.unwrap();
     let queue = queue(settings(redis.url()), "aim");
     works(&queue).await;
     let (handler, runs) = recorder();

@@ -4,11 +4,12 @@ mod faults;
 mod forms;
 
 use super::*;
+use crate::conformance::guarded::RedisServer;
 use crate::conformance::{Bench, eventually, unhurried};
 use crate::link::{Link, Settings};
 use crate::queue::{CLEANUP, EMAIL, Failure, Run};
 use aim_domain::SystemClock;
-use aim_testkit::{ChaosProxy, RedisServer};
+use aim_testkit::ChaosProxy;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -92,7 +93,7 @@ struct Rig {
 async fn rig() -> Rig {
     let redis = RedisServer::start().await.unwrap();
     let proxy = ChaosProxy::before(redis.address()).await.unwrap();
-    let queue = queue(settings(proxy.url()), "aim");
+    let queue = queue(settings(redis.url_at(proxy.address())), "aim");
     assert!(queue.ready(PATIENCE).await);
     Rig { redis, proxy, queue }
 }

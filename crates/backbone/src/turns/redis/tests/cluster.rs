@@ -1,8 +1,8 @@
 //! The lines in a Redis Cluster, where the index of leases has a slot of its own.
 
 use super::*;
+use crate::conformance::guarded::RedisCluster;
 use crate::conformance::turns as suite;
-use aim_testkit::RedisCluster;
 use std::time::Instant;
 
 const LEASE: Duration = Duration::from_secs(2);
@@ -20,7 +20,7 @@ async fn indexed(turns: &RedisTurns) -> u64 {
 macro_rules! keeps {
     ($cluster:expr, $($promise:ident),+ $(,)?) => { $(
         let turns: Arc<dyn Turns> =
-            Arc::new(turns_of($cluster, concat!(stringify!($promise), ":"), suite::settings::$promise()).await);
+            Arc::new(turns_of($cluster, concat!("aim:", stringify!($promise), ":"), suite::settings::$promise()).await);
         suite::$promise(Bench::waiting(turns, Arc::new(SystemClock))).await;
     )+ };
 }
