@@ -116,46 +116,29 @@ struct Prepared {
     by_job: bool,
 }
 
+/// Told of a turn whose conversation or character has its reply given by another server.
+pub(crate) const BUSY_ELSEWHERE: &str = "busy elsewhere";
+
 /// What came of a reply whose claim is settled: a word on it, or why it failed, in words that may be kept with a job.
 type Told = Result<&'static str, String>;
 
-/// What came of a turn.
-pub(crate) struct Came {
-    pub told: Told,
-    /// There was no claim to be had, and there is none for a while: what waits behind it would fare no better.
-    pub barred: bool,
-}
-
-impl Came {
-    fn barred(told: Told) -> Self {
-        Self { told, barred: true }
-    }
-}
-
-impl From<Told> for Came {
-    fn from(told: Told) -> Self {
-        Self { told, barred: false }
-    }
-}
-
 impl Platform {
     /// Claims and answers the lowest due message of the turn's conversation.
-    pub(crate) async fn reply(&self, turn: &Turn) -> Came {
+    pub(crate) async fn reply(&self, turn: &Turn) -> Told {
         let (claim, holder) = loop {
-            let Some(holder) = self.lease.current() else { return Came::barred(Ok("no lease")) };
+            let Some(holder) = self.lease.current() else { return Ok("no lease") };
             let ask = ClaimReply {
                 conversation: turn.conversation.clone(),
                 holder: holder.clone(),
                 replies_per_character: self.settings.replies_per_character,
             };
-            match self.store.claim_reply(ask).await {
-                Ok(Claimed::Claimed(claim)) => break (*claim, holder),
-                Ok(Claimed::NothingDue) => return Ok("nothing due").into(),
-                Ok(Claimed::ConversationBusy | Claimed::CharacterBusy) => return Came::barred(Ok("busy elsewhere")),
-                Ok(Claimed::NoLease) => return Came::barred(Ok("no lease")),
-                Err(error) => return Came::barred(Err(error.to_string())),
+            match self.store.claim_reply(ask).await.map_err(|error| error.to_string())? {
+                Claimed::Claimed(claim) => break (*claim, holder),
+                Claimed::NothingDue => return Ok("nothing due"),
+                Claimed::ConversationBusy | Claimed::CharacterBusy => return Ok(BUSY_ELSEWHERE),
+                Claimed::NoLease => return Ok("no lease"),
                 // Told to stop before its server died. What waits behind it has its turn now.
-                Ok(Claimed::Cancelled(message)) => {
+                Claimed::Cancelled(message) => {
                     self.forget_partial(&turn.conversation, |partial| partial.in_reply_to == message.id).await;
                     self.tell_room(&turn.conversation, RoomEvent::MessageUpdated { message: *message }).await;
                 }
@@ -166,15 +149,14 @@ impl Platform {
             answered = self.answer(&under_way) => answered,
             never = self.keep_turn(turn) => match never {},
         };
-        let told = match answered {
+        match answered {
             Ok(Some(told)) => {
                 under_way.settled = true;
                 told
             }
             Ok(None) => Ok("lost"),
             Err(error) => Err(error.to_string()),
-        };
-        told.into()
+        }
     }
 
     /// Renews a granted turn for as long as its reply takes, from the claim to the commit.

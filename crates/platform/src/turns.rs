@@ -26,7 +26,7 @@ impl Platform {
         self.follow(moved).await;
     }
 
-    /// The same after a while, for a turn that found no claim to be had; it goes to the end of its line. Servers that do not
+    /// The same after a while, for a turn that found its character busy elsewhere; it goes to the end of its line. Servers that do not
     /// hear each other each grant a character's turns, and one has the claim: without a pause the others would ask the store
     /// for all that waits, one after the other and again with every look of the reconciler.
     pub(crate) fn put_turn_off(&self, turn: Turn) {

@@ -4,7 +4,7 @@
 //! comes of it, the turn ends with it, so a job runs once; what is still due gets a new job by the reconciler.
 
 use super::{Ran, Runs};
-use crate::reply::Came;
+use crate::reply::BUSY_ELSEWHERE;
 use crate::{Platform, foreign};
 use aim_backbone::Fault;
 use aim_backbone::queue::{self, Failure, NewJob, Run, Worker};
@@ -89,9 +89,9 @@ impl Platform {
             return Ok(json!({ "outcome": "left to others" }));
         }
         // A panic too must not keep the turn: its line would wait until the turn's lease is over.
-        let came = AssertUnwindSafe(self.reply(&turn)).catch_unwind().await;
-        let Came { told, barred } = came.unwrap_or_else(|_| Err("the reply panicked".into()).into());
-        if barred {
+        let told = AssertUnwindSafe(self.reply(&turn)).catch_unwind().await;
+        let told = told.unwrap_or_else(|_| Err("the reply panicked".into()));
+        if told == Ok(BUSY_ELSEWHERE) {
             self.put_turn_off(turn);
         } else {
             self.finish_turn(&turn).await;
