@@ -143,16 +143,3 @@ async fn a_cluster_is_reached_whole_and_survives_a_failover() {
         works_again(&client, &format!("aim:{n}")).await;
     }
 }
-
-/// It takes what it is sent and answers nothing: connections to it are not refused, and its slots are another's soon.
-#[tokio::test]
-async fn a_cluster_of_which_a_master_hangs_is_used_as_soon_as_another_has_its_slots() {
-    let redis = RedisCluster::start(3, 3).await.unwrap();
-    let client = reaches(settings(redis.url())).await;
-    redis.nodes()[0].stop().unwrap();
-    for n in 0..30 {
-        works_again(&client, &format!("aim:{n}")).await;
-    }
-    let fresh = Link::open("main", settings(redis.url())).unwrap();
-    assert!(fresh.ready(FAILOVER).await, "who comes later does not wait for it either");
-}

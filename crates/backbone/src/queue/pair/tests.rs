@@ -261,7 +261,6 @@ async fn a_schedule_that_is_set_while_redis_is_being_connected_runs_there_alone(
     eventually("it runs in Redis", async || tally.lock().keys().filter(|id| id.starts_with("repeat:")).count() >= 2)
         .await;
     assert!(tally.lock().keys().all(|id| id.starts_with("repeat:")), "and never here: {:?}", tally.lock());
-    assert!(rig.pair.unschedule(AI_RESPONSE, "sweep").await.unwrap());
     assert!(worker.stop(PATIENCE).await);
 }
 
