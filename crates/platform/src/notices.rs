@@ -57,7 +57,8 @@ impl Platform {
         if self.store.presence(&reader).await?.is_some_and(|presence| presence.is_here) {
             return Ok(());
         }
-        let Some(user) = self.store.user(&reader).await? else { return Ok(()) };
+        // Closing an account drops what waits for it, and nothing comes after.
+        let Some(user) = self.store.user(&reader).await?.filter(|user| user.erase_at.is_none()) else { return Ok(()) };
         let name = format!("reply:{conversation}:{reader}:{}", self.ambient.now().day());
         let occasion = Occasion::of(MailKind::ReplyWaiting, &user, name);
         self.queue_mail(Occasion { data, wait: post.reply_wait, ..occasion }).await

@@ -116,6 +116,9 @@ struct Prepared {
     by_job: bool,
 }
 
+/// Told of a turn whose conversation or character has its reply given by another server.
+pub(crate) const BUSY_ELSEWHERE: &str = "busy elsewhere";
+
 /// What came of a reply whose claim is settled: a word on it, or why it failed, in words that may be kept with a job.
 type Told = Result<&'static str, String>;
 
@@ -132,7 +135,7 @@ impl Platform {
             match self.store.claim_reply(ask).await.map_err(|error| error.to_string())? {
                 Claimed::Claimed(claim) => break (*claim, holder),
                 Claimed::NothingDue => return Ok("nothing due"),
-                Claimed::ConversationBusy | Claimed::CharacterBusy => return Ok("busy elsewhere"),
+                Claimed::ConversationBusy | Claimed::CharacterBusy => return Ok(BUSY_ELSEWHERE),
                 Claimed::NoLease => return Ok("no lease"),
                 // Told to stop before its server died. What waits behind it has its turn now.
                 Claimed::Cancelled(message) => {

@@ -6,6 +6,10 @@ use crate::jobs::ai_response;
 use aim_backbone::queue::{Added, JobState};
 use aim_backbone::turns::{Moved, Turn};
 use aim_domain::{ConversationId, RoomEvent};
+use std::time::Duration;
+
+/// How long a character that is busy elsewhere is left alone.
+const PUT_OFF: Duration = Duration::from_secs(1);
 
 impl Platform {
     /// Puts a turn in line; true when it was granted at once.
@@ -20,6 +24,21 @@ impl Platform {
     pub(crate) async fn finish_turn(&self, turn: &Turn) {
         let moved = hint("finish a turn", self.backbone.turns.finish(turn).await);
         self.follow(moved).await;
+    }
+
+    /// The same after a while, for a turn that found its character busy elsewhere; it goes to the end of its line. Servers that do not
+    /// hear each other each grant a character's turns, and one has the claim: without a pause the others would ask the store
+    /// for all that waits, one after the other and again with every look of the reconciler.
+    pub(crate) fn put_turn_off(&self, turn: Turn) {
+        let platform = self.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(PUT_OFF) => {}
+                () = platform.ending.cancelled() => return platform.finish_turn(&turn).await,
+            }
+            platform.finish_turn(&turn).await;
+            platform.enter_turn(turn).await;
+        });
     }
 
     /// Tells rooms of their new state, then adds the jobs of granted turns.

@@ -258,7 +258,8 @@ export async function allIsBack(watch, healed, promisedMs = 5_000) {
     } catch (error) {
       reason = error.message;
     }
-    assert.ok(performance.now() - healed < promisedMs * slack, `all was not back: ${reason}`);
+    // Longer than it may take, so that it is known how long it took.
+    assert.ok(performance.now() - healed < promisedMs * 5, `all was not back: ${reason}`);
     await sleep(50);
   }
   const took = performance.now() - healed;

@@ -70,7 +70,7 @@ impl Client {
         if failure == Some(Failure::WritesRefused) {
             let generation = self.link.inner.wires.lock().as_ref().map(|wires| wires.generation);
             if let Some(generation) = generation {
-                self.link.inner.fail(generation, Failure::WritesRefused);
+                self.link.inner.fail(generation, Failure::WritesRefused, Instant::now());
             }
         }
         let fault = self.fault(error.code().map_or_else(|| error.category().to_owned(), str::to_owned));

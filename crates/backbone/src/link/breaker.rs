@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Time-outs in a row, without an answer between them, after which Redis counts as away.
+/// Time-outs in a row, without an answer between them, after which Redis counts as away. Calls that waited side by side are
+/// one of them: a single hitch ends hundreds at once, and says no more than the first.
 const TIMEOUTS: u32 = 3;
 
 /// What a call needs of Redis.
@@ -47,13 +48,15 @@ pub(super) struct Breaker {
     generation: Generation,
     passage: Passage,
     timeouts: u32,
+    /// When the last of them was counted.
+    last_timeout: Option<Instant>,
     since: Instant,
 }
 
 impl Breaker {
     /// Closed to all until the first probe went through.
     pub fn new(now: Instant) -> Self {
-        Self { generation: Generation(0), passage: Passage::Closed, timeouts: 0, since: now }
+        Self { generation: Generation(0), passage: Passage::Closed, timeouts: 0, last_timeout: None, since: now }
     }
 
     pub fn passage(&self) -> Passage {
@@ -97,15 +100,16 @@ impl Breaker {
         }
     }
 
-    /// Answers whether that changed anything.
-    pub fn failed(&mut self, generation: Generation, failure: Failure, now: Instant) -> bool {
+    /// A call failed that began then. Answers whether that changed anything.
+    pub fn failed(&mut self, generation: Generation, failure: Failure, began: Instant, now: Instant) -> bool {
         if generation != self.generation {
             return false;
         }
         match failure {
             Failure::Lost => self.turn(Passage::Closed, now),
+            Failure::Timeout if self.last_timeout.is_some_and(|last| began < last) => false,
             Failure::Timeout => {
-                self.timeouts += 1;
+                (self.timeouts, self.last_timeout) = (self.timeouts + 1, Some(now));
                 self.timeouts >= TIMEOUTS && self.turn(Passage::Closed, now)
             }
             Failure::WritesRefused => {
@@ -141,28 +145,40 @@ mod tests {
     fn it_opens_after_three_timeouts_in_a_row() {
         let (mut breaker, generation, now) = open();
         for _ in 0..10 {
-            assert!(!breaker.failed(generation, Failure::Timeout, now));
-            assert!(!breaker.failed(generation, Failure::Timeout, now));
+            assert!(!breaker.failed(generation, Failure::Timeout, now, now));
+            assert!(!breaker.failed(generation, Failure::Timeout, now, now));
             breaker.answered(generation);
         }
         assert!(breaker.admits(Need::Write));
-        breaker.failed(generation, Failure::Timeout, now);
-        breaker.failed(generation, Failure::Timeout, now);
-        assert!(breaker.failed(generation, Failure::Timeout, now));
+        breaker.failed(generation, Failure::Timeout, now, now);
+        breaker.failed(generation, Failure::Timeout, now, now);
+        assert!(breaker.failed(generation, Failure::Timeout, now, now));
         assert!(!breaker.admits(Need::Read));
+    }
+
+    #[test]
+    fn calls_that_wait_side_by_side_time_out_once() {
+        let (mut breaker, generation, now) = open();
+        let after = |n: u64| now + Duration::from_millis(n);
+        for n in 0..200 {
+            assert!(!breaker.failed(generation, Failure::Timeout, after(n % 50), after(100)));
+        }
+        assert!(breaker.admits(Need::Write), "all of them were there before the first was given up");
+        assert!(!breaker.failed(generation, Failure::Timeout, after(101), after(201)));
+        assert!(breaker.failed(generation, Failure::Timeout, after(202), after(302)));
     }
 
     #[test]
     fn a_broken_connection_opens_it_at_once() {
         let (mut breaker, generation, now) = open();
-        assert!(breaker.failed(generation, Failure::Lost, now));
+        assert!(breaker.failed(generation, Failure::Lost, now, now));
         assert_eq!(breaker.passage(), Passage::Closed);
     }
 
     #[test]
     fn refused_writes_leave_reads_alone() {
         let (mut breaker, generation, now) = open();
-        assert!(breaker.failed(generation, Failure::WritesRefused, now));
+        assert!(breaker.failed(generation, Failure::WritesRefused, now, now));
         assert!(breaker.admits(Need::Read) && breaker.admits(Need::LaggingRead) && !breaker.admits(Need::Write));
         assert!(!breaker.probed(generation, false, now), "writes are refused still");
         assert!(breaker.probed(generation, true, now));
@@ -176,7 +192,7 @@ mod tests {
         assert!(!breaker.probed(old, true, now));
         assert!(!breaker.admits(Need::Read));
         assert!(breaker.probed(new, true, now));
-        assert!(!breaker.failed(old, Failure::Lost, now));
+        assert!(!breaker.failed(old, Failure::Lost, now, now));
         assert!(breaker.admits(Need::Write));
     }
 }

@@ -7,6 +7,15 @@ use std::time::{Duration, Instant};
 /// What a request may spend on Redis in all, and what a call outside a request may spend.
 pub const BUDGET: Duration = Duration::from_millis(100);
 
+/// How much later than asked for this process may be woken and still be taken to keep up.
+const LATE: Duration = Duration::from_millis(25);
+
+/// Whether a wait of `patience` that took `took` was overslept: this process stood still meanwhile, and an answer may lie
+/// there unread. It says nothing about Redis.
+pub(super) fn overslept(took: Duration, patience: Duration) -> bool {
+    took > patience + LATE
+}
+
 tokio::task_local! {
     /// Microseconds that are left.
     static LEFT: AtomicU64;

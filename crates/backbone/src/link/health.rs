@@ -1,7 +1,7 @@
 //! How a Redis is: reachable, quick, with memory to spare, replicated. For `/health`, and for those who are paged.
 
 use super::wire::Wire;
-use super::{Client, Link, Need, Passage};
+use super::{Client, Link, Need, Passage, with_budget};
 use crate::{Fault, keys};
 use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr};
 use std::time::{Duration, Instant};
@@ -37,9 +37,17 @@ pub struct Replication {
     pub lag: u64,
 }
 
+/// Whoever asks how Redis is can wait for an answer that a request could not: where it is slow he is told so, and not that
+/// nothing is known. Redis that hangs is refused by its breaker long before.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 impl Link {
-    /// Asks Redis. Within the budget of one request.
+    /// Asks Redis, with a budget of its own: what else a request asks for takes nothing of it.
     pub async fn health(&self) -> Health {
+        with_budget(PATIENCE, self.look()).await
+    }
+
+    async fn look(&self) -> Health {
         let client = self.client("health");
         let round = client.round().await;
         let info = if round.is_ok() || self.passage() != Passage::Closed { client.info().await.ok() } else { None };

@@ -59,6 +59,8 @@ pub(in crate::link) struct Inner {
     broke: Notify,
     /// Raised at each recovery, the first connection included.
     recoveries: watch::Sender<u64>,
+    /// The connection that Redis was last found there over, by its generation; 0 before the first.
+    connections: watch::Sender<u64>,
     epoch: AtomicU64,
     latency: Histogram,
     passage: Gauge,
@@ -93,6 +95,7 @@ impl Link {
             wires: Mutex::new(None),
             broke: Notify::new(),
             recoveries: watch::Sender::new(0),
+            connections: watch::Sender::new(0),
             epoch: AtomicU64::new(0),
             latency: histogram!("aim_redis_call_seconds", "use" => use_),
             passage: gauge!("aim_redis_passage", "use" => use_),
@@ -131,6 +134,12 @@ impl Link {
     /// Changes with every recovery, the first connection included: the time for a capability's step on recovery.
     pub fn recoveries(&self) -> watch::Receiver<u64> {
         self.inner.recoveries.subscribe()
+    }
+
+    /// Changes with every recovery for which the connection had to be made anew: other connections to the same Redis may be
+    /// of no more use either.
+    pub fn connections(&self) -> watch::Receiver<u64> {
+        self.inner.connections.subscribe()
     }
 
     /// Names what Redis has kept without a loss. A Redis that restarted or failed over may have lost what it
@@ -341,12 +350,12 @@ impl Client {
         inner.latency.record(took);
         match answer {
             Ok(Ok(value)) => Ok((wires.generation, value)),
-            Ok(Err(error)) => Err(self.failed(wires.generation, &error)),
+            Ok(Err(error)) => Err(self.failed(wires.generation, &error, began)),
             Err(_) => {
                 self.counters.timeout.increment(1);
                 // What the budget cut short says nothing about Redis unless the call had its full time.
-                if budget >= BUDGET / 2 {
-                    inner.fail(wires.generation, Failure::Timeout);
+                if budget >= BUDGET / 2 && !budget::overslept(took, budget) {
+                    inner.fail(wires.generation, Failure::Timeout, began);
                 }
                 Err(self.fault("no answer in time"))
             }
@@ -361,15 +370,16 @@ impl Client {
                 self.counters.answered.increment(1);
                 Ok(value)
             }
-            Err(error) => Err(self.failed(generation, &error)),
+            // It came in time: this is no time-out.
+            Err(error) => Err(self.failed(generation, &error, Instant::now())),
         }
     }
 
-    fn failed(&self, generation: Generation, error: &RedisError) -> Fault {
+    fn failed(&self, generation: Generation, error: &RedisError, began: Instant) -> Fault {
         match failure_of(error) {
             Some(failure) => {
                 self.counters.lost.increment(1);
-                self.link.inner.fail(generation, failure);
+                self.link.inner.fail(generation, failure, began);
             }
             None => {
                 self.counters.failed.increment(1);
@@ -436,8 +446,9 @@ impl Inner {
         keys::epoch(&self.settings.prefix)
     }
 
-    fn fail(&self, generation: Generation, failure: Failure) {
-        if self.breaker.lock().failed(generation, failure, Instant::now()) {
+    /// A call failed that began then.
+    fn fail(&self, generation: Generation, failure: Failure, began: Instant) {
+        if self.breaker.lock().failed(generation, failure, began, Instant::now()) {
             tracing::warn!(redis = self.use_, ?failure, "Redis is away: going on without it");
             self.tell_passage();
         }

@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// Longest that a connection may take to be there, TLS and HELLO included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Longest that sentinels or the nodes of a Cluster may take together: they are asked one after the other, some of them
+/// more than once, and one that hangs is not waited for as long as it hangs.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// A call is given up by its caller's budget long before; this ends what the library remembers of it.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Calls that may wait to be written before callers wait too.
@@ -110,8 +113,13 @@ impl Dialer {
         self.address.database
     }
 
-    /// A new connection, within [`CONNECT_TIMEOUT`] for each server that has to be asked.
+    /// A new connection, within [`CONNECT_TIMEOUT`] for each server that has to be asked, and [`DIAL_TIMEOUT`] in all.
     pub async fn dial(&self, role: Role, on_push: Option<OnPush>) -> RedisResult<Wire> {
+        let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.dial_servers(role, on_push)).await;
+        dialled.unwrap_or_else(|_| Err((redis::ErrorKind::Io, "no connection in time").into()))
+    }
+
+    async fn dial_servers(&self, role: Role, on_push: Option<OnPush>) -> RedisResult<Wire> {
         match &self.address.form {
             Form::Cluster { .. } => Ok(Wire::Cluster(self.cluster(on_push)?.get_async_connection().await?)),
             Form::Sentinel { nodes, service } => {

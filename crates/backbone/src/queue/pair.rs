@@ -5,7 +5,8 @@
 //! is Redis's. What was added here stays here: when Redis is back it runs to its end, and nothing is merged; but in a
 //! process that does not work on its queue it goes to Redis then, where somebody may. A job whose answer from Redis was
 //! late may be in both and run twice: the claim decides. Reads and orders go to Redis, else to this process; a schedule
-//! runs here only where it was set while Redis was away, until Redis has it.
+//! runs here only where it was set while Redis was away, until Redis has it; one that is set while BullMQ's first
+//! connection is being opened waits for that.
 //!
 //! A queue whose jobs others run (`errands`) is different in one thing: what is added to it here stays in this process, and
 //! so do its workers. Those jobs are this server's part of the work, and what the others run comes to Redis as an errand.
@@ -20,6 +21,7 @@ use crate::Fault;
 use crate::pair::Fallback;
 use async_trait::async_trait;
 use futures::future::{BoxFuture, FutureExt};
+use parking_lot::Mutex;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Between two looks whether something ordered here is left: Redis may have missed it without having been away.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long schedules wait for BullMQ's first connection before they run here.
+const BEGINNING: Duration = Duration::from_secs(3);
+
+/// Schedules that are set before there was a connection; none once that time is over.
+type Early = Arc<Mutex<Option<Vec<Schedule>>>>;
 
 pub struct QueuePair {
     redis: Arc<RedisQueue>,
@@ -35,6 +42,7 @@ pub struct QueuePair {
     fallback: Fallback,
     /// The queues whose jobs others run.
     foreign: Vec<&'static str>,
+    early: Early,
     _keeper: DropGuard,
 }
 
@@ -44,8 +52,10 @@ impl QueuePair {
         let stop = CancellationToken::new();
         let ours = QUEUES.into_iter().filter(|queue| !foreign.contains(queue)).collect();
         tokio::spawn(stop.clone().run_until_cancelled_owned(hand_back(redis.clone(), local.clone(), ours)));
+        let early = Early::new(Mutex::new(Some(Vec::new())));
+        tokio::spawn(stop.clone().run_until_cancelled_owned(begin(redis.clone(), local.clone(), early.clone())));
         let foreign = foreign.to_vec();
-        Self { redis, local, fallback: Fallback::new("queue"), foreign, _keeper: stop.drop_guard() }
+        Self { redis, local, fallback: Fallback::new("queue"), foreign, early, _keeper: stop.drop_guard() }
     }
 
     fn is_foreign(&self, queue: &str) -> bool {
@@ -68,12 +78,27 @@ impl QueuePair {
     }
 }
 
+/// What was set meanwhile is set with BullMQ's first connection. Where that is long in coming it runs here.
+async fn begin(redis: Arc<RedisQueue>, local: Arc<LocalQueue>, early: Early) {
+    let is_open = redis.ready(BEGINNING).await;
+    let Some(set) = early.lock().take().filter(|_| !is_open) else { return };
+    for schedule in set {
+        if let Err(fault) = local.schedule(schedule).await {
+            tracing::warn!(%fault, "a schedule runs nowhere before Redis is there");
+        }
+    }
+}
+
 /// When Redis is back, what was ordered here in its stead is over, pauses and schedules, and jobs that nobody would run
 /// here are given to it.
 async fn hand_back(redis: Arc<RedisQueue>, local: Arc<LocalQueue>, queues: Vec<&'static str>) {
-    let mut opened = redis.opened();
+    let (mut opened, mut recoveries) = (redis.opened(), redis.recoveries());
     loop {
-        let _ = tokio::time::timeout(LOOK_EVERY, opened.changed()).await;
+        tokio::select! {
+            _ = opened.changed() => {}
+            _ = recoveries.changed() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
         if redis.is_open() {
             for &queue in &queues {
                 local.hand_back(queue);
@@ -127,11 +152,23 @@ impl Queue for QueuePair {
     }
 
     async fn schedule(&self, schedule: Schedule) -> Result<(), Fault> {
-        self.fallback.or(self.redis.set(&schedule), self.local.schedule(schedule.clone())).await
+        let Err(fault) = self.redis.set(&schedule).await else { return Ok(()) };
+        self.fallback.note(&fault);
+        // A timetable of no time is refused on either side.
+        if self.redis.is_beginning()
+            && !schedule.every.is_zero()
+            && let Some(early) = &mut *self.early.lock()
+        {
+            early.push(schedule);
+            return Ok(());
+        }
+        self.local.schedule(schedule).await
     }
 
     async fn unschedule(&self, queue: &'static str, name: &str) -> Result<bool, Fault> {
-        let here = self.local.unschedule(queue, name).await?;
+        let is_it = |schedule: &mut Schedule| schedule.queue == queue && schedule.name == name;
+        let was_early = self.early.lock().as_mut().is_some_and(|early| early.extract_if(.., is_it).count() > 0);
+        let here = self.local.unschedule(queue, name).await? || was_early;
         match self.redis.unschedule(queue, name).await {
             Ok(there) => Ok(here || there),
             Err(fault) => {

@@ -4,6 +4,7 @@
 //! comes of it, the turn ends with it, so a job runs once; what is still due gets a new job by the reconciler.
 
 use super::{Ran, Runs};
+use crate::reply::BUSY_ELSEWHERE;
 use crate::{Platform, foreign};
 use aim_backbone::Fault;
 use aim_backbone::queue::{self, Failure, NewJob, Run, Worker};
@@ -89,8 +90,12 @@ impl Platform {
         }
         // A panic too must not keep the turn: its line would wait until the turn's lease is over.
         let told = AssertUnwindSafe(self.reply(&turn)).catch_unwind().await;
-        self.finish_turn(&turn).await;
         let told = told.unwrap_or_else(|_| Err("the reply panicked".into()));
+        if told == Ok(BUSY_ELSEWHERE) {
+            self.put_turn_off(turn);
+        } else {
+            self.finish_turn(&turn).await;
+        }
         told.map(|outcome| json!({ "outcome": outcome })).map_err(Failure::Final)
     }
 }

@@ -2,11 +2,12 @@
 //! for what is stored, or lose a message.
 
 use crate::post_office::{PostOffice, with};
-use crate::world::{World, settings, until};
+use crate::world::{World, eventually, settings, until};
 use aim_ai::provider::Remote;
 use aim_ai::{LanguageModel, ModelError, ModelName, ReplyStream, Request, TokenBudget};
 use aim_domain::*;
 use aim_store::*;
+use aim_testkit::model_stub::Behaviour;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ struct Flaky {
     inner: Arc<dyn Store>,
     answers_lost: AtomicU32,
     commits_refused: AtomicU32,
+    /// How often it was asked for a claim.
+    claims: AtomicU32,
 }
 
 fn counts_down(left: &AtomicU32) -> bool {
@@ -44,6 +47,10 @@ macro_rules! flaky {
                 }
                 let outcome = self.inner.commit_reply(commit).await;
                 self.lose(outcome)
+            }
+            async fn claim_reply(&self, claim: ClaimReply) -> Result<Claimed, StoreError> {
+                self.claims.fetch_add(1, Ordering::SeqCst);
+                self.inner.claim_reply(claim).await
             }
             async fn end_reply(&self, end: EndReply) -> Result<Ended, StoreError> {
                 let outcome = self.inner.end_reply(end).await;
@@ -215,7 +222,6 @@ flaky! {
     messages(conversation: &ConversationId, member: &UserId, query: MessageQuery) -> Option<MessagePage>;
     message(conversation: &Conversation, id: &MessageId) -> Option<Message>;
     send_message(send: SendMessage) -> Sent;
-    claim_reply(claim: ClaimReply) -> Claimed;
     cancel(conversation: &Conversation) -> Cancel;
     retry(conversation: &Conversation, message: &MessageId) -> Option<(Message, u32)>;
     due_replies(after: Option<&MessageId>, limit: u32) -> Vec<Due>;
@@ -293,7 +299,7 @@ passes_on! {
 
 fn flaky(world: &World, answers_lost: u32, commits_refused: u32) -> Arc<Flaky> {
     let (answers_lost, commits_refused) = (answers_lost.into(), commits_refused.into());
-    Arc::new(Flaky { inner: world.store(), answers_lost, commits_refused })
+    Arc::new(Flaky { inner: world.store(), answers_lost, commits_refused, claims: AtomicU32::new(0) })
 }
 
 #[tokio::test]
@@ -345,6 +351,34 @@ async fn a_reply_that_the_store_does_not_take_is_given_anew_and_shuts_nothing() 
     assert_eq!(given.iter().filter(|message| message.content == "Hello?").count(), 1);
 }
 
+/// Servers that do not hear each other each grant a character's turns, and one has the claim. What waits there does not make
+/// the others ask for it all the time, however much it is.
+#[tokio::test]
+async fn a_character_that_is_busy_elsewhere_is_left_alone_for_a_while() {
+    const WAITING: usize = 40;
+    let world = World::with(Behaviour { delay: Duration::from_millis(700), ..Default::default() }).await;
+    let busy = world.server().await;
+    let (ann, mara) = (busy.person("ann").await, busy.character("Mara").await);
+    let talk = busy.talk(&ann, &mara).await;
+    busy.send(&ann, &talk, "Are you there?").await;
+    until("it is being answered", || world.model.calls() == 1).await;
+    for n in 0..WAITING {
+        busy.send(&ann, &talk, &format!("And {n}?")).await;
+    }
+    let store = flaky(&world, 0, 0);
+    let mut other = world.made_of(store.clone(), Arc::new(world.remote()), settings()).await;
+    other.work().await;
+    other.keep_lease();
+    other.reconcile();
+    until("it asks", || store.claims.load(Ordering::SeqCst) > 0).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let claims = store.claims.load(Ordering::SeqCst);
+    assert!(claims <= 5 * 4, "{claims} claims in 3 s: one a second is enough");
+    world.model.set(|behaviour| behaviour.delay = Duration::ZERO);
+    let store = &busy.platform.store;
+    eventually("all are answered", || async { store.due_replies(None, 1).await.unwrap().is_empty() }).await;
+}
+
 /// Panics at its first call.
 struct Moody {
     inner: Remote,
@@ -390,7 +424,12 @@ async fn a_reply_that_panicked_keeps_neither_its_claim_nor_its_turn() {
 async fn a_mail_whose_claim_was_not_answered_is_not_kept_from_everyone() {
     let (world, office) = (World::new().await, Arc::new(PostOffice::default()));
     world.let_time_pass();
-    let store = Flaky { inner: world.store(), answers_lost: AtomicU32::new(1), commits_refused: AtomicU32::new(0) };
+    let store = Flaky {
+        inner: world.store(),
+        answers_lost: AtomicU32::new(1),
+        commits_refused: AtomicU32::new(0),
+        claims: AtomicU32::new(0),
+    };
     let mut server = world.made_of(Arc::new(store), Arc::new(world.remote()), with(&office)).await;
     server.work().await;
     server.keep_lease();

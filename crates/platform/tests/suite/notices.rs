@@ -165,6 +165,8 @@ async fn a_notice_of_a_closed_account_goes_with_it() {
     let (platform, office) = (&evening.server.platform, &evening.office);
     office.of("Welcome", 1).await;
     evening.says("Good night").await;
+    // A notice is queued behind the reply, which is seen as answered before.
+    evening.server.quiet().await;
     platform.settle().await;
     platform.close_account(&evening.ann.who).await.unwrap();
     office.of("account was closed", 1).await;

@@ -3,7 +3,7 @@
 use super::topology::Node;
 use super::{Generation, LineId, Shared, State};
 use crate::link::keeper::{FIRST_WAIT, LONGEST_WAIT, jitter};
-use crate::link::wire::{CONNECT_TIMEOUT, OnPush, Role, Wire};
+use crate::link::wire::{OnPush, Role, Wire};
 use metrics::Gauge;
 use redis::aio::ConnectionLike;
 use redis::{Pipeline, PushInfo, PushKind, Value};
@@ -142,17 +142,15 @@ impl Keeper {
                 None => dialer.dial(Role::Primary, Some(on_push)).await,
             }
         };
-        // Sentinels are asked one after the other, the connection itself comes last.
-        match tokio::time::timeout(3 * CONNECT_TIMEOUT, dialled).await {
-            Ok(Ok(wire)) => {
+        match dialled.await {
+            Ok(wire) => {
                 self.shared.state.lock().connected(self.id, generation, &wire);
                 Some(wire)
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::debug!(error = error.category(), "no connection for subscriptions");
                 None
             }
-            Err(_) => None,
         }
     }
 

@@ -1,8 +1,10 @@
 //! The link over a real Redis and a network that breaks.
 
 use super::*;
+use crate::conformance::eventually;
 use crate::conformance::guarded::RedisServer;
 use aim_testkit::ChaosProxy;
+use futures::future::join_all;
 
 static SUM: Script = Script::new(
     "#!lua\n-- Adds to a number. KEYS[1] the number, ARGV[1] what to add; answers the sum\nreturn redis.call('INCRBY', KEYS[1], ARGV[1])",
@@ -131,6 +133,35 @@ async fn a_hang_is_noticed_without_anyones_call() {
 }
 
 #[tokio::test]
+async fn one_hitch_does_not_open_it_however_many_wait() {
+    let bench = open().await;
+    bench.set().await.unwrap();
+    bench.proxy.stall();
+    let waited = join_all((0..200).map(|_| bench.set())).await;
+    assert!(waited.iter().all(Result::is_err));
+    assert_eq!(bench.link.passage(), Passage::Open);
+    bench.proxy.heal().await;
+    with_budget(PATIENCE, bench.set()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_came_back_says_whether_its_connection_is_another() {
+    let bench = open().await;
+    let (recoveries, connections) = (bench.link.recoveries(), bench.link.connections());
+    let now = || (*recoveries.borrow(), *connections.borrow());
+    let first = now();
+    bench.redis.command(&["CONFIG", "SET", "maxmemory", "1"]).await.unwrap();
+    bench.set().await.unwrap_err();
+    bench.redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await.unwrap();
+    eventually("it takes writes again", async || now() == (first.0 + 1, first.1)).await;
+    bench.proxy.cut().await;
+    bench.opens().await;
+    bench.proxy.heal().await;
+    bench.recovers().await;
+    eventually("it is told", async || now().0 >= first.0 + 2 && now().1 != first.1).await;
+}
+
+#[tokio::test]
 async fn a_full_redis_still_reads_and_a_freed_one_writes_again() {
     let bench = open().await;
     bench.set().await.unwrap();
@@ -217,6 +248,11 @@ async fn health_tells_of_memory_and_replicas() {
     assert!(health.round.unwrap() < WITHIN_BUDGET);
     assert!(health.memory.unwrap().used > 0);
     assert_eq!(health.replication.unwrap().role, "master");
+    // Three round trips of a slow network: more than a request may wait, and nobody's who asks how Redis is.
+    bench.proxy.delay(Duration::from_millis(20));
+    let health = one_budget(bench.link.health()).await;
+    assert!(health.round.unwrap() >= Duration::from_millis(80));
+    assert!(health.memory.is_some() && health.replication.is_some());
     bench.proxy.cut().await;
     let health = bench.link.health().await;
     assert!(health.round.is_err());

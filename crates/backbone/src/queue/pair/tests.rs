@@ -26,14 +26,19 @@ struct Rig {
 }
 
 async fn rig() -> Rig {
-    let redis = RedisServer::start().await.unwrap();
+    let rig = beginning(RedisServer::start().await.unwrap()).await;
+    assert!(rig.over_redis.ready(PATIENCE).await);
+    rig
+}
+
+/// Before anything is connected.
+async fn beginning(redis: RedisServer) -> Rig {
     let proxy = ChaosProxy::before(redis.address()).await.unwrap();
     let settings = Settings { url: redis.url_at(proxy.address()), prefix: "aim:".into(), ..Settings::default() };
     let client = Link::open("queue", settings).unwrap().client("queue");
     let over_redis = Arc::new(RedisQueue::new(client, "aim", &Ambient::system()));
     let local = Arc::new(LocalQueue::new(&Ambient::system()));
     let pair = Arc::new(QueuePair::new(over_redis.clone(), local.clone(), &[]));
-    assert!(over_redis.ready(PATIENCE).await);
     Rig { redis, proxy, over_redis, local, pair }
 }
 
@@ -236,21 +241,55 @@ async fn what_nobody_would_run_here_goes_to_redis_when_it_is_back() {
     assert!(worker.stop(PATIENCE).await);
 }
 
-#[tokio::test]
-async fn what_was_ordered_here_in_redis_stead_is_over_when_redis_is_back() {
-    let rig = rig().await;
-    rig.proxy.cut().await;
-    let sweep = Schedule {
+fn sweep() -> Schedule {
+    Schedule {
         queue: AI_RESPONSE,
         name: "sweep",
         every: Duration::from_millis(200),
         data: Value::Null,
         attempts: 1,
         backoff: Duration::ZERO,
-    };
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_that_is_set_while_redis_is_being_connected_runs_there_alone() {
+    let rig = beginning(RedisServer::start().await.unwrap()).await;
     let (handler, tally) = tally();
     let worker = rig.pair.work(AI_RESPONSE, SETTINGS, handler).await.unwrap();
-    rig.pair.schedule(sweep).await.unwrap();
+    rig.pair.schedule(sweep()).await.unwrap();
+    eventually("it runs in Redis", async || tally.lock().keys().filter(|id| id.starts_with("repeat:")).count() >= 2)
+        .await;
+    assert!(tally.lock().keys().all(|id| id.starts_with("repeat:")), "and never here: {:?}", tally.lock());
+    assert!(worker.stop(PATIENCE).await);
+}
+
+#[tokio::test]
+async fn a_schedule_of_a_start_without_redis_runs_here_until_redis_is_there() {
+    let redis = RedisServer::start().await.unwrap();
+    redis.kill();
+    let rig = beginning(redis).await;
+    let (handler, tally) = tally();
+    let worker = rig.pair.work(AI_RESPONSE, SETTINGS, handler).await.unwrap();
+    rig.pair.schedule(Schedule { name: "dropped", ..sweep() }).await.unwrap();
+    assert!(rig.pair.unschedule(AI_RESPONSE, "dropped").await.unwrap());
+    rig.pair.schedule(sweep()).await.unwrap();
+    eventually("it runs here", async || tally.lock().len() >= 2).await;
+    assert!(tally.lock().keys().all(|id| id.starts_with("sweep-")), "{:?}", tally.lock());
+    rig.redis.restart().await.unwrap();
+    eventually("it runs in Redis", async || tally.lock().keys().any(|id| id.starts_with("repeat:"))).await;
+    let here = async || rig.local.schedules(AI_RESPONSE).await.unwrap().len();
+    eventually("it ends here", async || here().await == 0).await;
+    assert!(worker.stop(PATIENCE).await);
+}
+
+#[tokio::test]
+async fn what_was_ordered_here_in_redis_stead_is_over_when_redis_is_back() {
+    let rig = rig().await;
+    rig.proxy.cut().await;
+    let (handler, tally) = tally();
+    let worker = rig.pair.work(AI_RESPONSE, SETTINGS, handler).await.unwrap();
+    rig.pair.schedule(sweep()).await.unwrap();
     eventually("it runs here", async || tally.lock().len() >= 2).await;
     rig.pair.pause(EMAIL).await.unwrap();
     rig.proxy.heal().await;

@@ -1,5 +1,5 @@
-//! BullMQ's connection for all that is no worker: opened in the background, thrown away and opened anew when Redis comes
-//! back or when it seems broken. Its own way to reconnect can take longer than anyone waits.
+//! BullMQ's connection for all that is no worker: opened in the background, thrown away and opened anew when the link's
+//! had to be made anew, or when it seems broken. Its own way to reconnect can take longer than anyone waits.
 
 use crate::Fault;
 use crate::link::{Access, Client, Link, Need, Passage};
@@ -33,9 +33,9 @@ pub(super) struct Connection {
 struct Inner {
     client: Client,
     prefix: String,
-    /// With the recovery that they were opened after: those of another one are not used.
+    /// With the link's connection that they were opened after: those of another one are not used.
     queues: Mutex<Option<(u64, Queues)>>,
-    recoveries: watch::Receiver<u64>,
+    connections: watch::Receiver<u64>,
     /// Raised with each new connection.
     opened: watch::Sender<u64>,
     doubts: AtomicU32,
@@ -45,7 +45,7 @@ struct Inner {
 impl Connection {
     pub fn open(client: Client, prefix: &str) -> Self {
         let inner = Arc::new(Inner {
-            recoveries: client.link().recoveries(),
+            connections: client.link().connections(),
             client,
             prefix: prefix.to_owned(),
             queues: Mutex::new(None),
@@ -77,6 +77,11 @@ impl Connection {
     /// Changes with each new connection.
     pub fn opened(&self) -> watch::Receiver<u64> {
         self.inner.opened.subscribe()
+    }
+
+    /// Changes when Redis can be used again.
+    pub fn recoveries(&self) -> watch::Receiver<u64> {
+        self.inner.client.link().recoveries()
     }
 
     /// Asks BullMQ something about one queue, within the request's budget.
@@ -111,8 +116,8 @@ impl Connection {
 
 impl Inner {
     fn queues(&self) -> Option<Queues> {
-        let latest = *self.recoveries.borrow();
-        self.queues.lock().as_ref().filter(|(recovery, _)| *recovery == latest).map(|(_, queues)| queues.clone())
+        let latest = *self.connections.borrow();
+        self.queues.lock().as_ref().filter(|(connection, _)| *connection == latest).map(|(_, queues)| queues.clone())
     }
 }
 
@@ -125,16 +130,21 @@ fn redis_error<T>(answer: Result<T, Error>) -> Result<Result<T, Error>, RedisErr
 }
 
 async fn keep(inner: Arc<Inner>) {
-    let mut recoveries = inner.client.link().recoveries();
+    let mut connections = inner.client.link().connections();
     loop {
-        let recovery = reachable(inner.client.link(), &mut recoveries).await;
-        match open(&inner).await {
+        let connection = reachable(inner.client.link(), &mut connections).await;
+        let opened = tokio::select! {
+            opened = open(&inner) => opened,
+            // What is being opened since before may wait for what is gone.
+            _ = connections.changed() => continue,
+        };
+        match opened {
             Ok(queues) => {
                 inner.doubts.store(0, Ordering::Relaxed);
-                *inner.queues.lock() = Some((recovery, queues));
+                *inner.queues.lock() = Some((connection, queues));
                 inner.opened.send_modify(|n| *n += 1);
                 tokio::select! {
-                    _ = recoveries.changed() => {}
+                    _ = connections.changed() => {}
                     () = inner.broke.notified() => {}
                 }
                 *inner.queues.lock() = None;
@@ -147,12 +157,13 @@ async fn keep(inner: Arc<Inner>) {
     }
 }
 
-/// Waits until the breaker lets anything pass, and answers the recovery that brought it about.
-pub(super) async fn reachable(link: &Link, recoveries: &mut watch::Receiver<u64>) -> u64 {
+/// Waits until the breaker lets anything pass, and answers the link's connection, which `connections` has then seen.
+pub(super) async fn reachable(link: &Link, connections: &mut watch::Receiver<u64>) -> u64 {
+    let mut recoveries = link.recoveries();
     loop {
-        let recovery = *recoveries.borrow_and_update();
+        let connection = *connections.borrow_and_update();
         if link.passage() != Passage::Closed {
-            return recovery;
+            return connection;
         }
         if recoveries.changed().await.is_err() {
             // The link's sender lives as long as the link.

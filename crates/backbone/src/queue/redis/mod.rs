@@ -60,6 +60,16 @@ impl RedisQueue {
         self.connection.opened()
     }
 
+    /// Changes when Redis can be used again.
+    pub(super) fn recoveries(&self) -> watch::Receiver<u64> {
+        self.connection.recoveries()
+    }
+
+    /// No connection of BullMQ's has stood yet.
+    pub(super) fn is_beginning(&self) -> bool {
+        *self.connection.opened().borrow() == 0
+    }
+
     pub(super) fn is_open(&self) -> bool {
         self.client.link().passage() == Passage::Open && self.connection.is_open()
     }

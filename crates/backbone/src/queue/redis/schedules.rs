@@ -16,6 +16,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Between two looks whether all are there; Redis can be emptied without a word.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// The same where one could not be looked for, or set.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 type Set = Arc<Mutex<HashMap<(&'static str, &'static str), Schedule>>>;
 
@@ -113,21 +115,32 @@ fn scheduled(schedule: JobSchedulerJson, runs: &[Option<u64>]) -> Scheduled {
 
 async fn look_after(connection: Arc<Connection>, set: Set) {
     let mut opened = connection.opened();
+    let mut recoveries = connection.recoveries();
+    let mut pause = LOOK_EVERY;
     loop {
-        let _ = tokio::time::timeout(LOOK_EVERY, opened.changed()).await;
+        tokio::select! {
+            _ = opened.changed() => {}
+            _ = recoveries.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
         let all: Vec<Schedule> = set.lock().values().cloned().collect();
+        pause = LOOK_EVERY;
         for schedule in all {
-            let there = connection
-                .ask(Need::Read, schedule.queue, async |queue| queue.get_job_scheduler(schedule.name).await)
-                .await;
-            if !matches!(there, Ok(None)) || !set.lock().contains_key(&(schedule.queue, schedule.name)) {
-                continue;
-            }
-            let again = connection.ask(Need::Write, schedule.queue, async |queue| upsert(queue, &schedule).await).await;
-            match again {
-                Ok(()) => tracing::info!(queue = schedule.queue, name = schedule.name, "a schedule was set again"),
-                Err(fault) => tracing::debug!(%fault, name = schedule.name, "a schedule was not set again"),
+            if let Err(fault) = set_again(&connection, &set, &schedule).await {
+                tracing::debug!(%fault, name = schedule.name, "a schedule was not looked for, or not set again");
+                pause = LOOK_AGAIN;
             }
         }
     }
+}
+
+async fn set_again(connection: &Connection, set: &Set, schedule: &Schedule) -> Result<(), Fault> {
+    let &Schedule { queue: of, name, .. } = schedule;
+    let there = connection.ask(Need::Read, of, async |queue| queue.get_job_scheduler(name).await).await?;
+    if there.is_some() || !set.lock().contains_key(&(of, name)) {
+        return Ok(());
+    }
+    connection.ask(Need::Write, of, async |queue| upsert(queue, schedule).await).await?;
+    tracing::info!(queue = of, name, "a schedule was set again");
+    Ok(())
 }

@@ -1,5 +1,5 @@
-//! Keeps a BullMQ worker for as long as it takes: opens one in the background, and another in its place when Redis comes
-//! back or when it seems broken. The one before takes nothing more and ends when its runs have; its jobs' locks are
+//! Keeps a BullMQ worker for as long as it takes: opens one in the background, and another in its place when the
+//! link's connection had to be made anew or when it seems broken. The one before takes nothing more and ends when its runs have; its jobs' locks are
 //! renewed until then. What a worker leaves unfinished is moved back to the head of its line or, where Redis is away,
 //! found by the check for stalled jobs.
 
@@ -85,13 +85,13 @@ async fn ordered(orders: &mut watch::Receiver<Option<Instant>>) {
 impl Keeper {
     /// Until it is told to stop; true when no run had to be dropped.
     async fn keep(self) -> bool {
-        let mut recoveries = self.client.link().recoveries();
+        let mut connections = self.client.link().connections();
         let mut orders = self.orders.subscribe();
         let mut leaving = JoinSet::new();
         loop {
             let opened = async {
-                reachable(self.client.link(), &mut recoveries).await;
-                self.open().await
+                reachable(self.client.link(), &mut connections).await;
+                self.open(&mut connections).await
             };
             let opened = tokio::select! {
                 () = ordered(&mut orders) => break,
@@ -101,7 +101,7 @@ impl Keeper {
                 Ok(hand) => {
                     let stop = tokio::select! {
                         () = ordered(&mut orders) => true,
-                        _ = recoveries.changed() => false,
+                        _ = connections.changed() => false,
                         () = hand.broken.notified() => false,
                     };
                     leaving.spawn(leave(hand, self.client.clone(), self.crew.clone(), self.orders.subscribe()));
@@ -124,7 +124,8 @@ impl Keeper {
         leaving.join_all().await.into_iter().all(|ended| ended)
     }
 
-    async fn open(&self) -> Result<Hand, Fault> {
+    /// What is being opened since before the link's connection was another may wait for what is gone, and is given up.
+    async fn open(&self, connections: &mut watch::Receiver<u64>) -> Result<Hand, Fault> {
         let stalled_after = self.settings.stalled_after.max(Duration::from_millis(100));
         let options = WorkerOptions::new()
             .prefix(&*self.prefix)
@@ -146,7 +147,11 @@ impl Keeper {
             let options = options.connection(where_to(self.client.link()).await?);
             worker::Worker::with_options(self.crew.queue, run, options).await
         };
-        let worker = timeout(OPENING, open).await.map_err(|_| Fault::new("queue", "no worker in time"))?;
+        let opened = tokio::select! {
+            opened = timeout(OPENING, open) => opened.ok(),
+            _ = connections.changed() => None,
+        };
+        let worker = opened.ok_or_else(|| Fault::new("queue", "no worker in time"))?;
         let worker = Arc::new(worker.map_err(|error| fault(&error))?);
         let (broken, listening) = (Arc::new(Notify::new()), CancellationToken::new());
         let listen = listen(worker.clone(), self.crew.clone(), broken.clone());

@@ -58,13 +58,13 @@ impl Line {
     }
 
     pub async fn listen(self: std::sync::Arc<Self>, client: Client) {
-        let mut recoveries = client.link().recoveries();
+        let mut connections = client.link().connections();
         let mut at = None;
         loop {
-            reachable(client.link(), &mut recoveries).await;
+            reachable(client.link(), &mut connections).await;
             let broken = tokio::select! {
                 Err(broken) = self.read(&client, &mut at) => Some(broken),
-                _ = recoveries.changed() => None,
+                _ = connections.changed() => None,
             };
             self.deaf_since.lock().get_or_insert_with(Instant::now);
             if let Some(fault) = broken {
