@@ -54,7 +54,9 @@ pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
 };
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
-pub use revision::{DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, Revised, Revisions, Unfit};
+pub use revision::{
+    DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, ReviseReply, Revised, Revisions, Unfit,
+};
 pub use room::{AddMember, Admitted, MadeInvite, NewInvite, OpenInvite, Rooms};
 pub use roster::{Account, AccountPage, Roster, RosterQuery};
 pub use safety::{

@@ -131,6 +131,7 @@ export const ROUTES = [
   row('POST   /api/conversations/{id}/messages/{messageId}/continue', '202 403 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
   row('POST   /api/conversations/{id}/messages/{messageId}/regenerate', '202 403 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
   row('POST   /api/conversations/{id}/messages/{messageId}/retry', '409 403 404 401 404', said),
+  row('PATCH  /api/conversations/{id}/messages/{messageId}', '202 403 404 401 404', said, (of) => ({ messageId: of.replyId, json: { text: 'In other words' } })),
   row('PUT    /api/conversations/{id}/messages/{messageId}/variant', '422 403 404 401 404', said, (of) => ({ messageId: of.replyId, json: { selected: 7 } })),
   row('GET    /api/conversations/{id}/state', '200 200 404 401 404', conversation),
 

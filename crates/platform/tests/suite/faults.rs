@@ -247,6 +247,7 @@ passes_on! {
     redo_reply(redo: RedoReply) -> Revised<DueAgain>;
     select_variant(conversation: &Conversation, reply: &MessageId, selected: u32) -> Revised<Message>;
     edit_message(edit: EditMessage) -> Revised<DueAgain>;
+    revise_reply(revise: ReviseReply) -> Revised<Message>;
 }
 
 passes_on! {

@@ -204,6 +204,8 @@ macro_rules! store_conformance {
                 accounts_come_in_pages,
                 suspended_accounts_are_told_apart
             ];
+                a_reply_says_what_it_is_told_to,
+                a_reply_that_was_revised_makes_a_window_stale,
             rooms: [
                 a_link_lets_people_in_until_it_is_over,
                 a_link_is_used_exactly_as_often_as_it_may,
