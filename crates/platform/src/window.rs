@@ -78,7 +78,7 @@ const NO_TRANSCRIPT: &str = "[voice message without a transcript]";
 const GO_ON: &str = "[Continue your last message from where it ends, without repeating any of it.]";
 
 /// What a message says to the model: a voice message is what was said in it.
-fn words(message: &Message) -> Arc<str> {
+pub(crate) fn words(message: &Message) -> Arc<str> {
     let stands_for = match (message.kind, &message.media) {
         (Kind::Image, _) => PICTURE,
         (Kind::Audio, Some(media)) => media.transcript.as_deref().unwrap_or(NO_TRANSCRIPT),

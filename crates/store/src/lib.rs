@@ -17,6 +17,7 @@ pub mod conversation;
 mod cursor;
 pub mod error;
 pub mod gallery;
+pub mod importing;
 pub mod mail;
 pub mod persona;
 pub mod personal;
@@ -44,6 +45,7 @@ pub use conversation::{
 };
 pub use error::StoreError;
 pub use gallery::{AddPicture, Galleries, Gallery, NewPicture, PictureChange};
+pub use importing::{ImportConversation, ImportedMessage, Importing, MAX_IMPORT};
 pub use mail::{
     DueMail, MailEnd, MailFailure, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail,
     TokenOwner,
@@ -95,6 +97,7 @@ pub trait Store:
     + Safety
     + Search
     + Threads
+    + Importing
     + Uploads
     + Send
     + Sync

@@ -264,6 +264,11 @@ passes_on! {
 }
 
 passes_on! {
+    Importing:
+    import_conversation(import: ImportConversation) -> ConversationItem;
+}
+
+passes_on! {
     Personas:
     personas(user: &UserId) -> Vec<Persona>;
     create_persona(user: &UserId, new: NewPersona, most: u32) -> SavePersona;
