@@ -2,7 +2,7 @@
  * What can be done with what was said last: paging through the variants of a reply, asking for another one or for more,
  * putting it in other words, and asking again in other words.
  */
-import { useEffect, useRef, useState, type ReactNode, type RefObject, type TouchEvent } from 'react';
+import { useEffect, useRef, useState, type ReactNode, type TouchEvent } from 'react';
 import type { Message } from '../api/types';
 import { useAction } from '../lib/load';
 import type { EventError } from '../live/events';
@@ -27,9 +27,8 @@ export function Variants(props: {
   reply: Message;
   failure: EventError | undefined;
   chat: Chat;
-  /** Its text is to be edited; the button that asks for it is given to `editor`. */
-  onEdit: () => void;
-  editor: RefObject<HTMLButtonElement | null>;
+  /** What else can be done with it: a button beside the others. */
+  edit: ReactNode;
   children: ReactNode;
 }) {
   const { reply, chat } = props;
@@ -104,19 +103,7 @@ export function Variants(props: {
         >
           <Icon name="retry" />
         </button>
-        <button
-          type="button"
-          className="variants__button"
-          ref={props.editor}
-          aria-label="Edit the reply"
-          title="Edit the reply"
-          aria-disabled={busy}
-          onClick={() => {
-            if (!busy) props.onEdit();
-          }}
-        >
-          <Icon name="edit" />
-        </button>
+        {props.edit}
         <button
           type="button"
           className="link-button"

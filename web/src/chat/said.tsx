@@ -151,8 +151,18 @@ export const SaidMessage = memo(function SaidMessage(props: {
             reply={message}
             failure={props.failure}
             chat={props.chat}
-            onEdit={() => setEdits(true)}
-            editor={editor}
+            edit={
+              <button
+                type="button"
+                className="variants__button"
+                ref={editor}
+                aria-label="Edit the reply"
+                title="Edit the reply"
+                onClick={() => setEdits(true)}
+              >
+                <Icon name="edit" />
+              </button>
+            }
           >
             {bubble}
           </Variants>

@@ -1,5 +1,5 @@
 /** A chat of SillyTavern, as a conversation with this character: a file that is chosen, or dropped here. */
-import { useRef, useState, type DragEvent } from 'react';
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { useLocation } from 'wouter';
 import { asApiError, type ApiError } from '../../api/client';
 import type { CharacterSummary, ImportedChat } from '../../api/types';
@@ -43,6 +43,7 @@ function Importing(props: { character: Pick<CharacterSummary, 'id' | 'name'>; on
   const [made, setMade] = useState<ImportedChat>();
   const [isOver, setIsOver] = useState(false);
   const input = useRef<HTMLInputElement>(null);
+  const place = useRef<HTMLDivElement>(null);
   const busy = file !== undefined && error === undefined && made === undefined;
 
   const take = (given: FileList | null | undefined) => {
@@ -52,18 +53,20 @@ function Importing(props: { character: Pick<CharacterSummary, 'id' | 'name'>; on
     setError(undefined);
     importChat(character.id, one).then(setMade, (reason: unknown) => setError(asApiError(reason)));
   };
-  const onDragOver = (event: DragEvent) => {
+  const onDrag = useEffectEvent((event: DragEvent) => {
     // The page behind takes pictures.
     event.preventDefault();
     event.stopPropagation();
-    setIsOver(true);
-  };
-  const onDrop = (event: DragEvent) => {
-    event.preventDefault();
-    event.stopPropagation();
-    setIsOver(false);
-    take(event.dataTransfer.files);
-  };
+    setIsOver(event.type === 'dragover');
+    if (event.type === 'drop') take(event.dataTransfer?.files);
+  });
+  useEffect(() => {
+    const control = new AbortController();
+    for (const name of ['dragover', 'dragleave', 'drop'] as const) {
+      place.current?.addEventListener(name, (event) => onDrag(event), { signal: control.signal });
+    }
+    return () => control.abort();
+  }, []);
 
   if (made !== undefined) {
     return (
@@ -90,12 +93,7 @@ function Importing(props: { character: Pick<CharacterSummary, 'id' | 'name'>; on
         A chat that SillyTavern exported or saved, as JSONL. It becomes a conversation of your own, with its
         dates and the swipes of its replies. Nothing of it counts as sent.
       </p>
-      <div
-        className={isOver ? 'chat-file chat-file--over' : 'chat-file'}
-        onDragOver={onDragOver}
-        onDragLeave={() => setIsOver(false)}
-        onDrop={onDrop}
-      >
+      <div className={isOver ? 'chat-file chat-file--over' : 'chat-file'} ref={place}>
         {busy ? (
           <p role="status">Importing {file.name}…</p>
         ) : (
