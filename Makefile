@@ -43,7 +43,7 @@ soak: ready-to-test modules web/dist/index.html ## Break every single thing unde
 		AIM_TEST_ARRIVALS=1000000 cargo test --locked -p aim-backbone --lib random_arrivals; \
 	fi
 
-fuzz: ## Give the readers of cards what nobody would write, for an hour each; SECONDS_EACH chooses how long
+fuzz: ## Give the readers of cards and chats what nobody would write, for an hour each; SECONDS_EACH chooses how long
 	@scripts/fuzz.sh
 
 model: $(model) ## Fetch the small built-in model

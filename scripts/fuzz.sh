@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Gives every reader of cards what nobody would write, for SECONDS each, one after the other, and ends at the first that fails.
+# Gives every reader of cards and chats what nobody would write, for SECONDS each, one after the other, and ends at the first that fails.
 #
-#   SECONDS_EACH=3600 scripts/fuzz.sh [TARGET…]      json, png, charx and card unless given
+#   SECONDS_EACH=3600 scripts/fuzz.sh [TARGET…]      json, png, charx, card and chat unless given
 #
 # Needs rustup: a nightly compiler and cargo-fuzz are installed where they are missing. What was found interesting is kept in
 # crates/cards/fuzz/corpus, and made small again at the end; what failed is written to crates/cards/fuzz/artifacts.
@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../crates/cards"
 
 targets=("$@")
-((${#targets[@]})) || targets=(json png charx card)
+((${#targets[@]})) || targets=(json png charx card chat)
 rustup toolchain list | grep -q ^nightly || rustup toolchain install nightly --profile minimal
 command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
 

@@ -1,4 +1,4 @@
-// Changing what was said last: variants of a reply, going on with it, asking in other words.
+// Changing what was said last: variants of a reply, going on with it, putting it or asking in other words.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
@@ -132,7 +132,50 @@ test('a reply goes on, and a message is asked again in other words', async () =>
   assert.deepEqual([edited.body.message.id, edited.body.message.seq, edited.body.message.text], [asked.id, asked.seq, 'In other words #other']);
   const anew = await assertAnsweredAnew(socket, from, asked, reply, ({ variants }) => variants?.count === 2);
   assert.ok(anew.text.startsWith('About #other'), anew.text);
-  assert.equal((await ada.api('PATCH', at(conversation, reply, ''), { text: 'Not mine' })).body.code, 'conflict');
+});
+
+test('a reply says what it is told to, and the model reads that', async () => {
+  const { ada, conversation, socket, reply } = await talk('Tell me #revise');
+  const calls = model.callsFor('#revise').length;
+  const usage = await ada.must('GET', `/api/auth/usage/${conversation.characterId}`);
+  const revised = await ada.api('PATCH', at(conversation, reply, ''), { text: 'The lamp went out at nine.' });
+  assert.equal(revised.status, 202, JSON.stringify(revised.body));
+  const { message } = revised.body;
+  assert.deepEqual({ ...message, personality: null }, { ...reply, text: 'The lamp went out at nine.', personality: null });
+  const told = await socket.until('message:updated', (event) => event.message.id === reply.id);
+  assert.deepEqual(told.message, message);
+  assert.deepEqual((await ada.messages(conversation)).at(-1), message);
+  assert.equal(model.callsFor('#revise').length, calls, 'no model is asked');
+  assert.deepEqual(await ada.must('GET', `/api/auth/usage/${conversation.characterId}`), usage, 'and nothing is counted');
+  const found = async (words) => (await ada.must('GET', `/api/search?q=${words}`)).messages.filter(({ message: one }) => one.id === reply.id).length;
+  assert.deepEqual([await found('lamp nine'), await found('revise')], [1, 0]);
+  for (const text of ['', '  ', 'x'.repeat(8_001)]) {
+    const refused = await ada.api('PATCH', at(conversation, reply, ''), { text });
+    assert.deepEqual([refused.status, refused.body.errors[0].field], [422, 'text']);
+  }
+  model.plan = { ...model.plan, steps: true };
+  const next = await socket.send(conversation, 'And now #revise-next');
+  const busy = await ada.api('PATCH', at(conversation, reply, ''), { text: 'Late' });
+  assert.deepEqual([busy.status, busy.body.code], [409, 'conflict']);
+  model.release();
+  await socket.reply(next.message.id);
+  const read = model.callsFor('#revise-next')[0].messages.map(({ text }) => text);
+  assert.ok(read.includes('The lamp went out at nine.') && !read.includes(reply.text), read.join(' | '));
+});
+
+test('of a room its owner and whoever asked put a reply in other words, on every screen', async () => {
+  const { ada, conversation, reply } = await talk('Ours #revise-room');
+  const ben = await server.register();
+  await ada.must('POST', `/api/conversations/${conversation.id}/members`, { userId: ben.id });
+  const refused = await ben.api('PATCH', at(conversation, reply, ''), { text: 'Mine' });
+  assert.deepEqual([refused.status, refused.body.code], [403, 'forbidden']);
+  const bens = await ben.socket({ join: [conversation] });
+  const asked = await bens.send(conversation, 'And I #revise-guest');
+  const answer = await bens.reply(asked.message.id);
+  await bens.until('message:updated', ({ message }) => message.id === asked.message.id && message.replyState === 'done');
+  await ben.must('PATCH', at(conversation, answer, ''), { text: 'As Ben says.' });
+  await ada.must('PATCH', at(conversation, answer, ''), { text: 'As Ada says.' });
+  await bens.until('message:updated', ({ message }) => message.text === 'As Ada says.');
 });
 
 test("what is somebody else's is not found", async () => {
@@ -143,6 +186,7 @@ test("what is somebody else's is not found", async () => {
     ['POST', reply, '/continue'],
     ['PUT', reply, '/variant', { selected: 0 }],
     ['PATCH', asked, '', { text: 'Yours' }],
+    ['PATCH', reply, '', { text: 'Yours' }],
   ]) {
     const answer = await ben.api(method, at(conversation, message, what), body);
     assert.deepEqual([answer.status, answer.body.code], [404, 'not_found'], what);

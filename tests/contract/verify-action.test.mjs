@@ -174,6 +174,8 @@ test('what was said last, changed', async () => {
   await verify(() => ada.must('PUT', at(reply, '/variant'), { selected: 0 }), 'message:updated');
   await verify(() => ada.must('POST', at(reply, '/continue')), 'message:updated', 'reply:start');
   await isDone(message.id);
+  await verify(() => ada.must('PATCH', at(reply, ''), { text: 'As Ada would have it.' }), 'message:updated');
+  assert.equal(follower.state.messages.at(-1).text, 'As Ada would have it.');
   await verify(() => ada.must('PATCH', at(message, ''), { text: 'In other words #edited' }), 'message:updated', 'reply:start');
   await isDone(message.id);
   await verify(() => {});

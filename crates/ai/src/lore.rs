@@ -6,13 +6,14 @@
 //! first looked for. The regular expressions of people run in linear time (`regex`), and are bounded in size and number; all keys
 //! together are bounded in time, and so is compiling.
 //!
-//! What SillyTavern writes into an entry's `extensions` is obeyed (`entry`). Of its World Info these are not: effects that
-//! last over several messages (sticky, cooldown), outlets, scoring within groups, kinds of generation, and names before messages.
+//! What SillyTavern writes into an entry's `extensions` is obeyed (`entry`). An entry that is sticky is told on for so many messages after it was found, which
+//! the messages themselves tell: nothing is kept of what was told. Of its World Info these are not obeyed: `cooldown`, outlets, scoring within groups, kinds of generation, and names before messages.
 
 mod entry;
 mod keys;
 mod said;
 
+use crate::Role;
 use crate::macros::Macros;
 use crate::prompt::HistoryTurn;
 use crate::tokens::{TokenBudget, estimate};
@@ -43,8 +44,28 @@ const SHARE: u64 = 25;
 pub struct Lore {
     pub before_character: String,
     pub after_character: String,
-    /// Texts that stand among the messages: how many of them come after it, the fewest first.
-    pub among_messages: Vec<(u32, String)>,
+    /// Texts that stand among the messages, those with the fewest messages after them first; of several at one place the last of
+    /// these stands first.
+    pub among_messages: Vec<Among>,
+}
+
+/// A text that stands among the messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Among {
+    /// How many messages come after it.
+    pub depth: u32,
+    /// By whom it is told.
+    pub role: Role,
+    pub text: String,
+}
+
+/// What was said so far.
+#[derive(Clone, Copy)]
+pub struct Talk<'h> {
+    /// The last of it, oldest first.
+    pub history: &'h [HistoryTurn],
+    /// How many messages there are in all.
+    pub messages: u64,
 }
 
 /// A lore book, ready to be looked through.
@@ -56,6 +77,15 @@ pub struct Book {
     /// When entries that wait for others may be found: the numbers they give, the lowest first.
     levels: Vec<u32>,
     patterns: usize,
+}
+
+/// At one place the system's come first, the character's last.
+fn rank(role: Role) -> u8 {
+    match role {
+        Role::System => 0,
+        Role::User => 1,
+        Role::Character => 2,
+    }
 }
 
 /// What became of an entry in a reply.
@@ -85,8 +115,9 @@ impl Book {
         }
     }
 
-    /// Looks through the last of `history` (oldest first) and answers what to tell. Blocks for a third of a second at the worst.
-    pub fn look_up(&self, history: &[HistoryTurn], macros: &Macros<'_>, budget: &TokenBudget) -> Lore {
+    /// Looks through the last of what was said and answers what to tell. Blocks for a third of a second at the worst.
+    pub fn look_up(&self, talk: Talk<'_>, macros: &Macros<'_>, budget: &TokenBudget) -> Lore {
+        let Talk { history, messages } = talk;
         if self.entries.is_empty() {
             return Lore::default();
         }
@@ -106,11 +137,19 @@ impl Book {
                 };
                 if states[n] == State::Waiting
                     && is_its_time
-                    && entry.may_be_told(replies, history.len())
+                    && entry.may_be_told(replies, messages)
                     && entry.is_found(self.scan_depth, &mut look, &mut known[n])
                 {
                     news.push(n);
                 }
+            }
+            if round == 0 {
+                // After all that is found now, so that what was found before takes no time from it.
+                self.found_before(history, &mut look, |n, entry| {
+                    states[n] == State::Waiting && entry.may_be_told(replies, messages) && !news.contains(&n)
+                })
+                .into_iter()
+                .for_each(|n| news.push(n));
             }
             self.choose_of_groups(&mut news, &mut states, macros);
             // The one of a group that chance leaves out has kept the others out all the same.
@@ -141,6 +180,29 @@ impl Book {
             State::Waiting | State::LeftOut => None,
         });
         self.tell(told.collect(), macros, budget)
+    }
+
+    /// Those that were found when one of the messages before was answered, and are told on since.
+    fn found_before(
+        &self,
+        history: &[HistoryTurn],
+        look: &mut Looked<'_>,
+        is_open: impl Fn(usize, &Entry) -> bool,
+    ) -> Vec<usize> {
+        let sticky = |entry: &Entry| entry.sticky > 0 && entry.waits.is_none();
+        if !self.entries.iter().any(sticky) {
+            return Vec::new();
+        }
+        let said = history.iter().rev().zip(0_u32..).skip(1);
+        let earlier: Vec<u32> = said.filter(|(turn, _)| turn.author == Author::User).map(|(_, later)| later).collect();
+        let entries = self.entries.iter().enumerate();
+        let mut found: Vec<usize> = Vec::new();
+        for (n, entry) in entries.filter(|(n, entry)| sticky(entry) && is_open(*n, entry)) {
+            if entry.was_found(self.scan_depth, &earlier, look) {
+                found.push(n);
+            }
+        }
+        found
     }
 
     /// Of entries of one group a single one is told in a reply: one that must come first, the highest of these, or one by weight.
@@ -202,19 +264,22 @@ impl Book {
         }
         kept.sort_by_key(|(entry, _)| entry.order);
         let mut lore = Lore::default();
-        let mut among: BTreeMap<u32, String> = BTreeMap::new();
+        let mut among: BTreeMap<(u32, Reverse<u8>), Among> = BTreeMap::new();
         for (entry, text) in kept {
             let place = match entry.place {
                 Place::BeforeCharacter => &mut lore.before_character,
                 Place::AfterCharacter => &mut lore.after_character,
-                Place::AmongMessages(depth) => among.entry(depth).or_default(),
+                Place::AmongMessages(depth, role) => {
+                    let at = (depth, Reverse(rank(role)));
+                    &mut among.entry(at).or_insert_with(|| Among { depth, role, text: String::new() }).text
+                }
             };
             if !place.is_empty() {
                 place.push('\n');
             }
             place.push_str(&text);
         }
-        lore.among_messages = among.into_iter().collect();
+        lore.among_messages = among.into_values().collect();
         lore
     }
 

@@ -1,7 +1,7 @@
 //! What a model is given: a character's prompt, compiled once for everyone who talks with it, and joined with one
 //! conversation's messages for each reply, within the model's window.
 
-use crate::lore::Lore;
+use crate::lore::{Among, Lore};
 use crate::macros::Macros;
 use crate::model::{Role, Turn};
 use crate::people::People;
@@ -209,7 +209,7 @@ pub fn assemble(
     if !closing.is_empty() {
         left = left.saturating_sub(TokenBudget::cost(&closing));
     }
-    let among: u64 = lore.among_messages.iter().map(|(_, text)| TokenBudget::cost(text)).sum();
+    let among: u64 = lore.among_messages.iter().map(|among| TokenBudget::cost(&among.text)).sum();
     left = left.saturating_sub(among);
 
     let mut said: Vec<Turn> = Vec::new();
@@ -250,9 +250,9 @@ pub fn assemble(
     }
     let messages = said.len();
     // The fewest messages after it first: what is put in further up moves nothing that is there already.
-    for (depth, text) in &lore.among_messages {
+    for Among { depth, role, text } in &lore.among_messages {
         let at = messages.saturating_sub(*depth as usize);
-        said.insert(at, Turn::new(Role::System, text.clone()));
+        said.insert(at, Turn::new(*role, text.clone()));
     }
     turns.append(&mut said);
     if !closing.is_empty() {
@@ -436,14 +436,21 @@ mod tests {
     fn lore_among_the_messages_stands_so_many_messages_from_the_end() {
         let random = SeededRandom::new(1);
         let macros = Macros { character: "Mara", user: "Tom", persona: "", random: &*random, picks: "c1" };
-        let among_messages = vec![(0, "LAST".into()), (1, "BEFORE IT".into()), (9, "FIRST".into())];
+        let among = |depth, role, text: &str| Among { depth, role, text: text.into() };
+        let among_messages = vec![
+            among(0, Role::System, "LAST"),
+            among(1, Role::Character, "BEFORE IT"),
+            among(1, Role::System, "BEFORE THAT"),
+            among(9, Role::User, "FIRST"),
+        ];
         let lore = Lore { among_messages, ..Lore::default() };
         let said = [user("Hi"), character("Hm."), user("So?")];
         let turns = super::assemble(&compile(&mara()), &macros, &lore, &alone("Tom", ""), &said, &WIDE);
         let texts: Vec<&str> = turns[5..].iter().map(|turn| turn.text.as_str()).collect();
-        assert_eq!(texts, ["FIRST", "Hi", "Hm.", "BEFORE IT", "So?", "LAST"]);
-        assert_eq!((turns[5].role, turns[10].role), (Role::System, Role::System));
-        let long = vec![(1, "word ".repeat(1_000))];
+        assert_eq!(texts, ["FIRST", "Hi", "Hm.", "BEFORE THAT", "BEFORE IT", "So?", "LAST"]);
+        let roles = [5, 8, 9, 11].map(|n: usize| turns[n].role);
+        assert_eq!(roles, [Role::User, Role::System, Role::Character, Role::System]);
+        let long = vec![among(1, Role::System, &"word ".repeat(1_000))];
         let lore = Lore { among_messages: long, ..Lore::default() };
         let budget = TokenBudget::new(2_048, 80);
         let history: Vec<_> = (0..60).map(|n| user(&format!("message {n:03} {}", "x".repeat(80)))).collect();

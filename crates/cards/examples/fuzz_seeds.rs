@@ -34,7 +34,21 @@ fn main() -> Result<(), Box<dyn Error>> {
             std::fs::write(folder.join(format!("{name}-{}", file.len())), &file[skipped..])?;
         }
     }
+    let chats = Path::new(&folder).join("chat");
+    std::fs::create_dir_all(&chats)?;
+    std::fs::write(chats.join("whole"), chat())?;
     Ok(())
+}
+
+fn chat() -> String {
+    let lines = [
+        json!({"user_name": "Ann", "character_name": "Mara", "create_date": "2024-1-5@14h03m22s", "chat_metadata": {}}),
+        json!({"name": "Mara", "is_user": false, "is_system": false, "send_date": "January 5, 2024 2:03pm", "mes": "Ahoy.",
+            "swipe_id": 1, "swipes": ["Hey.", "Ahoy."], "extra": {}}),
+        json!({"name": "Ann", "is_user": true, "send_date": 1_704_463_500_000_u64, "mes": "Where are we?"}),
+        json!({"name": "Note", "is_user": false, "is_system": true, "mes": "x", "extra": {"type": "comment"}}),
+    ];
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 fn cards() -> [(&'static str, Value); 4] {

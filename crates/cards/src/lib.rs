@@ -3,7 +3,7 @@
 //! [`read`] takes a card as hostile: how deep and how wide its JSON is, is counted before it is parsed, a compressed entry
 //! is unfolded no further than it may be long, and what is not looked at is not read. A [`Card`] keeps every field that it
 //! came with, known or not, so that [`export`] gives back what [`read`] took. Knows nothing of users, stores or HTTP, and
-//! does no I/O of its own.
+//! does no I/O of its own. [`chat`] reads what was said with a character in SillyTavern, and writes it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -11,6 +11,7 @@ mod assets;
 mod bounds;
 mod card;
 mod charx;
+pub mod chat;
 mod fields;
 mod files;
 mod gallery;

@@ -330,7 +330,7 @@ fn count(many: usize) -> u32 {
 }
 
 /// A name that every system takes for a file's.
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     let kept = |character: char| character.is_alphanumeric() || matches!(character, ' ' | '-' | '_');
     let name: String = name.chars().map(|character| if kept(character) { character } else { '_' }).take(60).collect();
     let name = name.trim().to_owned();

@@ -14,6 +14,7 @@ use aim_store::{
     OpenConversation,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Messages on a page at the most; API.md part 3.
 pub const MAX_PAGE: u32 = 100;
@@ -51,13 +52,7 @@ impl Platform {
         greeting: usize,
         anew: bool,
     ) -> Result<(ConversationItem, bool), Refusal> {
-        let character = self.character(who, character).await?;
-        if !character.is_owned_by(who.user_id())
-            && !self.is_listed(&character).await?
-            && !self.store.talks_with(who.user_id(), &character.id, false).await.or_refuse()?
-        {
-            return Err(Refusal::forbidden("This character takes no new conversations."));
-        }
+        let character = self.character_to_talk_with(who, character).await?;
         let Some(greeting) = character.greeting_at(greeting) else {
             return Err(Refusal::invalid("greeting", "is no greeting of this character"));
         };
@@ -91,8 +86,30 @@ impl Platform {
             anew,
         };
         let (item, is_new) = self.store.open_conversation(open).await.or_refuse()?;
-        self.backbone.cache.write(&key, CachedConversation { id: item.conversation.id.clone() }).await;
+        self.note_pair(who, &item).await;
         Ok((item, is_new))
+    }
+
+    /// A character with which `who` may begin a conversation.
+    pub(crate) async fn character_to_talk_with(
+        &self,
+        who: &Member,
+        id: &CharacterId,
+    ) -> Result<Arc<Character>, Refusal> {
+        let character = self.character(who, id).await?;
+        if !character.is_owned_by(who.user_id())
+            && !self.is_listed(&character).await?
+            && !self.store.talks_with(who.user_id(), &character.id, false).await.or_refuse()?
+        {
+            return Err(Refusal::forbidden("This character takes no new conversations."));
+        }
+        Ok(character)
+    }
+
+    /// Of this pair it is the conversation from now on, as far as caches know.
+    pub(crate) async fn note_pair(&self, who: &Member, item: &ConversationItem) {
+        let key = keys::conversation::<CachedConversation>(who.user_id(), &item.conversation.character_id);
+        self.backbone.cache.write(&key, CachedConversation { id: item.conversation.id.clone() }).await;
     }
 
     pub async fn conversation(&self, who: &Member, id: &ConversationId) -> Result<ConversationItem, Refusal> {

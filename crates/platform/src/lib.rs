@@ -8,6 +8,7 @@ mod cancel;
 mod card_pictures;
 mod cards;
 mod characters;
+mod chats;
 mod claims;
 mod closing;
 mod conversations;
@@ -58,6 +59,7 @@ mod window;
 
 pub use accounts::{ProfilePatch, Registration};
 pub use cards::{CardFile, CardPreview, ExportedCard, ImportedCharacter};
+pub use chats::ImportedChat;
 pub use demo::DemoCharacter;
 pub use gallery::{NewGalleryItem, PicturePatch};
 pub use gate::Via;

@@ -1,23 +1,25 @@
-//! Changing what was said last: another variant of the reply, going on with it, choosing among its variants, and asking
-//! again in other words. What asks the model counts `ai`, and no usage: the message was counted when it was sent.
+//! Changing what was said last: another variant of the reply, going on with it, choosing among its variants, putting it in
+//! other words, and asking again in other words. What asks the model counts `ai`, and no usage: the message was counted when it
+//! was sent.
 //!
 //! An answer anew is due work like any other. It waits in its conversation's line, is claimed and committed under a fence,
 //! survives its server, and can be stopped; whatever comes of it, the reply that was there stays.
 
 use crate::faults::OrRefuse;
 use crate::{Platform, gate};
+use aim_ai::personality;
 use aim_backbone::limits::Verdict;
 use aim_backbone::turns::Turn;
 use aim_domain::error::Checks;
 use aim_domain::message::MAX_TEXT;
-use aim_domain::{Conversation, ConversationId, Member, Message, MessageId, Refusal, RoomEvent, Rule};
-use aim_store::{Change, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Revised, Unfit};
+use aim_domain::{Author, Conversation, ConversationId, Member, Message, MessageId, Refusal, RoomEvent, Rule};
+use aim_store::{Change, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, ReviseReply, Revised, Unfit};
 
 /// What came of it, with what the limiter said, for the headers.
 #[derive(Debug)]
 pub struct RevisionReport<T = Message> {
     pub verdict: Option<Verdict>,
-    /// The message that is answered anew, due again; or what else was made.
+    /// The message that is answered anew, due again; or what else was made or changed.
     pub outcome: Result<T, Refusal>,
 }
 
@@ -40,7 +42,8 @@ impl Platform {
         .await
     }
 
-    /// Asks again in other words: the last message, one's own, has another text, and its reply another variant.
+    /// Changes the text of what was said last. One's own message is asked again; the reply says what it is told to, and no
+    /// model is asked.
     pub async fn edit_message(
         &self,
         who: &Member,
@@ -48,22 +51,72 @@ impl Platform {
         message: &MessageId,
         text: &str,
     ) -> RevisionReport {
+        let refused = |refusal| RevisionReport { verdict: None, outcome: Err(refusal) };
+        let (conversation, role) = match self.author_of(who, id, message).await {
+            Ok(found) => found,
+            Err(refusal) => return refused(refusal),
+        };
+        match role {
+            Author::User => self.ask_again(who, conversation, message, text).await,
+            Author::Character => {
+                let outcome = self.revise_reply(who, conversation, message, text).await;
+                RevisionReport { verdict: None, outcome }
+            }
+        }
+    }
+
+    async fn author_of(
+        &self,
+        who: &Member,
+        id: &ConversationId,
+        message: &MessageId,
+    ) -> Result<(Conversation, Author), Refusal> {
+        let conversation = self.entered(who, id).await?;
+        let found = self.store.message(&conversation, message).await.or_refuse()?;
+        let found = found.ok_or_else(|| refusal(Unfit::NotFound))?;
+        Ok((conversation, found.role))
+    }
+
+    /// Asks again in other words: the last message, one's own, has another text, and its reply another variant.
+    async fn ask_again(
+        &self,
+        who: &Member,
+        conversation: Conversation,
+        message: &MessageId,
+        text: &str,
+    ) -> RevisionReport {
         self.with_limits(who, &[Rule::Messaging, Rule::Ai], async {
-            let mut checks = Checks::default();
-            checks.storable("text", text);
-            checks.require(text.chars().count() <= MAX_TEXT, "text", "must have at most 8000 characters");
-            checks.require(!text.trim().is_empty(), "text", "must not be empty");
-            checks.finish()?;
-            let conversation = self.entered(who, id).await?;
+            check_text(text)?;
+            let id = conversation.id.clone();
             let (message, by) = (message.clone(), who.user_id().clone());
             let edit = EditMessage { conversation: id.clone(), message, by, text: text.to_owned() };
             let due = self.store.edit_message(edit).await.or_refuse()?;
             if due.is_ok() {
-                self.take_in(Change::Conversation { id: id.clone() }).await;
+                self.take_in(Change::Conversation { id }).await;
             }
             self.answer_anew(who, conversation, due).await
         })
         .await
+    }
+
+    /// Puts the chosen variant of the last reply in other words, which the model reads from now on.
+    async fn revise_reply(
+        &self,
+        who: &Member,
+        conversation: Conversation,
+        reply: &MessageId,
+        text: &str,
+    ) -> Result<Message, Refusal> {
+        check_text(text)?;
+        self.decides_on(who, &conversation, reply).await?;
+        // The mood is that of the new words; who was deleted has none.
+        let character = self.any_character(&conversation.character_id).await?;
+        let personality = character.map(|character| personality::analyse(&character, text));
+        let id = conversation.id;
+        let revise = ReviseReply { conversation: id, reply: reply.clone(), text: text.to_owned(), personality };
+        let message = self.store.revise_reply(revise).await.or_refuse()?.map_err(refusal)?;
+        self.tell_changed(&message).await;
+        Ok(message)
     }
 
     /// Shows another variant of the last reply, counted from 0. It is what the model reads from now on.
@@ -86,10 +139,16 @@ impl Platform {
             }
             chosen => chosen.map_err(refusal)?,
         };
-        self.take_in(Change::Conversation { id: id.clone() }).await;
-        self.tell_room(id, RoomEvent::MessageUpdated { message: message.clone() }).await;
-        self.tell_said(message.clone()).await;
+        self.tell_changed(&message).await;
         Ok(message)
+    }
+
+    /// A reply says something else than before, by now.
+    async fn tell_changed(&self, reply: &Message) {
+        let id = &reply.conversation_id;
+        self.take_in(Change::Conversation { id: id.clone() }).await;
+        self.tell_room(id, RoomEvent::MessageUpdated { message: reply.clone() }).await;
+        self.tell_said(reply.clone()).await;
     }
 
     pub(crate) async fn with_limits<T>(
@@ -130,6 +189,14 @@ impl Platform {
         self.enter_turn(turn).await;
         Ok(message)
     }
+}
+
+fn check_text(text: &str) -> Result<(), Refusal> {
+    let mut checks = Checks::default();
+    checks.storable("text", text);
+    checks.require(text.chars().count() <= MAX_TEXT, "text", "must have at most 8000 characters");
+    checks.require(!text.trim().is_empty(), "text", "must not be empty");
+    checks.finish()
 }
 
 fn refusal(unfit: Unfit) -> Refusal {

@@ -5,7 +5,7 @@
 
 use crate::Platform;
 use crate::media::key_of;
-use aim_ai::lore::Lore;
+use aim_ai::lore::{Lore, Talk};
 use aim_ai::macros::Macros;
 use aim_ai::people::People;
 use aim_ai::prompt::{self, CompiledPrompt, HistoryTurn};
@@ -78,7 +78,7 @@ const NO_TRANSCRIPT: &str = "[voice message without a transcript]";
 const GO_ON: &str = "[Continue your last message from where it ends, without repeating any of it.]";
 
 /// What a message says to the model: a voice message is what was said in it.
-fn words(message: &Message) -> Arc<str> {
+pub(crate) fn words(message: &Message) -> Arc<str> {
     let stands_for = match (message.kind, &message.media) {
         (Kind::Image, _) => PICTURE,
         (Kind::Audio, Some(media)) => media.transcript.as_deref().unwrap_or(NO_TRANSCRIPT),
@@ -150,13 +150,22 @@ impl Platform {
             random: &*self.ambient.random,
             picks: claim.conversation.as_str(),
         };
-        let lore = self.lore(character, &history, &macros, budget).await;
+        // Without a gap: its `seq` says how many there are.
+        let messages = claim.message.seq + u64::from(go_on.is_some());
+        let lore = self.lore(character, &history, messages, &macros, budget).await;
         if go_on.is_some() {
             // Nobody said it: it has no keys of a book.
             history.push(HistoryTurn { author: Author::User, text: GO_ON.into(), speaker: None });
         }
-        // Counted from the message, with what stands behind it here.
-        shown.iter_mut().for_each(|(back, _)| *back += history.len() - asked);
+        // Counted from the message, with what stands behind it here, of the book too.
+        let told = |back: usize| {
+            let among = lore.among_messages.iter().filter(|among| among.role != Role::System);
+            among.filter(|among| among.depth as usize <= back).count()
+        };
+        shown.iter_mut().for_each(|(back, _)| {
+            *back += history.len() - asked;
+            *back += told(*back);
+        });
         let mut turns = prompt::assemble(&compiled.0, &macros, &lore, &people, &history, &budget);
         show(&mut turns, shown);
         Ok(Given { turns, window, people })
@@ -167,6 +176,7 @@ impl Platform {
         &self,
         character: &Arc<Character>,
         history: &[HistoryTurn],
+        messages: u64,
         macros: &Macros<'_>,
         budget: TokenBudget,
     ) -> Lore {
@@ -181,7 +191,7 @@ impl Platform {
             let (called, random) = (character.called(), &*platform.ambient.random);
             let macros = Macros { character: called, user: &user, persona: &persona, random, picks: &picks };
             let book = platform.books.of(&character);
-            book.map(|book| book.look_up(&history, &macros, &budget)).unwrap_or_default()
+            book.map(|book| book.look_up(Talk { history: &history, messages }, &macros, &budget)).unwrap_or_default()
         });
         looked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a lore book could not be looked through");

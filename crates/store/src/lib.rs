@@ -17,6 +17,7 @@ pub mod conversation;
 mod cursor;
 pub mod error;
 pub mod gallery;
+pub mod importing;
 pub mod mail;
 pub mod persona;
 pub mod personal;
@@ -44,6 +45,7 @@ pub use conversation::{
 };
 pub use error::StoreError;
 pub use gallery::{AddPicture, Galleries, Gallery, NewPicture, PictureChange};
+pub use importing::{ImportConversation, ImportedMessage, Importing, MAX_IMPORT};
 pub use mail::{
     DueMail, MailEnd, MailFailure, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail,
     TokenOwner,
@@ -54,7 +56,9 @@ pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
 };
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
-pub use revision::{DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, Revised, Revisions, Unfit};
+pub use revision::{
+    DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, ReviseReply, Revised, Revisions, Unfit,
+};
 pub use room::{AddMember, Admitted, MadeInvite, NewInvite, OpenInvite, Rooms};
 pub use roster::{Account, AccountPage, Roster, RosterQuery};
 pub use safety::{
@@ -93,6 +97,7 @@ pub trait Store:
     + Safety
     + Search
     + Threads
+    + Importing
     + Uploads
     + Send
     + Sync

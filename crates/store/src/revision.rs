@@ -5,7 +5,7 @@
 //! commands raises the conversation's fence, so a window of what was said before counts no more.
 
 use crate::Result;
-use aim_domain::{Conversation, ConversationId, Message, MessageId, UserId};
+use aim_domain::{Conversation, ConversationId, Message, MessageId, Personality, UserId};
 use async_trait::async_trait;
 
 /// Variants that a reply has at the most.
@@ -66,6 +66,15 @@ pub struct EditMessage {
     pub text: String,
 }
 
+/// What a reply says from now on, in somebody's words.
+#[derive(Clone, Debug)]
+pub struct ReviseReply {
+    pub conversation: ConversationId,
+    pub reply: MessageId,
+    pub text: String,
+    pub personality: Option<Personality>,
+}
+
 /// Why the end of a conversation was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
@@ -103,4 +112,7 @@ pub trait Revisions: Send + Sync {
     /// Changes the text of the last message, if it is a text of `by`'s; it is due again, for another variant where it has a
     /// reply, for its first one where that failed or was cancelled. Writes `Change::Conversation`.
     async fn edit_message(&self, edit: EditMessage) -> Result<Revised<DueAgain>>;
+    /// Changes what the chosen variant of the last reply says; nothing is due for it. Answers the reply. Writes
+    /// `Change::Conversation`.
+    async fn revise_reply(&self, revise: ReviseReply) -> Result<Revised<Message>>;
 }

@@ -103,6 +103,9 @@ export const ROUTES = [
 
   row('GET    /api/conversations', OWN),
   row('POST   /api/conversations', '201 201 201 401 201', character, (of) => ({ json: { characterId: of.id } })),
+  row('POST   /api/conversations/import', '201 201 201 401 201', character, (of) => ({ query: `characterId=${of.id}`, form: things.chat() })),
+  row('POST   /api/conversations/import', '201 404 404 401 404', hidden, (of) => ({ query: `characterId=${of.id}`, form: things.chat() })),
+  row('GET    /api/conversations/{id}/export', '200 200 404 401 404', conversation),
   row('POST   /api/conversations', '201 404 404 401 404', hidden, (of) => ({ json: { characterId: of.id } })),
   row('GET    /api/conversations/{id}', '200 200 404 401 404', conversation),
   row('PATCH  /api/conversations/{id}', '200 403 404 401 404', conversation, { json: { title: 'Mine' } }),
@@ -128,6 +131,7 @@ export const ROUTES = [
   row('DELETE /api/conversations/{id}/messages/{messageId}', '204 403 404 401 404', each(said)),
   row('POST   /api/conversations/{id}/branch', '201 201 404 401 404', said, (of) => ({ json: { messageId: of.messageId } })),
   row('PATCH  /api/conversations/{id}/messages/{messageId}', '202 409 404 401 404', each(said), { json: { text: 'In other words' } }),
+  row('PATCH  /api/conversations/{id}/messages/{messageId}', '202 403 404 401 404', said, (of) => ({ messageId: of.replyId, json: { text: 'In other words' } })),
   row('POST   /api/conversations/{id}/messages/{messageId}/continue', '202 403 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
   row('POST   /api/conversations/{id}/messages/{messageId}/regenerate', '202 403 404 401 404', each(said), (of) => ({ messageId: of.replyId })),
   row('POST   /api/conversations/{id}/messages/{messageId}/retry', '409 403 404 401 404', said),

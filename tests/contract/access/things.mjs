@@ -26,6 +26,10 @@ export const card = () => file(Buffer.from(JSON.stringify({
   },
 })));
 
+export const chat = () => file(Buffer.from([
+  { user_name: 'Ann', character_name: 'Mara' }, { name: 'Ann', is_user: true, mes: 'A secret canary' },
+].map((line) => JSON.stringify(line)).join('\n')));
+
 function file(bytes) {
   const form = new FormData();
   form.append('file', new Blob([bytes]), 'file');

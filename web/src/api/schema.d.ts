@@ -603,6 +603,28 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  '/api/conversations/import': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Makes a conversation of a chat of SillyTavern
+     * @description It is one's own, and the one of this pair from now on; the one before goes on beside it. Messages keep their dates, as far as they
+     *     can be read, and replies their swipes as variants. Nothing is answered before something new is said. Counts `upload`, and no
+     *     usage. All of it is taken in or nothing: a file with a line that cannot be taken is refused, with the line, in `errors` under `file`.
+     */
+    post: operations['import_chat'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   '/api/conversations/{id}': {
     parameters: {
       query?: never;
@@ -660,6 +682,27 @@ export interface paths {
      * @description A reply is stored with what it has said so far; where that is nothing, its message is marked `cancelled`.
      */
     post: operations['cancel'];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  '/api/conversations/{id}/export': {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * A conversation as a chat of SillyTavern
+     * @description For whoever is in it. JSONL: a line of names, then one for each message. A reply has its variants as swipes for those who may choose
+     *     among them. Pictures and voice messages are told in words.
+     */
+    get: operations['export_chat'];
+    put?: never;
+    post?: never;
     delete?: never;
     options?: never;
     head?: never;
@@ -773,9 +816,11 @@ export interface paths {
     options?: never;
     head?: never;
     /**
-     * Asks again in other words
-     * @description The last message, a text of one's own, keeps its id and `seq`. Its reply is answered anew as with `regenerate`; the earlier ones
-     *     stay among its variants. Counts `messaging` and `ai`, and no usage.
+     * Changes the text of what was said last
+     * @description Of the last message, a text of one's own: it keeps its id and `seq` and is asked again. Its reply is answered anew as with
+     *     `regenerate`; the earlier ones stay among its variants. Counts `messaging` and `ai`, and no usage. Of the last reply, by
+     *     whoever may have it regenerated: its chosen variant says what is told, and is what the character knows of it from then on. No
+     *     model is asked, and nothing counts but `api`.
      */
     patch: operations['edit_message'];
     trace?: never;
@@ -1776,6 +1821,13 @@ export interface components {
       id: components['schemas']['CharacterId'];
       name: string;
     };
+    ChatForm: {
+      /**
+       * Format: binary
+       * @description A chat of SillyTavern (JSONL). 16 MB and 10,000 messages at most.
+       */
+      file: string;
+    };
     Check: {
       detail?: string | null;
       status: components['schemas']['Level'];
@@ -2000,6 +2052,14 @@ export interface components {
       pictures: number;
       /** @description Sentences on what was not taken as it was. */
       warnings: string[];
+    };
+    /** @description What became of a chat. */
+    ImportedChat: {
+      conversation: components['schemas']['ConversationItem'];
+      /** @description Lines that were left out: SillyTavern's own notes, and empty messages. */
+      leftOut: number;
+      /** @description How many messages came. */
+      messages: number;
     };
     /** @description A link that lets people in; its token is not part of it. */
     Invite: {
@@ -4324,6 +4384,55 @@ export interface operations {
       503: components['responses']['Unavailable'];
     };
   };
+  import_chat: {
+    parameters: {
+      query: {
+        /** @description With whom it was. */
+        characterId: components['schemas']['CharacterId'];
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        'multipart/form-data': components['schemas']['ChatForm'];
+      };
+    };
+    responses: {
+      /** @description The conversation, and how many messages came */
+      201: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/json': components['schemas']['ImportedChat'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      /** @description The character takes no new conversations */
+      403: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      413: components['responses']['PayloadTooLarge'];
+      415: components['responses']['UnsupportedMediaType'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
   read_conversation: {
     parameters: {
       query?: never;
@@ -4504,6 +4613,37 @@ export interface operations {
         };
         content: {
           'application/json': components['schemas']['ConversationState'];
+        };
+      };
+      401: components['responses']['Unauthenticated'];
+      404: components['responses']['NotFound'];
+      422: components['responses']['Invalid'];
+      429: components['responses']['RateLimited'];
+      500: components['responses']['Internal'];
+      503: components['responses']['Unavailable'];
+    };
+  };
+  export_chat: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: components['schemas']['ConversationId'];
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description The file, made while it is sent */
+      200: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/jsonl': string;
         };
       };
       401: components['responses']['Unauthenticated'];
@@ -4900,7 +5040,7 @@ export interface operations {
       };
     };
     responses: {
-      /** @description The message as it is now, due again */
+      /** @description The message as it is now: one's own is due again */
       202: {
         headers: {
           RateLimit: components['headers']['RateLimit'];
@@ -4915,7 +5055,7 @@ export interface operations {
       401: components['responses']['Unauthenticated'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
-      /** @description It is not the last message or not one's own, or something waits for its reply */
+      /** @description It is not what was said last, or somebody else's message, or something waits for its reply */
       409: {
         headers: {
           RateLimit: components['headers']['RateLimit'];

@@ -35,6 +35,8 @@ export type FieldError = Schemas['FieldError'];
 export type FoundPart = Schemas['Part'];
 export type GalleryItem = Schemas['GalleryItem'];
 export type ImportedCharacter = Schemas['ImportedCharacter'];
+/** What became of a chat of SillyTavern. */
+export type ImportedChat = Schemas['ImportedChat'];
 export type Invite = Schemas['Invite'];
 /** What whoever holds a link sees before they join. */
 export type InvitePreview = Schemas['InvitePreview'];

@@ -1,6 +1,6 @@
 /**
- * What can be done with what was said last: paging through the variants of a reply, asking for another one or for more, and
- * asking again in other words.
+ * What can be done with what was said last: paging through the variants of a reply, asking for another one or for more,
+ * putting it in other words, and asking again in other words.
  */
 import { useEffect, useRef, useState, type ReactNode, type TouchEvent } from 'react';
 import type { Message } from '../api/types';
@@ -12,6 +12,8 @@ import type { Chat } from './chat';
 /** As far across as a finger has to go, in pixels, and so much further than up or down. */
 const SWIPE = 60;
 const STEEPNESS = 2;
+/** Lines of the box that a reply is edited in: one is of a few sentences, which wrap. */
+const REPLY_ROWS = 8;
 
 /** Whether the arrows mean something where they are pressed; in an empty message there is nothing to move in. */
 function usesArrows(target: EventTarget | null): boolean {
@@ -25,6 +27,8 @@ export function Variants(props: {
   reply: Message;
   failure: EventError | undefined;
   chat: Chat;
+  /** What else can be done with it: a button beside the others. */
+  edit: ReactNode;
   children: ReactNode;
 }) {
   const { reply, chat } = props;
@@ -99,6 +103,7 @@ export function Variants(props: {
         >
           <Icon name="retry" />
         </button>
+        {props.edit}
         <button
           type="button"
           className="link-button"
@@ -119,13 +124,18 @@ export function Variants(props: {
   );
 }
 
-/** One's own last message, to be asked in other words. */
+/** What was said last, in other words: one's own message is asked again, a reply says them from now on. */
 export function Editing(props: { message: Message; chat: Chat; onDone: () => void }) {
   const { message, chat } = props;
   const { busy, error, run } = useAction();
   const [text, setText] = useState(message.text);
+  const isReply = message.role === 'character';
   const send = () => {
     if (text.trim() === '' || busy) return;
+    if (isReply && text === message.text) {
+      props.onDone();
+      return;
+    }
     void run(async () => {
       await chat.edit(message.id, text);
       props.onDone();
@@ -144,8 +154,8 @@ export function Editing(props: { message: Message; chat: Chat; onDone: () => voi
         // eslint-disable-next-line jsx-a11y/no-autofocus
         autoFocus
         className="editing__text"
-        aria-label="Your message"
-        rows={Math.min(8, text.split('\n').length + 1)}
+        aria-label={isReply ? 'The reply' : 'Your message'}
+        rows={isReply ? REPLY_ROWS : Math.min(8, text.split('\n').length + 1)}
         maxLength={8_000}
         value={text}
         onChange={(event) => setText(event.target.value)}
@@ -167,7 +177,7 @@ export function Editing(props: { message: Message; chat: Chat; onDone: () => voi
           </span>
         )}
         <button type="submit" className="link-button" disabled={busy || text.trim() === ''}>
-          Send again
+          {isReply ? 'Save' : 'Send again'}
         </button>
         <button type="button" className="link-button" onClick={props.onDone}>
           Keep it

@@ -168,7 +168,7 @@ export class Chat {
     await http.put(`/api/conversations/${this.#id}/messages/${reply}/variant`, { selected });
   }
 
-  /** Asks again in other words. */
+  /** Puts what was said last in other words: one's own message is asked again, the reply says them. */
   async edit(message: string, text: string): Promise<void> {
     await http.patch(`/api/conversations/${this.#id}/messages/${message}`, { text });
   }

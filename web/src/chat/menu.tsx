@@ -114,6 +114,15 @@ export function ConversationMenu(props: {
           >
             <Icon name="edit" /> Rename
           </button>
+          <a
+            role="menuitem"
+            className="menu__item"
+            href={`/api/conversations/${encodeURIComponent(conversation.id)}/export`}
+            download
+            onClick={() => setOpen(false)}
+          >
+            <Icon name="down" /> Save as a file
+          </a>
           <button
             type="button"
             role="menuitem"

@@ -128,6 +128,12 @@ export class Model {
     this.#tell({ name: 'message:updated', payload: { message: this.#stored(reply) } });
   }
 
+  /** Puts a reply, of several the chosen variant, in other words. */
+  revise(reply: string, text: string): void {
+    this.messages = this.messages.map((one) => (one.id === reply ? { ...one, text } : one));
+    this.#tell({ name: 'message:updated', payload: { message: this.#stored(reply) } });
+  }
+
   /** Removes the last message of a person with all after it. */
   remove(): void {
     const fromSeq = this.messages.findLast((one) => one.role === 'user')?.seq ?? 1;

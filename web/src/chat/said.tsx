@@ -113,8 +113,8 @@ export const SaidMessage = memo(function SaidMessage(props: {
   const [edits, setEdits] = useState(false);
   const editor = useRef<HTMLButtonElement>(null);
   useFocusBack(edits, editor);
-  const isEditable = props.isOpen && isMine && message.type === 'text';
   const isCharacter = message.role === 'character';
+  const isEditable = props.isOpen && (isMine || isCharacter) && message.type === 'text';
   const mood = moodWord(message.personality);
   const room = useRoom();
   const sender = room.person(message.senderId);
@@ -147,7 +147,23 @@ export const SaidMessage = memo(function SaidMessage(props: {
         {edits && isEditable ? (
           <Editing message={message} chat={props.chat} onDone={() => setEdits(false)} />
         ) : isCharacter && props.isOpen ? (
-          <Variants reply={message} failure={props.failure} chat={props.chat}>
+          <Variants
+            reply={message}
+            failure={props.failure}
+            chat={props.chat}
+            edit={
+              <button
+                type="button"
+                className="variants__button"
+                ref={editor}
+                aria-label="Edit the reply"
+                title="Edit the reply"
+                onClick={() => setEdits(true)}
+              >
+                <Icon name="edit" />
+              </button>
+            }
+          >
             {bubble}
           </Variants>
         ) : (
@@ -155,7 +171,7 @@ export const SaidMessage = memo(function SaidMessage(props: {
         )}
       </Folded>
       <div className="said__meta">
-        {isEditable && !edits && (
+        {isEditable && isMine && !edits && (
           <button type="button" className="link-button" ref={editor} onClick={() => setEdits(true)}>
             Edit
           </button>

@@ -53,6 +53,7 @@ function changing(): Model {
   model.vary('m1');
   model.goes('idle', 0);
   model.choose('r', 0, 'First words.');
+  model.revise('r', 'The first words, revised.');
   model.redo('m1');
   model.goes('processing', 0);
   model.start('r', 'm1');

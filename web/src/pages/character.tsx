@@ -26,6 +26,7 @@ import { Markdown } from '../ui/markdown';
 import { Failure, FormError, Loading, Notice } from '../ui/notice';
 import { useHeadingFocus, useTitle } from '../ui/page';
 import { Gallery } from './gallery';
+import { ImportChat } from './import/import-chat';
 
 export function CharacterPage({ id }: { id: string }) {
   const character = useWholeCharacter(id);
@@ -107,6 +108,7 @@ function Sheet({ character }: { character: Character }) {
                 <Icon name="plus" /> New chat
               </button>
             )}
+            <ImportChat character={character} />
             <Heart id={character.id} name={character.name} />
             {isMine && <OwnerActions character={character} />}
             <ExportLinks character={character} />

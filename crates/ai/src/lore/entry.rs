@@ -2,12 +2,15 @@
 //! its start that begin with `@@`; those that are unknown are passed over), and what SillyTavern says in its `extensions`.
 
 use super::keys::{Key, Looked, Patterns, Reading, Scope};
+use crate::Role;
 use aim_domain::{LoreEntry, LorePosition, Random};
 use serde_json::{Map, Value};
 
 /// How deep among the messages an entry stands that does not say, and at the most.
 const DEPTH: u32 = 4;
 const MAX_DEPTH: u32 = 100;
+/// Messages that an entry is told on, at the most: no more are looked through.
+const MAX_STICKY: u32 = 100;
 /// The weight of an entry in its group, unless it says.
 const WEIGHT: u32 = 100;
 
@@ -15,8 +18,8 @@ const WEIGHT: u32 = 100;
 pub(super) enum Place {
     BeforeCharacter,
     AfterCharacter,
-    /// So many messages come after it.
-    AmongMessages(u32),
+    /// So many messages come after it, and it is told as if by this one.
+    AmongMessages(u32, Role),
 }
 
 /// What the secondary keys of a selective entry must be.
@@ -67,6 +70,8 @@ pub(super) struct Entry {
     only_every: u64,
     /// Messages that there must be.
     delay: u64,
+    /// So many messages after it was found it is told still.
+    pub sticky: u32,
     /// In percent.
     chance: u64,
 }
@@ -157,6 +162,7 @@ impl Entry {
             only_after: decorated.only_after,
             only_every: decorated.only_every,
             delay: says.number("delay").unwrap_or_default(),
+            sticky: says.small("sticky").unwrap_or_default().min(MAX_STICKY),
             chance: match says.flag("useProbability") {
                 Some(false) => 100,
                 _ => says.number("probability").unwrap_or(100).min(100),
@@ -169,8 +175,19 @@ impl Entry {
     }
 
     /// Whether it may be told after so many replies and messages.
-    pub fn may_be_told(&self, replies: u64, messages: usize) -> bool {
-        replies >= self.only_after && replies.is_multiple_of(self.only_every) && messages as u64 >= self.delay
+    pub fn may_be_told(&self, replies: u64, messages: u64) -> bool {
+        replies >= self.only_after && replies.is_multiple_of(self.only_every) && messages >= self.delay
+    }
+
+    /// Whether it was found when one of the messages was answered that came before: `earlier` says how many came after each
+    /// of these, the fewest first.
+    pub fn was_found(&self, depth: u32, earlier: &[u32], look: &mut Looked<'_>) -> bool {
+        earlier.iter().take_while(|later| **later <= self.sticky).any(|later| {
+            look.later = *later;
+            let found = self.is_found(depth, look, &mut Keys::default());
+            look.later = 0;
+            found
+        })
     }
 
     /// `known` is what the round before found out; from the first that looks for this entry, every round must.
@@ -233,11 +250,16 @@ fn place(of: &LoreEntry, says: &Extensions<'_>, decorated: Option<u32>) -> Optio
         LorePosition::AfterChar => Place::AfterCharacter,
     };
     if let Some(depth) = decorated {
-        return Some(Place::AmongMessages(depth.min(MAX_DEPTH)));
+        return Some(Place::AmongMessages(depth.min(MAX_DEPTH), Role::System));
     }
+    let role = match says.number("role") {
+        Some(1) => Role::User,
+        Some(2) => Role::Character,
+        _ => Role::System,
+    };
     match says.number("position") {
-        Some(2 | 3) => Some(Place::AmongMessages(DEPTH)),
-        Some(4) => Some(Place::AmongMessages(says.small("depth").unwrap_or(DEPTH).min(MAX_DEPTH))),
+        Some(2 | 3) => Some(Place::AmongMessages(DEPTH, Role::System)),
+        Some(4) => Some(Place::AmongMessages(says.small("depth").unwrap_or(DEPTH).min(MAX_DEPTH), role)),
         Some(7) => None,
         _ => Some(of_card),
     }

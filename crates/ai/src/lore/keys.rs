@@ -193,6 +193,8 @@ pub(super) struct Looked<'m> {
     said: Said,
     /// Texts of entries that were told, for a book that looks through them; those of the last round are its last message.
     pub found: Said,
+    /// So many of the last messages are not looked at: as if they were not said yet.
+    pub later: u32,
     /// Whether a key was passed over, because there was no more time for it.
     pub passed_over: bool,
     macros: &'m Macros<'m>,
@@ -205,7 +207,7 @@ impl<'m> Looked<'m> {
     pub fn new(said: Said, macros: &'m Macros<'m>, bounds: Bounds) -> Self {
         let until = Instant::now() + bounds.looking;
         let (found, compiling) = (Said::default(), bounds.compiling);
-        Self { said, found, passed_over: false, macros, until, compiling }
+        Self { said, found, later: 0, passed_over: false, macros, until, compiling }
     }
 
     pub fn has(&mut self, key: &Key, depth: u32, scope: Scope) -> bool {
@@ -240,7 +242,7 @@ impl<'m> Looked<'m> {
 
     fn texts(&self, depth: u32, as_it_is: bool, scope: Scope) -> [&str; 2] {
         match scope {
-            Scope::All => [self.said.last(depth, as_it_is), self.found.all(as_it_is)],
+            Scope::All => [self.said.before(self.later, depth, as_it_is), self.found.all(as_it_is)],
             Scope::New => ["", self.found.last(1, as_it_is)],
         }
     }

@@ -63,8 +63,21 @@ impl Said {
 
     /// The last messages, `depth` of them at the most.
     pub fn last(&self, depth: u32, as_it_is: bool) -> &str {
-        let messages = self.starts.len().min(depth as usize);
-        let Some((text, lower)) = messages.checked_sub(1).and_then(|last| self.starts.get(last)) else { return "" };
-        if as_it_is { &self.text[*text..] } else { &self.lower[*lower..] }
+        self.before(0, depth, as_it_is)
+    }
+
+    /// What were the last messages when `later` of them were not said yet.
+    pub fn before(&self, later: u32, depth: u32, as_it_is: bool) -> &str {
+        let text = self.all(as_it_is);
+        let start = |messages: usize| {
+            let (whole, lower) = *self.starts.get(messages.checked_sub(1)?)?;
+            Some(if as_it_is { whole } else { lower })
+        };
+        let (later, messages) = (later as usize, self.starts.len().min(later.saturating_add(depth) as usize));
+        let end = start(later).unwrap_or(text.len());
+        match start(messages) {
+            Some(begin) if messages > later => &text[begin..end],
+            _ => "",
+        }
     }
 }

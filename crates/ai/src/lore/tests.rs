@@ -15,6 +15,10 @@ fn said(texts: &[&str]) -> Vec<HistoryTurn> {
     turns.map(|(n, text)| HistoryTurn { author: author(n), text: (*text).into(), speaker: None }).collect()
 }
 
+fn talk(history: &[HistoryTurn]) -> Talk<'_> {
+    Talk { history, messages: history.len() as u64 }
+}
+
 fn entry(keys: &[&str], content: &str) -> LoreEntry {
     let keys = keys.iter().map(|key| (*key).to_owned()).collect();
     LoreEntry { keys, content: content.into(), ..LoreEntry::default() }
@@ -29,7 +33,7 @@ fn told(book: &Lorebook, texts: &[&str]) -> String {
 }
 
 fn looked_up(book: &Lorebook, texts: &[&str]) -> Lore {
-    Book::of(book).look_up(&said(texts), &macros(&*SeededRandom::new(1), "c1"), &WIDE)
+    Book::of(book).look_up(talk(&said(texts)), &macros(&*SeededRandom::new(1), "c1"), &WIDE)
 }
 
 /// An entry with these `extensions`.
@@ -80,7 +84,7 @@ fn who_the_user_is_is_looked_through_however_deep_the_book_looks() {
     let random = SeededRandom::new(1);
     let captain = Macros { persona: "A captain who lost a ship at the Reef.", ..macros(&*random, "c1") };
     let shallow = Lorebook { scan_depth: Some(0), ..book(vec![entry(&["reef"], "told")]) };
-    let lore = Book::of(&shallow).look_up(&said(&["Hello"]), &captain, &WIDE);
+    let lore = Book::of(&shallow).look_up(talk(&said(&["Hello"])), &captain, &WIDE);
     assert_eq!(lore.before_character, "told");
     assert_eq!(told(&shallow, &["Hello"]), "");
 }
@@ -281,8 +285,8 @@ fn keys_are_read_as_their_program_reads_them() {
     let random = SeededRandom::new(1);
     let dotted = Macros { character: "M.ra (x", ..macros(&*random, "c1") };
     let book = Book::of(&book(vec![plain("/{{char}}\\)/")]));
-    assert_eq!(book.look_up(&said(&["Mara (x)"]), &dotted, &WIDE).before_character, "");
-    assert_eq!(book.look_up(&said(&["M.ra (x)"]), &dotted, &WIDE).before_character, "told");
+    assert_eq!(book.look_up(talk(&said(&["Mara (x)"])), &dotted, &WIDE).before_character, "");
+    assert_eq!(book.look_up(talk(&said(&["M.ra (x)"])), &dotted, &WIDE).before_character, "told");
 }
 
 #[test]
@@ -347,7 +351,8 @@ fn chance_decides_in_each_reply_anew() {
     let constant = |extensions: Value| with(extensions, LoreEntry { constant: true, ..entry(&[], "told") });
     let often = |extensions: Value| {
         let (book, random) = (Book::of(&book(vec![constant(extensions)])), SeededRandom::new(3));
-        let told = |_: &i32| !book.look_up(&said(&["x"]), &macros(&*random, "c1"), &WIDE).before_character.is_empty();
+        let told =
+            |_: &i32| !book.look_up(talk(&said(&["x"])), &macros(&*random, "c1"), &WIDE).before_character.is_empty();
         (0..400).filter(told).count()
     };
     assert_eq!(often(json!({ "probability": 0, "useProbability": true })), 0);
@@ -396,7 +401,7 @@ fn of_a_group_one_is_told() {
     let random = SeededRandom::new(5);
     let times = |entries: Vec<LoreEntry>, text: &str| {
         let book = Book::of(&book(entries));
-        let told = |_: &i32| book.look_up(&said(&["x"]), &macros(&*random, "c1"), &WIDE).before_character == text;
+        let told = |_: &i32| book.look_up(talk(&said(&["x"])), &macros(&*random, "c1"), &WIDE).before_character == text;
         (0..300).filter(told).count()
     };
     let two = |weight: u32| vec![member("rain", json!({ "group_weight": weight })), member("sun", json!({}))];
@@ -446,7 +451,7 @@ fn entries_stand_among_the_messages_where_they_say_so() {
         LoreEntry { constant: true, ..entry(&[], "@@depth 3\n@@role user\nthree") },
     ];
     let lore = looked_up(&book(entries), &["x"]);
-    let among = |depth, text: &str| (depth, text.to_owned());
+    let among = |depth, text: &str| Among { depth, role: Role::System, text: text.to_owned() };
     assert_eq!(lore.among_messages, [among(0, "last"), among(2, "two a\ntwo b"), among(3, "three"), among(4, "note")]);
     assert_eq!((lore.before_character.as_str(), lore.after_character.as_str()), ("", "after"));
 }
@@ -467,4 +472,99 @@ fn a_book_is_made_ready_once_for_each_revision() {
     let mut without = made;
     without.details.lorebook = None;
     assert!(books.of(&without).is_none());
+}
+
+#[test]
+fn an_entry_at_a_depth_is_told_by_whom_it_says() {
+    let at = |role: Value, order: i64, content: &str| {
+        let extensions = json!({ "position": 4, "depth": 1, "role": role });
+        with(extensions, LoreEntry { constant: true, insertion_order: order, ..entry(&[], content) })
+    };
+    let before = json!({ "position": 0, "role": 1 });
+    let entries = vec![
+        at(json!(2), 0, "character"),
+        at(json!(1), 1, "user b"),
+        at(json!(1), 0, "user a"),
+        at(json!(null), 0, "system"),
+        at(json!(9), 2, "unknown"),
+        with(before, LoreEntry { constant: true, ..entry(&[], "before") }),
+    ];
+    let lore = looked_up(&book(entries), &["x"]);
+    let among = |role, text: &str| Among { depth: 1, role, text: text.to_owned() };
+    // What stands first is put in last.
+    assert_eq!(
+        lore.among_messages,
+        [
+            among(Role::Character, "character"),
+            among(Role::User, "user a\nuser b"),
+            among(Role::System, "system\nunknown")
+        ]
+    );
+    assert_eq!(lore.before_character, "before", "elsewhere it is the system's");
+}
+
+#[test]
+fn a_sticky_entry_is_told_on_for_so_many_messages() {
+    let sticky = |messages: Value, entry: LoreEntry| with(json!({ "sticky": messages }), entry);
+    let shallow = |entry| Lorebook { scan_depth: Some(1), ..book(vec![entry]) };
+    // Said in the first message; each is answered, and the last one is to be answered.
+    let after = |count: usize| -> Vec<&'static str> {
+        std::iter::once("the reef").chain(std::iter::repeat_n("and so on", count)).collect()
+    };
+    for (messages, later, expected) in [
+        (json!(null), 2, ""),
+        (json!(0), 2, ""),
+        (json!(2), 0, "told"),
+        (json!(2), 2, "told"),
+        (json!(2), 4, ""),
+        (json!(3), 4, ""),
+        (json!(4), 4, "told"),
+        (json!(4.0), 4, "told"),
+        (json!(4), 6, ""),
+        (json!(1e18), 98, "told"),
+        (json!("4"), 4, ""),
+    ] {
+        let book = shallow(sticky(messages.clone(), entry(&["reef"], "told")));
+        assert_eq!(told(&book, &after(later)), expected, "{messages} and {later}");
+    }
+    // It counts from when a message was answered: what the character said is in the talk of the answer after it.
+    let book = shallow(sticky(json!(2), entry(&["reef"], "told")));
+    assert_eq!(told(&book, &["Hi", "the reef", "Hm", "so", "so"]), "", "no answer looked no deeper than one message");
+    let deeper = Lorebook { scan_depth: Some(2), ..book };
+    assert_eq!(told(&deeper, &["Hi", "the reef", "Hm", "so", "so"]), "told");
+    assert_eq!(told(&deeper, &["Hi", "the reef", "Hm", "so", "so", "so", "so"]), "");
+}
+
+#[test]
+fn what_makes_an_entry_sticky_is_what_it_would_have_been_found_by() {
+    let both = LoreEntry { selective: true, secondary_keys: vec!["ship".into()], ..entry(&["reef"], "told") };
+    let book = |entry| Lorebook { scan_depth: Some(1), ..book(vec![with(json!({ "sticky": 9 }), entry)]) };
+    assert_eq!(told(&book(both.clone()), &["a ship on the reef", "a", "b"]), "told");
+    assert_eq!(told(&book(both), &["a ship", "a", "the reef"]), "", "they were never said together");
+    let off = LoreEntry { enabled: false, ..entry(&["reef"], "told") };
+    assert_eq!(told(&book(off), &["the reef", "a", "b"]), "");
+}
+
+#[test]
+fn a_great_book_of_sticky_entries_leaves_time_for_what_is_said_now() {
+    let sticky = with(json!({ "sticky": 100 }), entry(&["never", "nowhere", "nothing"], "sticky"));
+    let mut entries = vec![sticky; 2_000];
+    entries.push(entry(&["deep"], "told"));
+    let book = book(entries);
+    let text = "the sea is wide and deep ".repeat(20);
+    let texts: Vec<&str> = std::iter::repeat_n(text.as_str(), 100).collect();
+    let began = Instant::now();
+    assert_eq!(told(&book, &texts), "told");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_delay_counts_all_messages_and_not_those_of_the_window_alone() {
+    let late = Book::of(&book(vec![with(json!({ "delay": 250 }), entry(&["reef"], "told"))]));
+    let history = said(&["the reef"; 3]);
+    let random = SeededRandom::new(1);
+    for (messages, expected) in [(3, ""), (249, ""), (250, "told"), (9_000, "told")] {
+        let lore = late.look_up(Talk { history: &history, messages }, &macros(&*random, "c1"), &WIDE);
+        assert_eq!(lore.before_character, expected, "{messages}");
+    }
 }

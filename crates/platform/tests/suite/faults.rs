@@ -253,6 +253,7 @@ passes_on! {
     redo_reply(redo: RedoReply) -> Revised<DueAgain>;
     select_variant(conversation: &Conversation, reply: &MessageId, selected: u32) -> Revised<Message>;
     edit_message(edit: EditMessage) -> Revised<DueAgain>;
+    revise_reply(revise: ReviseReply) -> Revised<Message>;
 }
 
 passes_on! {
@@ -266,6 +267,11 @@ passes_on! {
     mark_read(id: &ConversationId, member: &UserId, seq: u64) -> Option<ReadMark>;
     room_standing(id: &ConversationId) -> Option<RoomStanding>;
     member_ids(id: &ConversationId) -> Vec<UserId>;
+}
+
+passes_on! {
+    Importing:
+    import_conversation(import: ImportConversation) -> ConversationItem;
 }
 
 passes_on! {

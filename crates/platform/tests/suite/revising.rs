@@ -189,3 +189,35 @@ async fn a_message_is_asked_again_in_other_words() {
     assert!(anew.text.contains("lg#2-2") && anew.variants == Some(Variants { count: 2, selected: 1 }), "{anew:?}");
     assert_eq!(server.messages(&ann, &talk).await.len(), 3);
 }
+
+#[tokio::test]
+async fn a_reply_is_put_in_other_words_and_the_model_reads_them() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let (ann, ben, mara) = (server.person("ann").await, server.person("ben").await, server.character("Mara").await);
+    let talk = server.talk(&ann, &mara).await;
+    let (asked, reply) = answered(&server, &ann, &talk, "First lg#1-1").await;
+    let edit = |who, of: &MessageId, text: &str| {
+        let (server, talk, of, text) = (&server, &talk, of.clone(), text.to_owned());
+        async move { server.platform.edit_message(who, talk, &of, &text).await }
+    };
+    assert_eq!(code(edit(&ben.who, &reply.id, "No").await.outcome), Code::NotFound);
+    assert_eq!(code(edit(&ann.who, &reply.id, " ").await.outcome), Code::Validation);
+    assert_eq!(code(edit(&ann.who, &reply.id, &"x".repeat(8_001)).await.outcome), Code::Validation);
+    let (before, calls) = (server.heard.all().len(), world.model.asked().len());
+    let report = edit(&ann.who, &reply.id, "I am so happy, I love this!").await;
+    assert!(report.verdict.is_none(), "nothing is asked of a model");
+    let revised = report.outcome.unwrap();
+    assert_eq!((&revised.id, revised.seq, &revised.variants), (&reply.id, reply.seq, &None));
+    assert_ne!(revised.personality, reply.personality, "the mood is that of the new words");
+    assert_eq!(server.message(&ann, &reply).await, revised);
+    assert_eq!(server.message(&ann, &asked).await.reply_state, Some(ReplyState::Done));
+    let heard = server.heard.all().split_off(before);
+    assert_eq!(heard, [RoomEvent::MessageUpdated { message: revised }]);
+    assert_eq!(world.model.asked().len(), calls);
+    answered(&server, &ann, &talk, "Next").await;
+    let given = world.model.asked().pop().unwrap().messages;
+    let said = |text: &str| given.iter().any(|message| message.content.contains(text));
+    assert!(said("I am so happy") && !said(&reply.text), "{given:?}");
+    assert_eq!(code(edit(&ann.who, &reply.id, "Late").await.outcome), Code::Conflict);
+}

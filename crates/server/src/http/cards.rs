@@ -89,7 +89,7 @@ async fn import_card(
 }
 
 async fn answer(site: &Site, caller: &Caller, preview: bool, request: Request) -> Result<Response> {
-    let file = take(site, request).await?;
+    let file = take(site, request, MOST, "the card").await?;
     if preview {
         return Ok(axum::Json(site.platform.preview_card(&file).await?).into_response());
     }
@@ -97,39 +97,45 @@ async fn answer(site: &Site, caller: &Caller, preview: bool, request: Request) -
     Ok((StatusCode::CREATED, axum::Json(imported)).into_response())
 }
 
-fn too_large() -> Problem {
-    Problem(Refusal::invalid("file", format!("has more than {} MB", MOST >> 20)))
+fn too_large(most: u64) -> Problem {
+    Problem(Refusal::invalid("file", format!("has more than {} MB", most >> 20)))
 }
 
-async fn take(site: &Site, request: Request) -> Result<TempPath> {
+/// The file of a form, `most` bytes at the most; `what` it is.
+pub(super) async fn take(site: &Site, request: Request, most: u64, what: &str) -> Result<TempPath> {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: u64| length > MOST + FORM) {
+    if length.is_some_and(|length: u64| length > most + FORM) {
         drain(request.into_body()).await;
-        return Err(too_large());
+        return Err(too_large(most));
     }
     let mut form = Multipart::from_request(request, site).await.map_err(|_| {
-        let detail = "Send a form, as multipart/form-data, with the card in its field `file`.";
+        let detail = format!("Send a form, as multipart/form-data, with {what} in its field `file`.");
         Problem(Refusal::new(Code::UnsupportedMediaType, detail))
     })?;
     let malformed =
         |_| Problem(Refusal::new(Code::Validation, "The form is not valid multipart/form-data, or broke off."));
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         if field.name() == Some("file") {
-            return take_file(site, field).await;
+            return take_file(site, field, most).await;
         }
     }
     Err(Problem(Refusal::invalid("file", "is missing")))
 }
 
-async fn take_file(site: &Site, mut field: Field<'_>) -> Result<TempPath> {
-    match receive(site, Most::Bytes(MOST), &mut field).await {
+async fn take_file(site: &Site, mut field: Field<'_>, most: u64) -> Result<TempPath> {
+    match receive(site, Most::Bytes(most), &mut field).await {
         Ok(file) if file.broken => Err(broke_off()),
         Ok(file) => Ok(file.path),
         Err(problem) => {
             drain_field(&mut field).await;
-            Err(if problem.0.code == Code::PayloadTooLarge { too_large() } else { problem })
+            Err(if problem.0.code == Code::PayloadTooLarge { too_large(most) } else { problem })
         }
     }
+}
+
+/// What a browser is to save a file as.
+pub(super) fn attachment(file_name: &str) -> String {
+    format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(file_name, NON_ALPHANUMERIC))
 }
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -177,7 +183,7 @@ async fn export_card(
     Asked(query): Asked<ExportQuery>,
 ) -> Result<Response> {
     let card = site.platform.export_card(&caller, &id, query.format.into()).await?;
-    let named = format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(&card.file_name, NON_ALPHANUMERIC));
+    let named = attachment(&card.file_name);
     let mut response = card.bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(card.mime_type));

@@ -7,7 +7,7 @@ use super::extract::Visit;
 use super::identity::{self, Credential};
 use super::problem::{self, Problem};
 use super::rates::{self, Counted};
-use super::{Site, cards, squeeze, tus, uploads};
+use super::{Site, cards, chats, squeeze, tus, uploads};
 use crate::admin::board;
 use crate::telemetry::request;
 use aim_backbone::limits::Standing;
@@ -147,7 +147,8 @@ where
 /// How long the answer may take: a file takes as long as the sender's line.
 fn patience(site: &Site, line: &Line) -> std::time::Duration {
     let route = line.route.as_ref().map_or("", MatchedPath::as_str);
-    let sends_a_file = (line.method == Method::POST && [uploads::UPLOADING, cards::IMPORTING].contains(&route))
+    let sends_a_file = (line.method == Method::POST
+        && [uploads::UPLOADING, cards::IMPORTING, chats::IMPORTING].contains(&route))
         || (line.method == Method::PATCH && route == tus::PARTS);
     if sends_a_file { site.config.media.upload_timeout } else { site.config.http.request_timeout }
 }

@@ -8,6 +8,7 @@ mod auth;
 mod blocks;
 mod cards;
 mod characters;
+mod chats;
 mod conversations;
 mod dev;
 mod docs;
@@ -109,6 +110,7 @@ fn documented() -> OpenApiRouter<Site> {
         .merge(blocks::routes())
         .merge(characters::routes())
         .merge(cards::routes())
+        .merge(chats::routes())
         .merge(gallery::routes())
         .merge(conversations::routes())
         .merge(rooms::routes())

@@ -95,14 +95,16 @@ async fn select_variant(
     Ok((StatusCode::ACCEPTED, axum::Json(MessageAnswer { message })))
 }
 
-/// Asks again in other words
+/// Changes the text of what was said last
 ///
-/// The last message, a text of one's own, keeps its id and `seq`. Its reply is answered anew as with `regenerate`; the earlier ones
-/// stay among its variants. Counts `messaging` and `ai`, and no usage.
+/// Of the last message, a text of one's own: it keeps its id and `seq` and is asked again. Its reply is answered anew as with
+/// `regenerate`; the earlier ones stay among its variants. Counts `messaging` and `ai`, and no usage. Of the last reply, by
+/// whoever may have it regenerated: its chosen variant says what is told, and is what the character knows of it from then on. No
+/// model is asked, and nothing counts but `api`.
 #[utoipa::path(
     patch, path = "/api/conversations/{id}/messages/{messageId}", tag = "messages",
     params(("id" = ConversationId, Path), ("messageId" = MessageId, Path)), request_body = EditForm,
-    responses((status = 202, description = "The message as it is now, due again", body = MessageAnswer), (status = 409, description = "It is not the last message or not one's own, or something waits for its reply")),
+    responses((status = 202, description = "The message as it is now: one's own is due again", body = MessageAnswer), (status = 409, description = "It is not what was said last, or somebody else's message, or something waits for its reply")),
 )]
 async fn edit_message(
     State(site): State<Site>,

@@ -10,6 +10,7 @@ pub mod claims;
 pub mod conversations;
 pub mod feed;
 pub mod gallery;
+pub mod importing;
 pub mod leases;
 pub mod mails;
 pub mod personal;
@@ -179,6 +180,12 @@ macro_rules! store_conformance {
                 a_picture_is_shown_when_it_is_ready_and_gone_when_it_failed,
                 an_erased_accounts_pictures_are_gone_from_galleries
             ];
+            importing: [
+                an_imported_conversation_is_there_as_it_was,
+                an_imported_conversation_counts_nowhere_and_goes_on,
+                what_is_not_stored_whole_is_not_stored,
+                a_long_conversation_is_imported
+            ];
             reports: [
                 what_people_did_is_counted_in_its_stretch_of_time,
                 changes_of_a_tier_are_counted_once_each,
@@ -197,6 +204,8 @@ macro_rules! store_conformance {
                 a_reply_has_so_many_variants_at_the_most,
                 a_reply_goes_on_in_its_chosen_variant,
                 an_edited_message_is_answered_anew,
+                a_reply_says_what_it_is_told_to,
+                a_reply_that_was_revised_makes_a_window_stale,
                 variants_of_what_was_answered_to_an_erased_account_are_gone
             ];
             roster: [

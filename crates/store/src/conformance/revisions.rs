@@ -2,8 +2,10 @@
 
 use super::World;
 use super::world::LEASE;
+use crate::words::Sought;
 use crate::{
-    Cancel, Change, Claimed, Committed, DueAgain, EditMessage, Ended, MAX_VARIANTS, Redo, RedoReply, Revised, Unfit,
+    Cancel, Change, Claimed, Committed, DueAgain, EditMessage, Ended, MAX_VARIANTS, Redo, RedoReply, ReviseReply,
+    Revised, SearchQuery, Unfit,
 };
 use aim_domain::{Conversation, Incarnation, Message, MessageId, Personality, ReplyState, User, Variants};
 
@@ -25,6 +27,16 @@ async fn edit(
 ) -> Revised<DueAgain> {
     let (conversation, message) = (conversation.id.clone(), message.clone());
     world.store.edit_message(EditMessage { conversation, message, by: by.id.clone(), text: text.into() }).await.unwrap()
+}
+
+fn sad() -> Personality {
+    Personality { mood: "sadness".into(), expression: "tears".into(), adherence: 0.5 }
+}
+
+async fn revise(world: &World, conversation: &Conversation, reply: &MessageId, text: &str) -> Revised<Message> {
+    let (conversation, reply) = (conversation.id.clone(), reply.clone());
+    let revise = ReviseReply { conversation, reply, text: text.into(), personality: Some(sad()) };
+    world.store.revise_reply(revise).await.unwrap()
 }
 
 /// A conversation with one exchange: who asked, what, and the reply.
@@ -206,24 +218,25 @@ pub async fn only_the_end_of_a_conversation_is_changed(world: World) {
                 redo(world, conversation, &message, Redo::Continue).await.err(),
                 edit(world, conversation, &message, user, "changed").await.err(),
                 store.select_variant(conversation, &message, 0).await.unwrap().err(),
+                revise(world, conversation, &message, "changed").await.err(),
             ]
         }
     };
-    assert_eq!(try_all(greeting.clone()).await, [Some(Unfit::Unanswered); 4]);
-    assert_eq!(try_all(world.ambient.id()).await, [Some(Unfit::NotFound); 4]);
+    assert_eq!(try_all(greeting.clone()).await, [Some(Unfit::Unanswered); 5]);
+    assert_eq!(try_all(world.ambient.id()).await, [Some(Unfit::NotFound); 5]);
     let first = world.send(&conversation, "first").await;
-    assert_eq!(try_all(first.id.clone()).await, [Some(Unfit::Busy); 4]);
+    assert_eq!(try_all(first.id.clone()).await, [Some(Unfit::Busy); 5]);
     let claim = world.claimed(&conversation, &server).await;
-    assert_eq!(try_all(first.id.clone()).await, [Some(Unfit::Busy); 4]);
+    assert_eq!(try_all(first.id.clone()).await, [Some(Unfit::Busy); 5]);
     world.commit(&claim, "reply").await;
     let reply = world.all_messages(&conversation).await.remove(2);
 
     let failing = world.send(&conversation, "fails").await;
-    assert_eq!(try_all(reply.id.clone()).await, [Some(Unfit::Busy); 4]);
+    assert_eq!(try_all(reply.id.clone()).await, [Some(Unfit::Busy); 5]);
     let claim = world.claimed(&conversation, &server).await;
     world.end(&claim, ReplyState::Failed).await;
     for older in [&first.id, &reply.id] {
-        assert_eq!(try_all(older.clone()).await, [Some(Unfit::NotLast); 4]);
+        assert_eq!(try_all(older.clone()).await, [Some(Unfit::NotLast); 5]);
     }
     assert_eq!(redo(&world, &conversation, &failing.id, Redo::Variant).await, Err(Unfit::Unanswered));
     let elsewhere = world.conversation(&user, &world.character("Bo").await).await;
@@ -312,4 +325,51 @@ pub async fn variants_of_what_was_answered_to_an_erased_account_are_gone(world: 
     let left = world.stored(&conversation, &reply.id).await;
     assert_eq!((left.variants, left.text == "another"), (None, false));
     assert_eq!(store.select_variant(&conversation, &reply.id, 1).await.unwrap(), Err(Unfit::NotFound));
+}
+
+pub async fn a_reply_says_what_it_is_told_to(world: World) {
+    let store = &world.store;
+    let (user, conversation, server, asked, reply) = exchange(&world).await;
+    let cursor = store.last_change().await.unwrap();
+    let revised = revise(&world, &conversation, &reply.id, "in other words").await.unwrap();
+    let expected = Message { text: "in other words".into(), personality: Some(sad()), ..reply.clone() };
+    assert_eq!(revised, expected, "the same message, and no variant more");
+    assert_eq!(world.all_messages(&conversation).await, [world.stored(&conversation, &asked.id).await, expected]);
+    let told: Vec<_> = store.changes(cursor, 10).await.unwrap().into_iter().map(|(_, change)| change).collect();
+    assert_eq!(told, [Change::Conversation { id: conversation.id.clone() }]);
+    assert!(store.due_replies(None, 10).await.unwrap().is_empty(), "no model is asked");
+    // The words that it had are found no more.
+    for (words, count) in [("other", 1), ("first", 0)] {
+        let sought = Sought::parse(words).unwrap();
+        let query = SearchQuery { viewer: user.id.clone(), conversation: None, sought, limit: 10 };
+        assert_eq!(store.search_messages(&query).await.unwrap().len(), count, "{words}");
+    }
+    // Of several it is the chosen variant, and what it says goes with it.
+    again(&world, &conversation, &reply.id).await;
+    world.answer(&conversation, &server, "second").await;
+    revise(&world, &conversation, &reply.id, "second, revised").await.unwrap();
+    for (selected, text) in [(0, "in other words"), (1, "second, revised")] {
+        let chosen = store.select_variant(&conversation, &reply.id, selected).await.unwrap().unwrap();
+        assert_eq!((chosen.text.as_str(), chosen.personality), (text, Some(sad())));
+    }
+    // It is what the model reads.
+    world.send(&conversation, "next").await;
+    assert_eq!(revise(&world, &conversation, &reply.id, "late").await, Err(Unfit::Busy));
+    let claim = world.claimed(&conversation, &server).await;
+    let read = store.context(&claim, 10).await.unwrap();
+    let read: Vec<_> = read.iter().map(|(_, message)| message.text.as_str()).collect();
+    assert_eq!(read, ["hello", "second, revised"]);
+    world.commit(&claim, "third").await;
+    assert_eq!(revise(&world, &conversation, &reply.id, "late").await, Err(Unfit::NotLast));
+    let last = world.all_messages(&conversation).await.remove(2);
+    assert_eq!(revise(&world, &conversation, &last.id, "no reply").await, Err(Unfit::Unanswered), "it is the question");
+    world.assert_seq_without_a_gap(&conversation).await;
+}
+
+pub async fn a_reply_that_was_revised_makes_a_window_stale(world: World) {
+    let (_, conversation, server, _, reply) = exchange(&world).await;
+    revise(&world, &conversation, &reply.id, "revised").await.unwrap();
+    world.send(&conversation, "next").await;
+    let claim = world.claimed(&conversation, &server).await;
+    assert_eq!(claim.fence, 3, "the claim before had the first, the revision the second");
 }

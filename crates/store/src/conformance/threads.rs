@@ -5,7 +5,8 @@ use super::world::MONTH;
 use crate::words::Sought;
 use crate::{
     AddMember, BranchConversation, Branched, Cancel, Change, CharacterQuery, Claimed, ConversationItem, EditMessage,
-    MessageQuery, Redo, RedoReply, RemoveExchange, Removed, Revised, SearchQuery, Sent, Sort, Stretch, Unfit,
+    MessageQuery, Redo, RedoReply, RemoveExchange, Removed, ReviseReply, Revised, SearchQuery, Sent, Sort, Stretch,
+    Unfit,
 };
 use aim_domain::{Conversation, Incarnation, Message, MessageId, ReplyState, Timestamp, User};
 use std::time::Duration;
@@ -333,6 +334,8 @@ pub async fn a_deleted_conversation_is_gone_from_everything(world: World) {
     assert_eq!(store.select_variant(&conversation, &reply.id, 0).await.unwrap(), Err(Unfit::NotFound));
     let edit = EditMessage { conversation: id.clone(), message: due.id.clone(), by: me.clone(), text: "x".into() };
     assert_eq!(store.edit_message(edit).await.unwrap(), Err(Unfit::NotFound));
+    let revise = ReviseReply { conversation: id.clone(), reply: reply.id.clone(), text: "x".into(), personality: None };
+    assert_eq!(store.revise_reply(revise).await.unwrap(), Err(Unfit::NotFound));
 }
 
 pub async fn a_deletion_is_taken_back_by_its_owner(world: World) {

@@ -40,7 +40,24 @@ async fn of_pair(db: &mut Db, open: &OpenConversation) -> Tried<Option<Conversat
 /// Does nothing when another made it meanwhile.
 async fn create(pg: &Postgres, open: &OpenConversation) -> Tried<()> {
     let mut db = pg.begin().await?;
-    lock_owner(&mut db, &open.owner).await?;
+    let Some((key, now)) = insert(&mut db, open).await? else { return Ok(()) };
+    if let Some((id, text)) = &open.greeting {
+        let greet = sql("INSERT INTO messages (conversation, seq, turn, id, role, sender, kind, text, created_at)
+             VALUES ($1, 1, 1, $2, 'character', $3, 'text', $4, $5)")
+        .bind(key)
+        .bind(id.as_str())
+        .bind(open.character.as_str())
+        .bind(plain(text))
+        .bind(now);
+        db.run(greet).await?;
+    }
+    db.commit().await
+}
+
+/// The conversation with its owner in it: its key, and the time; its greeting is still to be said. None when the pair got another one
+/// meanwhile.
+pub(super) async fn insert(db: &mut Db, open: &OpenConversation) -> Tried<Option<(i64, i64)>> {
+    lock_owner(db, &open.owner).await?;
     let displace = sql("UPDATE conversations SET main = false WHERE owner_id = $1 AND character_id = $2 AND main");
     let displaced = match open.anew {
         true => db.run(displace.bind(open.owner.as_str()).bind(open.character.as_str())).await? > 0,
@@ -65,19 +82,9 @@ async fn create(pg: &Postgres, open: &OpenConversation) -> Tried<()> {
         .bind(plain(&open.title))
         .bind(int(u64::from(open.greeting.is_some())))
         .bind(now);
-    let Some(key) = db.one(insert, |c| c.int()).await? else { return Ok(()) };
-    join(&mut db, key, &open.owner, now).await?;
-    if let Some((id, text)) = &open.greeting {
-        let greet = sql("INSERT INTO messages (conversation, seq, turn, id, role, sender, kind, text, created_at)
-             VALUES ($1, 1, 1, $2, 'character', $3, 'text', $4, $5)")
-        .bind(key)
-        .bind(id.as_str())
-        .bind(open.character.as_str())
-        .bind(plain(text))
-        .bind(now);
-        db.run(greet).await?;
-    }
-    db.commit().await
+    let Some(key) = db.one(insert, |c| c.int()).await? else { return Ok(None) };
+    join(db, key, &open.owner, now).await?;
+    Ok(Some((key, now)))
 }
 
 /// What was said before somebody came in is not unread.

@@ -20,6 +20,7 @@ mod db;
 mod faults;
 mod feed;
 mod gallery;
+mod importing;
 mod lanes;
 mod leases;
 mod listen;

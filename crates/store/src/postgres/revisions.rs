@@ -6,9 +6,11 @@ use super::PostgresStore;
 use super::db::{Again, Db, Postgres, Tried, sql};
 use super::faults::Fault;
 use super::replies::{by_seq, lock};
-use super::rows::int;
+use super::rows::{int, maybe_json};
 use crate::text::plain;
-use crate::{Change, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Result, Revised, Revisions, Unfit};
+use crate::{
+    Change, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Result, ReviseReply, Revised, Revisions, Unfit,
+};
 use aim_domain::message::MAX_TEXT;
 use aim_domain::{Author, Conversation, ConversationId, Kind, Message, MessageId};
 use async_trait::async_trait;
@@ -144,6 +146,37 @@ async fn select(
     Ok(Ok(chosen))
 }
 
+async fn revise(pg: &Postgres, ask: &ReviseReply) -> Tried<Revised<Message>> {
+    let mut db = pg.begin().await?;
+    let at = match last_exchange(&mut db, &ask.conversation, &ask.reply).await? {
+        Ok(at) => at,
+        Err(unfit) => return Ok(Err(unfit)),
+    };
+    let Some(reply) = at.reply.filter(|reply| reply.id == ask.reply) else { return Ok(Err(Unfit::Unanswered)) };
+    let (text, personality) = (plain(&ask.text), maybe_json(ask.personality.as_ref())?);
+    let say = sql("UPDATE messages SET text = $3, personality = $4 WHERE conversation = $1 AND seq = $2")
+        .bind(at.key)
+        .bind(int(reply.seq))
+        .bind(&*text)
+        .bind(personality.as_deref());
+    db.run(say).await?;
+    if let Some(variants) = reply.variants {
+        let say =
+            sql("UPDATE variants SET text = $4, personality = $5 WHERE conversation = $1 AND seq = $2 AND number = $3")
+                .bind(at.key)
+                .bind(int(reply.seq))
+                .bind(i64::from(variants.selected))
+                .bind(&*text)
+                .bind(personality.as_deref());
+        db.run(say).await?;
+    }
+    db.run(sql("UPDATE conversations SET fence = fence + 1 WHERE key = $1").bind(at.key)).await?;
+    let revised = by_seq(&mut db, at.key, &ask.conversation, int(reply.seq)).await?.ok_or_else(vanished)?;
+    db.tell(&Change::Conversation { id: ask.conversation.clone() })?;
+    db.commit().await?;
+    Ok(Ok(revised))
+}
+
 #[async_trait]
 impl Revisions for PostgresStore {
     async fn redo_reply(&self, ask: RedoReply) -> Result<Revised<DueAgain>> {
@@ -162,5 +195,10 @@ impl Revisions for PostgresStore {
 
     async fn edit_message(&self, ask: EditMessage) -> Result<Revised<DueAgain>> {
         self.pg.run(Again::Never, || edit(&self.pg, &ask)).await
+    }
+
+    async fn revise_reply(&self, ask: ReviseReply) -> Result<Revised<Message>> {
+        // Said twice is said.
+        self.pg.run(Again::Fine, || revise(&self.pg, &ask)).await
     }
 }

@@ -18,14 +18,15 @@ pub(super) fn open(db: &Db, open: &OpenConversation) -> Result<(ConversationItem
     };
     let id = existing.as_ref().unwrap_or(&open.id);
     if existing.is_none() {
-        create(db, open)?;
+        greet(db, open)?;
     }
     let item = get(db, id, &open.owner)?
         .ok_or_else(|| StoreError::Failed("a conversation that was just opened is not there".into()))?;
     Ok((item, existing.is_none()))
 }
 
-fn create(db: &Db, open: &OpenConversation) -> Result<()> {
+/// Makes the conversation, with its owner in it, and answers its key; its greeting is still to be said.
+pub(super) fn create(db: &Db, open: &OpenConversation) -> Result<i64> {
     let displace =
         "UPDATE all_conversations SET main = 0 WHERE owner = ?1 AND character = ?2 AND main = 1 AND deleted_at IS NULL";
     let displaced = match open.anew {
@@ -55,6 +56,11 @@ fn create(db: &Db, open: &OpenConversation) -> Result<()> {
     )?;
     let key = key.ok_or_else(|| StoreError::Failed("a conversation was stored without a key".into()))?;
     join(db, key, &open.owner)?;
+    Ok(key)
+}
+
+fn greet(db: &Db, open: &OpenConversation) -> Result<()> {
+    let key = create(db, open)?;
     let Some((id, text)) = &open.greeting else { return Ok(()) };
     let greeting = Message {
         id: id.clone(),

@@ -13,6 +13,7 @@ mod counts;
 mod db;
 mod feed;
 mod gallery;
+mod importing;
 mod leases;
 mod mails;
 mod messages;

@@ -8,8 +8,8 @@ use super::replies::by_seq;
 use super::rows::{self, Columns, MESSAGE, int, maybe_json};
 use crate::text::plain;
 use crate::{
-    Change, CommitReply, Committed, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Result, Revised, Revisions,
-    StoreError, Unfit,
+    Change, CommitReply, Committed, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Result, ReviseReply, Revised,
+    Revisions, StoreError, Unfit,
 };
 use aim_domain::message::MAX_TEXT;
 use aim_domain::{Author, Conversation, ConversationId, Kind, Message, MessageId, ReplyState, Variants};
@@ -142,6 +142,28 @@ fn select(db: &Db, conversation: &ConversationId, message: &MessageId, selected:
     Ok(Ok(by_seq(db, at.key, conversation, reply.seq)?.ok_or_else(vanished)?))
 }
 
+fn revise(db: &Db, ask: &ReviseReply) -> Result<Revised<Message>> {
+    let at = match last_exchange(db, &ask.conversation, &ask.reply)? {
+        Ok(at) => at,
+        Err(unfit) => return Ok(Err(unfit)),
+    };
+    let Some(reply) = at.reply.filter(|reply| reply.id == ask.reply) else { return Ok(Err(Unfit::Unanswered)) };
+    let (text, personality) = (plain(&ask.text), maybe_json(ask.personality.as_ref())?);
+    db.run(
+        "UPDATE messages SET text = ?3, personality = ?4 WHERE conversation = ?1 AND seq = ?2",
+        params![at.key, int(reply.seq), text, personality],
+    )?;
+    if let Some(variants) = reply.variants {
+        db.run(
+            "UPDATE variants SET text = ?4, personality = ?5 WHERE conversation = ?1 AND seq = ?2 AND number = ?3",
+            params![at.key, int(reply.seq), variants.selected, text, personality],
+        )?;
+    }
+    db.run("UPDATE all_conversations SET fence = fence + 1 WHERE key = ?1", [at.key])?;
+    feed::write(db, &Change::Conversation { id: ask.conversation.clone() })?;
+    Ok(Ok(by_seq(db, at.key, &ask.conversation, reply.seq)?.ok_or_else(vanished)?))
+}
+
 /// Stores what was answered anew, in the reply that is there; none when the message has no reply. The claim holds, and is over
 /// with it.
 pub(super) fn commit(db: &Db, key: i64, asked: &Message, commit: &CommitReply) -> Result<Option<Message>> {
@@ -243,5 +265,9 @@ impl Revisions for SqliteStore {
 
     async fn edit_message(&self, ask: EditMessage) -> Result<Revised<DueAgain>> {
         self.write(move |db| edit(db, &ask)).await
+    }
+
+    async fn revise_reply(&self, ask: ReviseReply) -> Result<Revised<Message>> {
+        self.write(move |db| revise(db, &ask)).await
     }
 }

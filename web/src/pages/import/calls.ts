@@ -1,7 +1,7 @@
-/** The two calls of an import. */
+/** The calls of an import. */
 import { http } from '../../api/client';
-import type { CardPreview, ImportedCharacter } from '../../api/types';
-import { takeWholeCharacter } from '../../app/library';
+import type { CardPreview, ImportedCharacter, ImportedChat } from '../../api/types';
+import { takeConversation, takeWholeCharacter } from '../../app/library';
 
 const IMPORT = '/api/characters/import';
 
@@ -17,5 +17,12 @@ export const previewCard = (file: File, signal?: AbortSignal): Promise<CardPrevi
 export async function importCard(file: File): Promise<ImportedCharacter> {
   const made = await http.post<ImportedCharacter>(IMPORT, form(file));
   takeWholeCharacter(made.character);
+  return made;
+}
+
+export async function importChat(characterId: string, file: File): Promise<ImportedChat> {
+  const path = `/api/conversations/import?characterId=${encodeURIComponent(characterId)}`;
+  const made = await http.post<ImportedChat>(path, form(file));
+  takeConversation(made.conversation);
   return made;
 }

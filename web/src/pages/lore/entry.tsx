@@ -14,14 +14,17 @@ import {
   logicOf,
   numberOf,
   placeOf,
+  tellerOf,
   withCase,
   withChance,
   withExtensions,
   withFurtherWords,
   withLogic,
   withPlace,
+  withTeller,
   type Logic,
   type Place,
+  type Teller,
 } from './rules';
 
 const LOGIC: readonly (readonly [Logic, string])[] = [
@@ -36,6 +39,11 @@ const PLACES: readonly (readonly [Place, string])[] = [
   ['before', 'Before the description'],
   ['after', 'After the description'],
   ['among', 'Among the messages'],
+];
+const TELLERS: readonly (readonly [Teller, string])[] = [
+  ['system', 'The author'],
+  ['user', 'The person'],
+  ['character', 'The character'],
 ];
 const ELSEWHERE = ['elsewhere', 'Where its card says'] as const;
 
@@ -164,6 +172,14 @@ function Rules({
           onChange={(depth) => onChange(withExtensions(entry, { depth: depth ?? DEPTH }))}
         />
       )}
+      {place === 'among' && (
+        <Choice
+          label="Told as if by"
+          value={tellerOf(entry)}
+          options={TELLERS}
+          onChange={(teller) => onChange(withTeller(entry, teller))}
+        />
+      )}
       <NumberField
         label="Order"
         hint="Lower ones stand earlier."
@@ -185,6 +201,22 @@ function Rules({
         min={0}
         max={100}
         onChange={(depth) => onChange(withExtensions(entry, { scan_depth: depth }))}
+      />
+      <NumberField
+        label="Messages it is told on"
+        hint="After those in which it was found."
+        value={numberOf(entry, 'sticky')}
+        usual="0"
+        min={0}
+        max={100}
+        onChange={(sticky) => onChange(withExtensions(entry, { sticky }))}
+      />
+      <NumberField
+        label="Not before this many messages"
+        value={numberOf(entry, 'delay')}
+        usual="0"
+        min={0}
+        onChange={(delay) => onChange(withExtensions(entry, { delay }))}
       />
       <NumberField
         label="Chance, in percent"

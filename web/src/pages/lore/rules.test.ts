@@ -7,12 +7,14 @@ import {
   isOfSillyTavern,
   logicOf,
   placeOf,
+  tellerOf,
   withCase,
   withChance,
   withExtensions,
   withFurtherWords,
   withLogic,
   withPlace,
+  withTeller,
 } from './rules';
 
 /** As SillyTavern writes one, with what nobody here knows. */
@@ -98,6 +100,16 @@ describe('the rules of an entry', () => {
       0,
     ]);
     expect(withPlace({}, 'after')).toEqual({ position: 'after_char' });
+  });
+
+  it('say by whom an entry among the messages is told, and nothing where that goes without saying', () => {
+    expect(tellerOf({})).toBe('system');
+    expect(withTeller({}, 'system')).toEqual({});
+    const told = withTeller({}, 'character');
+    expect([tellerOf(told), extensionsOf(told).role]).toEqual(['character', 2]);
+    expect(extensionsOf(withTeller(told, 'system')).role).toBe(0);
+    const unknown = { extra: { extensions: { role: 7 } } };
+    expect(tellerOf(unknown)).toBe('system');
   });
 
   it('count further words from the first one on, unless they were there and did not', () => {

@@ -96,6 +96,20 @@ export function withPlace(entry: LoreEntry, place: Place): LoreEntry {
     : withExtensions(next, { position: place === 'after' ? 1 : 0 });
 }
 
+/** By whom an entry among the messages is told. */
+export type Teller = 'system' | 'user' | 'character';
+
+const TELLERS: readonly Teller[] = ['system', 'user', 'character'];
+
+export const tellerOf = (entry: LoreEntry): Teller => TELLERS[numberOf(entry, 'role') ?? 0] ?? 'system';
+
+export function withTeller(entry: LoreEntry, teller: Teller): LoreEntry {
+  const number = TELLERS.indexOf(teller);
+  // The system's is what is meant where nothing is said.
+  const isSaid = number !== 0 || numberOf(entry, 'role') !== undefined;
+  return isSaid ? withExtensions(entry, { role: number }) : entry;
+}
+
 /** In percent. */
 export function chanceOf(entry: LoreEntry): number {
   return extensionsOf(entry).useProbability === false ? 100 : (numberOf(entry, 'probability') ?? 100);

@@ -1,0 +1,139 @@
+// What people of SillyTavern do every day: they put a reply in other words, and bring their chats along.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { assertShownAsStored, CHARACTER, meet, quiet, say, stored } from './chromium.mjs';
+import { assertAccessible, assertFits, assertWcag, PHONE, pictured, product } from './harness.mjs';
+
+const { model, signedIn } = product();
+
+const editor = (page) => page.getByRole('textbox', { name: 'The reply' });
+const edit = (page) => page.getByRole('button', { name: 'Edit the reply' });
+
+signedIn('a reply is put in other words by keyboard, on every screen, and its variants stay', async (page, { username, elsewhere }) => {
+  const conversation = await meet(page);
+  assert.equal(await edit(page).count(), 0, 'a greeting answers nothing');
+  await say(page, 'Are you afraid of the storm?');
+  await quiet(page, 2);
+  await edit(page).waitFor();
+  const there = await elsewhere(username);
+  await there.page.goto(`/c/${conversation}`);
+  await there.page.locator('[data-seq="3"]').waitFor();
+  const calls = model.calls.length;
+
+  // Escape keeps what was, and the focus is where it was.
+  await edit(page).focus();
+  await page.keyboard.press('Enter');
+  await editor(page).waitFor();
+  assert.equal(await editor(page).inputValue(), (await stored(page, conversation)).at(-1).text);
+  await assertAccessible(page, 'the editor of a reply');
+  await pictured(page, 'reply-editor-desk');
+  await page.keyboard.type('Away with it. ');
+  await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'Edit the reply');
+  assert.equal(await page.getByText('Away with it.').count(), 0);
+
+  await page.keyboard.press('Enter');
+  await editor(page).fill('Only of the *quiet* after it.');
+  await page.keyboard.press('Enter');
+  await page.locator('[data-seq="3"] em', { hasText: 'quiet' }).waitFor();
+  await page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'Edit the reply');
+  await there.page.locator('[data-seq="3"] em', { hasText: 'quiet' }).waitFor();
+  assert.equal(model.calls.length, calls, 'no model is asked');
+  await assertShownAsStored(page, conversation);
+
+  // Another variant, and the one that was edited is as it was left.
+  model.plan = { ...model.plan, chunks: 6 };
+  await page.getByRole('button', { name: 'Another variant' }).click();
+  await page.getByText('2/2', { exact: true }).waitFor();
+  await edit(page).click();
+  await editor(page).fill('The second, in other words.');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.locator('[data-seq="3"]').getByText('The second, in other words.').waitFor();
+  await page.getByRole('button', { name: 'Previous variant' }).click();
+  await page.locator('[data-seq="3"] em', { hasText: 'quiet' }).waitFor();
+  await page.reload();
+  await page.locator('[data-seq="3"] em', { hasText: 'quiet' }).waitFor();
+});
+
+signedIn('on a phone a reply is put in other words', async (page) => {
+  const conversation = await meet(page);
+  await say(page, 'Where are we?');
+  await quiet(page, 2);
+  await edit(page).tap();
+  await editor(page).fill('At home.');
+  await assertFits(page, 'the editor of a reply');
+  await pictured(page, 'reply-editor-phone');
+  await page.getByRole('button', { name: 'Save' }).tap();
+  await page.locator('[data-seq="3"]').getByText('At home.').waitFor();
+  await assertFits(page, 'a conversation');
+  await pictured(page, 'reply-edited-phone');
+  assert.equal((await stored(page, conversation)).at(-1).text, 'At home.');
+}, PHONE);
+
+const NAMES = { user_name: 'Ann', character_name: 'Mara', create_date: '2024-1-5@14h03m22s' };
+const SAID = [
+  { name: 'Mara', is_user: false, send_date: 'January 5, 2024 2:03pm', mes: 'Ahoy, Ann.' },
+  { name: 'Ann', is_user: true, send_date: 'January 5, 2024 2:04pm', mes: 'Where are we?' },
+  { name: 'Mara', is_user: false, send_date: 'January 6, 2024 2:05pm', mes: 'Off the reef.', swipe_id: 1, swipes: ['Lost.', 'Off the reef.'] },
+  { name: 'Note', is_user: false, is_system: true, mes: 'A remark', extra: { type: 'comment' } },
+];
+const chat = (...lines) => ({
+  name: 'Mara - 2024-1-5.jsonl', mimeType: 'application/octet-stream', buffer: Buffer.from(lines.map((line) => JSON.stringify(line)).join('\n')),
+});
+
+async function opens(page) {
+  await page.getByRole('link', { name: CHARACTER, exact: true }).first().click();
+  await page.getByRole('button', { name: 'Import a chat' }).click();
+  return page.getByRole('dialog', { name: `Import a chat with ${CHARACTER}` });
+}
+
+async function assertImported(page) {
+  const done = page.getByRole('dialog', { name: 'The chat is here' });
+  await done.getByText('3 messages came. 1 line without anything said was left out.').waitFor();
+  await pictured(page, `chat-imported-${page.viewportSize().width}`);
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**/c/*');
+  await page.locator('[data-seq="3"]').getByText('Off the reef.').waitFor();
+  await page.getByText('2/2', { exact: true }).waitFor();
+  await page.locator('.day', { hasText: /2024/ }).first().waitFor();
+  return new URL(page.url()).pathname.split('/').at(-1);
+}
+
+signedIn('a chat is imported, goes on, and is saved as a file', async (page) => {
+  const dialog = await opens(page);
+  await assertWcag(page, 'the dialog of an import');
+  await pictured(page, 'chat-import-desk');
+  const file = page.locator('input[data-import-chat]');
+  // What is wrong is told, and another file may follow.
+  await file.setInputFiles(chat(NAMES, SAID[0], { name: 'Ann' }));
+  await dialog.getByText(/Line 3 is no message/).waitFor();
+  await pictured(page, 'chat-import-refused-desk');
+  await file.setInputFiles(chat(NAMES, ...SAID));
+  const conversation = await assertImported(page);
+  await assertShownAsStored(page, conversation);
+  await say(page, 'And now?');
+  await quiet(page, 3);
+
+  await page.getByRole('button', { name: 'Conversation menu' }).click();
+  await pictured(page, 'chat-menu-desk');
+  const saved = page.waitForEvent('download');
+  await page.getByRole('menuitem', { name: 'Save as a file' }).click();
+  const lines = (await readFile(await (await saved).path(), 'utf8')).trim().split('\n').map((line) => JSON.parse(line));
+  assert.equal(lines.length, 6);
+  assert.deepEqual(lines.map(({ mes }) => mes).slice(1, 5), ['Ahoy, Ann.', 'Where are we?', 'Off the reef.', 'And now?']);
+});
+
+signedIn('on a phone a chat is dropped into its dialog', async (page) => {
+  const dialog = await opens(page);
+  await assertFits(page, 'the dialog of an import');
+  await pictured(page, 'chat-import-phone');
+  const { name, buffer } = chat(NAMES, ...SAID);
+  const dataTransfer = await page.evaluateHandle(({ called, bytes }) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], called));
+    return transfer;
+  }, { called: name, bytes: [...buffer] });
+  await dialog.locator('.chat-file').dispatchEvent('drop', { dataTransfer });
+  await assertImported(page);
+  await assertFits(page, 'an imported conversation');
+}, PHONE);
