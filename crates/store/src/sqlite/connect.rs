@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0013_threads.sql"),
     include_str!("../../migrations/sqlite/0014_safety.sql"),
     include_str!("../../migrations/sqlite/0015_creators.sql"),
+    include_str!("../../migrations/sqlite/0016_libraries.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.
