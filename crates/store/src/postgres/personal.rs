@@ -44,7 +44,7 @@ async fn save_preferences(
     .bind(json(body)?)
     .bind(version);
     let Some(version) = db.one(save, |c| c.int()).await? else {
-        let user = sql("SELECT 1 FROM users WHERE id = $1").bind(user.as_str());
+        let user = sql("SELECT count(*) FROM users WHERE id = $1").bind(user.as_str());
         let is_there = db.number(user).await? == 1;
         return Ok(if is_there { SavePreferences::Stale } else { SavePreferences::NoUser });
     };
