@@ -195,7 +195,7 @@ pub(super) fn page(query: &CharacterQuery, now: Timestamp) -> Result<(String, Ve
                 }
                 let part = param(part.clone().into());
                 sets.push(format!(
-                    "SELECT key FROM characters INDEXED BY characters_by_name
+                    "SELECT key FROM characters INDEXED BY characters_names
                      WHERE visibility = 'public' AND deleted_at IS NULL AND instr(name_key, ?{part}) > 0"
                 ));
                 private = format!(" OR instr(ch.name_key, ?{part}) > 0");

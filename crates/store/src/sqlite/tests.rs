@@ -338,7 +338,7 @@ async fn no_list_of_characters_looks_through_the_library() {
                     assert!(all.contains("USING COVERING INDEX characters_own"), "{told}");
                 }
                 assert_eq!(
-                    all.contains("USING COVERING INDEX characters_by_name"),
+                    all.contains("USING COVERING INDEX characters_names"),
                     text.is_some_and(|text| !text.starts_with('@')),
                     "{told}"
                 );
