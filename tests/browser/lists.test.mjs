@@ -1,7 +1,7 @@
 // Search, favourites, a form that goes on elsewhere, and leaving, in a real browser.
 import assert from 'node:assert/strict';
-import { CHARACTER, meet, PASSWORD, quiet, say, stored } from './chromium.mjs';
-import { PHONE, pictured, product } from './harness.mjs';
+import { CHARACTER, meet, PASSWORD, quiet, register, say, stored } from './chromium.mjs';
+import { assertFits, PHONE, pictured, product } from './harness.mjs';
 
 const { aim, signedIn } = product({ env: { AIM_USAGE__MULTIPLIER: '100' } });
 
@@ -94,6 +94,101 @@ signedIn('favourites, the theme and a half-filled form follow a person', async (
   await phone.page.getByLabel('Name', { exact: true }).waitFor();
   assert.equal(await phone.page.getByLabel('Name', { exact: true }).inputValue(), '', 'what is done is kept no more');
   await phone.close();
+});
+
+signedIn('characters are narrowed to a tag and put in order', async (page, { open }) => {
+  const origin = { origin: aim.url };
+  const make = async (name, tags, visibility = 'public') => {
+    const answer = await page.request.post('/api/characters', { data: { name, tags, visibility }, headers: origin });
+    assert.equal(answer.status(), 201, await answer.text());
+    return (await answer.json()).character.id;
+  };
+  const talk = async (who, characterId) => {
+    const answer = await who.request.post('/api/conversations', { data: { characterId }, headers: origin });
+    assert.equal(answer.status(), 201);
+  };
+  const tag = 'quartz-mills';
+  const [anna, , cleo] = [await make('Sorted Anna', [tag]), await make('Sorted Bela', [tag, 'other-mills']), await make('Sorted Cleo', [tag], 'private')];
+  const somebody = await open();
+  await register(somebody.page);
+  for (const who of [page, somebody.page]) await talk(who, anna);
+  await talk(page, cleo);
+  const order = async (names, among = 'Sorted ') => {
+    const wanted = names.map((name) => `${among}${name}`);
+    await page.waitForFunction(
+      ([wanted]) => {
+        const shown = [...document.querySelectorAll('.card__name')].map((name) => name.textContent);
+        return document.querySelector('.cards[aria-busy="true"]') === null && JSON.stringify(shown) === wanted;
+      },
+      [JSON.stringify(wanted)],
+    );
+  };
+  // Of public ones alone, and the tag is one press away for who comes by a link.
+  await page.goto(`/characters?tag=${tag}`);
+  await order(['Cleo', 'Bela', 'Anna']);
+  const chip = page.locator('.finder__tags').getByRole('button', { name: new RegExp(`^${tag}`) });
+  assert.equal(await chip.getAttribute('aria-pressed'), 'true');
+  const sort = page.getByRole('combobox', { name: 'Sort by' });
+  await sort.selectOption({ label: 'By name' });
+  await page.waitForURL('**/characters?*sort=name*');
+  await order(['Anna', 'Bela', 'Cleo']);
+  await sort.selectOption({ label: 'Most talked with' });
+  await order(['Anna', 'Cleo', 'Bela']);
+  await sort.selectOption({ label: 'Talked with last' });
+  await order(['Cleo', 'Anna']);
+  await assertFits(page, 'sorted');
+  await pictured(page, 'sorted-desk');
+  // What is typed counts beside the tag, and a reload keeps all of it.
+  await page.getByRole('searchbox', { name: 'Search characters' }).fill('ann');
+  await order(['Anna']);
+  await page.reload();
+  await order(['Anna']);
+  assert.equal(await sort.inputValue(), 'recent');
+  await page.setViewportSize(PHONE.viewport);
+  await assertFits(page, 'sorted on a phone');
+  await pictured(page, 'sorted-phone');
+  await page.getByRole('searchbox', { name: 'Search characters' }).fill('nobody of this kind');
+  await page.getByText('Nobody fits that').waitFor();
+  await page.getByRole('button', { name: 'Show everyone' }).click();
+  await page.getByRole('link', { name: CHARACTER, exact: true }).waitFor();
+  assert.equal(new URL(page.url()).search, '');
+
+  // Tags with their counts: what is private counts for nobody.
+  const answer = await page.request.get('/api/characters/tags?limit=100');
+  const counts = Object.fromEntries((await answer.json()).items.map(({ tag, count }) => [tag, count]));
+  assert.deepEqual([counts[tag], counts['other-mills']], [2, 1]);
+});
+
+signedIn('what is too large to be kept while one writes is said, and saved all the same', async (page) => {
+  await page.setViewportSize(PHONE.viewport);
+  await page.goto('/characters/new');
+  await page.getByLabel('Name', { exact: true }).fill('A long story');
+  await page.getByRole('button', { name: '2. Personality' }).click();
+  const story = page.getByLabel('Description');
+  const refused = page.waitForResponse((answer) => answer.url().includes('/api/drafts/') && answer.status() === 413);
+  await story.fill('A word of it. '.repeat(5_000));
+  await refused;
+  const notice = page.getByText('What you type is not kept for later: together it is over 64 KB.');
+  await notice.waitFor();
+  await story.scrollIntoViewIfNeeded();
+  const box = await notice.boundingBox();
+  assert.ok(box.y >= 0 && box.y < PHONE.viewport.height, `it is in view: ${JSON.stringify(box)}`);
+  await assertFits(page, 'a draft that is too large');
+  await pictured(page, 'draft-too-large-phone');
+  // Who closes the page is asked first.
+  let asked = 0;
+  page.on('dialog', async (dialog) => {
+    asked += 1;
+    await dialog.dismiss();
+  });
+  await page.reload({ timeout: 3_000 }).catch(() => undefined);
+  assert.equal(asked, 1);
+  assert.equal((await story.inputValue()).length, 70_000);
+  // Once it fits again it is kept.
+  const kept = page.waitForResponse((answer) => answer.url().includes('/api/drafts/') && answer.status() === 200);
+  await story.fill('A short story.');
+  await kept;
+  await notice.waitFor({ state: 'detached' });
 });
 
 signedIn('one takes the data along, leaves, and comes back', async (page, { username, elsewhere }) => {

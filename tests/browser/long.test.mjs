@@ -4,13 +4,16 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { meet } from './chromium.mjs';
-import { product } from './harness.mjs';
+import { PHONE, product } from './harness.mjs';
 
 const MESSAGES = 10_000;
 /** Milliseconds that nothing on the page may take in one go; a slow machine that does other things besides is meant. */
 const LONGEST_TASK = 1_500;
 /** So far back is far: a hundred pages would say no more than these. */
 const FAR = 2_500;
+/** Messages and elements of the page that stand in it at a time, however far one goes. */
+const MOST_ROWS = 240;
+const MOST_NODES = 12_000;
 
 /**
  * Writes messages straight into the file: as many by sending them would take an hour. The triggers of the search index call a
@@ -18,7 +21,7 @@ const FAR = 2_500;
  */
 const WRITE = `
 import sqlite3, sys
-path, conversation, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+path, conversation, count, run = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 db = sqlite3.connect(path, isolation_level=None, timeout=30)
 db.execute('BEGIN IMMEDIATE')
 triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'messages'").fetchall()
@@ -29,8 +32,8 @@ key, owner, character, last, at = db.execute(
 for seq in range(last + 1, count + 1):
     asks = (seq - last) % 2 == 1
     said = 'message %d. ' % seq + 'The sea is wide, and the lamp is lit. ' * (1 + seq * 7 % 9)
-    ident = '01900000-0000-7000-8000-%012x' % seq
-    before = '01900000-0000-7000-8000-%012x' % (seq - 1)
+    ident = '01900000-%04x-7000-8000-%012x' % (run, seq)
+    before = '01900000-%04x-7000-8000-%012x' % (run, seq - 1)
     db.execute('INSERT INTO messages (conversation, seq, turn, id, role, sender, kind, text, in_reply_to, client_id, created_at, reply_state)'
         " VALUES (?, ?, ?, ?, ?, ?, 'text', ?, ?, ?, ?, ?)",
         (key, seq, seq if asks else seq - 1, ident, 'user' if asks else 'character', owner if asks else character, said,
@@ -45,10 +48,18 @@ db.execute('COMMIT')
 const { aim, signedIn } = product({ answers: 'nobody' });
 
 signedIn('ten thousand messages open with one page, and are scrolled back through smoothly', async (page) => {
+  await scrolled(page, FAR);
+});
+
+signedIn('so they are on a phone', async (page) => {
+  await scrolled(page, FAR / 5);
+}, { ...PHONE, hasTouch: false, isMobile: false });
+
+async function scrolled(page, far) {
   const conversation = await meet(page);
   // Its last message is odd, so that every question has its reply.
   const count = MESSAGES + 1;
-  await promisify(execFile)('python3', ['-c', WRITE, join(aim.data, 'aim.db'), conversation, String(count)]);
+  await promisify(execFile)('python3', ['-c', WRITE, join(aim.data, 'aim.db'), conversation, String(count), String(far)]);
   const pages = [];
   page.on('request', (request) => {
     if (new URL(request.url()).pathname.endsWith('/messages')) pages.push(request.url());
@@ -59,7 +70,14 @@ signedIn('ten thousand messages open with one page, and are scrolled back throug
   assert.equal(pages.length, 1, `one page of messages: ${pages.join(' ')}`);
 
   await page.evaluate(() => {
-    window.longest = 0;
+    Object.assign(window, { longest: 0, frames: [], most: [0, 0] });
+    let last = performance.now();
+    const frame = (now) => {
+      window.frames.push(now - last);
+      last = now;
+      requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
     new PerformanceObserver((list) => {
       for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
     }).observe({ type: 'longtask' });
@@ -70,7 +88,7 @@ signedIn('ten thousand messages open with one page, and are scrolled back throug
   await box.hover();
   const until = Date.now() + 120_000;
   let [moved, measured] = [0, 0];
-  while ((await first()) > count - FAR && Date.now() < until) {
+  while ((await first()) > count - far && Date.now() < until) {
     await page.mouse.wheel(0, -2_400);
     // What stands in the middle of the screen, before and after older pages came in above it.
     const jump = await box.evaluate(async (area) => {
@@ -92,11 +110,39 @@ signedIn('ten thousand messages open with one page, and are scrolled back throug
     measured += 1;
   }
   const reached = await first();
-  const { longest, rows } = await page.evaluate(() => ({ longest: window.longest, rows: document.querySelectorAll('[data-seq]').length }));
-  console.log(`back to message ${reached} of ${count}: ${rows} rows, longest task ${Math.round(longest)} ms, moved by ${Math.round(moved)} px, looked at ${measured} times`);
-  assert.ok(reached <= count - 1_500, `it goes back far: to ${reached}`);
-  assert.equal(rows, count - reached + 1, 'without a gap');
+  const found = await page.evaluate(() => {
+    const seqs = [...document.querySelectorAll('[data-seq]')].map((row) => Number(row.dataset.seq));
+    const frames = window.frames.sort((a, b) => a - b);
+    const at = (part) => Math.round(frames[Math.floor((frames.length - 1) * part)]);
+    return { longest: window.longest, seqs, nodes: document.querySelectorAll('*').length, median: at(0.5), slow: at(0.99), frames: frames.length };
+  });
+  const { longest, seqs, nodes } = found;
+  console.log(
+    `back to message ${reached} of ${count}: ${seqs.length} rows, ${nodes} elements, longest task ${Math.round(longest)} ms, ${found.frames} frames of ${found.median} ms in the median and ${found.slow} at the 99th percentile, moved by ${Math.round(moved)} px, looked at ${measured} times`,
+  );
+  assert.ok(reached <= count - 0.6 * far, `it goes back far: to ${reached}`);
+  const withoutGap = seqs.map((_, n) => seqs[0] + n);
+  assert.deepEqual(seqs, withoutGap, 'without a gap');
+  assert.ok(seqs.length <= MOST_ROWS, `rows that are far away stand in the page no more: ${seqs.length}`);
+  assert.ok(nodes < MOST_NODES, `${nodes} elements`);
   assert.ok(longest < LONGEST_TASK, `the longest task took ${longest} ms`);
-  assert.ok(measured > 20, `it was looked at: ${measured} times`);
+  assert.ok(measured > Math.min(20, far / 100), `it was looked at: ${measured} times`);
   assert.ok(moved < 40, `what one reads stays where it is: it moved by ${moved} px`);
-});
+
+  // Down again some way, past rows that were taken out, and then to the newest at once.
+  const last = () => page.locator('[data-seq]').last().getAttribute('data-seq').then(Number);
+  const below = await last();
+  assert.ok(below < count, `the newest is not there: ${below}`);
+  while ((await last()) === below && Date.now() < until + 60_000) {
+    await page.mouse.wheel(0, 2_400);
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  }
+  assert.ok((await last()) > below, 'later ones come in below');
+  await page.getByRole('button', { name: 'Latest' }).click();
+  await page.locator(`[data-seq="${count}"]`).waitFor();
+  await page.waitForFunction(() => {
+    const area = document.querySelector('.transcript__scroll');
+    return area.scrollHeight - area.scrollTop - area.clientHeight < 2;
+  });
+  assert.equal(await page.getByRole('button', { name: 'Later messages' }).count(), 0);
+}

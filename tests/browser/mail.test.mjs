@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { eventually } from '../contract/client.mjs';
 import { PASSWORD } from './chromium.mjs';
-import { assertWcag, product } from './harness.mjs';
+import { assertFits, assertWcag, PHONE, pictured, product } from './harness.mjs';
 
 const { signedIn, visit } = product({ answers: 'nobody' });
 
@@ -66,6 +66,52 @@ signedIn('a welcome confirms the address, and the settings say so', async (page,
   await page.reload();
   await choice.waitFor();
   assert.equal(await choice.isChecked(), false);
+});
+
+signedIn('another address counts at once, and is confirmed by the mail that goes there', async (page, { username }) => {
+  const moved = `${username}_moved`;
+  await page.goto('/settings');
+  const group = page.locator('.group').filter({ has: page.getByRole('heading', { name: 'Email address' }) });
+  const change = async (email, password) => {
+    await group.getByLabel('Email', { exact: true }).fill(email);
+    await group.getByLabel('Your password').fill(password);
+    await group.getByRole('button', { name: 'Change address' }).click();
+  };
+  assert.equal(await group.getByRole('button', { name: 'Change address' }).isDisabled(), true);
+  await change(`${moved}@example.test`, 'not the password');
+  await group.getByRole('alert').first().waitFor();
+  assert.equal((await (await page.request.get('/api/auth/me')).json()).user.email, `${username}@example.test`);
+  await change(`${moved}@example.test`, PASSWORD);
+  await group.getByText('Changed. Look for a mail').waitFor();
+  await page.getByText(`${moved}@example.test is not confirmed yet`).waitFor();
+  assert.equal(await group.getByLabel('Your password').inputValue(), '');
+  await assertWcag(page);
+  await pictured(page, 'address-desk', { fullPage: true });
+  await page.setViewportSize(PHONE.viewport);
+  await assertFits(page, 'settings');
+  await pictured(page, 'address-phone', { fullPage: true });
+  await openMail(page, moved, 'Confirm your address');
+  await page.getByRole('link', { name: 'Confirm this address' }).click();
+  await page.getByRole('button', { name: 'Confirm' }).click();
+  await page.getByText('your address is confirmed').waitFor();
+  await page.goto('/settings');
+  await page.getByText(`${moved}@example.test`, { exact: true }).waitFor();
+  await page.getByRole('checkbox', { name: 'Tell me when a reply waits' }).waitFor();
+  assert.equal(await page.getByText('is not confirmed yet').count(), 0);
+  // The old one hears that it was left, and lets nobody in.
+  await openMail(page, username, 'The address of your account was changed');
+  await page.goto('/settings');
+  await page.getByRole('button', { name: 'Log out' }).click();
+  const logIn = async (login) => {
+    await page.getByLabel('Email or username').fill(login);
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+  };
+  await page.goto('/login');
+  await logIn(`${username}@example.test`);
+  await page.getByRole('alert').waitFor();
+  await logIn(`${moved}@example.test`);
+  await page.waitForURL('**/characters');
 });
 
 visit('a link that was cut off says what to do', async ({ open }) => {

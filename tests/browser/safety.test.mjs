@@ -172,3 +172,53 @@ visit('what a blocked person says in a shared room is folded', async ({ open }) 
   await guest.page.getByText('Rude words').first().waitFor();
   assert.equal(await folded.count(), 0);
 });
+
+visit('whose author one blocks is in no list any more, until one unblocks them', async ({ open }) => {
+  const [author, reader] = [await open(), await open(PHONE)];
+  await register(author.page);
+  const { id } = await character(author.page, 'Blocked Bea');
+  await call(author.page, 'PATCH', `/api/characters/${id}`, { tags: ['beacon-tag'] });
+  await register(reader.page);
+  const { conversation } = await call(reader.page, 'POST', '/api/conversations', { characterId: id });
+  const { page } = reader;
+  const card = page.getByRole('link', { name: 'Blocked Bea', exact: true });
+  const tags = async () => (await call(page, 'GET', '/api/characters/tags?limit=100')).items.map(({ tag }) => tag);
+  await page.goto('/characters');
+  await card.waitFor();
+  assert.ok((await tags()).includes('beacon-tag'));
+
+  await card.click();
+  const more = page.getByRole('button', { name: 'More about Blocked Bea' });
+  await more.click();
+  await pictured(page, 'block-author-phone');
+  await page.getByRole('button', { name: 'Block its author' }).click();
+  await page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'More about Blocked Bea');
+  await more.click();
+  await page.getByRole('button', { name: 'Unblock its author' }).waitFor();
+  await page.keyboard.press('Escape');
+
+  // It is in no list, no search and no tag; its favourite and its link stay one's own business, and what was said stays.
+  for (const where of ['/characters', '/characters?sort=name', '/characters?q=blocked', '/characters?tag=beacon-tag']) {
+    await page.goto(where);
+    await page.locator('.card:not(.card--loading), .empty').first().waitFor();
+    assert.equal(await card.count(), 0, where);
+  }
+  await pictured(page, 'blocked-author-phone');
+  assert.ok(!(await tags()).includes('beacon-tag'));
+  await page.goto('/search?q=blocked%20bea');
+  await page.getByText('Nothing fits that').waitFor();
+  await page.goto(`/c/${conversation.id}`);
+  await page.getByText('Come in.').first().waitFor();
+  // Nobody else is kept from it.
+  await author.page.goto('/characters?q=blocked');
+  await author.page.getByRole('link', { name: 'Blocked Bea', exact: true }).waitFor();
+
+  await page.goto('/settings');
+  const unblock = page.getByRole('button', { name: /^Unblock/ });
+  await unblock.click();
+  await page.getByText('None. Whom you block').waitFor();
+  await page.goto('/characters?tag=beacon-tag');
+  await card.waitFor();
+  assert.ok((await tags()).includes('beacon-tag'));
+  await pictured(author.page, 'unblocked-desk');
+});

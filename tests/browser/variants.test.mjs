@@ -1,7 +1,7 @@
 // Changing what was said last, in a real browser: variants by button, key and finger, and asking in other words.
 import assert from 'node:assert/strict';
 import { assertShownAsStored, meet, quiet, say, stored } from './chromium.mjs';
-import { product } from './harness.mjs';
+import { PHONE, pictured, product } from './harness.mjs';
 
 const { model, signedIn } = product();
 
@@ -82,3 +82,42 @@ signedIn('on a phone a reply is swiped, and one’s message is asked in other wo
   assert.deepEqual(kept.map(({ seq }) => seq), [1, 2, 3]);
   assert.equal(kept[1].text, 'Where is the parrot?');
 }, { viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
+
+signedIn('a reply is continued in its place, and each of its answers by itself', async (page) => {
+  const conversation = await meet(page);
+  model.plan = { ...model.plan, says: 'The lamp is lit, and the sea' };
+  await say(page, 'Tell me of the night.');
+  await quiet(page, 2);
+  await shows(page, '1/1');
+  model.plan = { ...model.plan, says: ' is calm until the morning.' };
+  await page.getByRole('button', { name: 'Continue', exact: true }).click();
+  const whole = 'The lamp is lit, and the sea is calm until the morning.';
+  await page.locator('[data-message]').getByText(whole).waitFor();
+  await shows(page, '1/1');
+  await pictured(page, 'continued-desk');
+  const after = await assertShownAsStored(page, conversation);
+  assert.deepEqual([after.length, after.at(-1).text, after.at(-1).variants], [3, whole, undefined], 'it is no other answer');
+
+  // Another answer goes on alone: the first one stays as it is.
+  model.plan = { ...model.plan, says: 'It was dark' };
+  await page.getByRole('button', { name: 'Another variant' }).click();
+  await shows(page, '2/2');
+  model.plan = { ...model.plan, says: ', and then it was not.' };
+  await page.getByRole('button', { name: 'Continue', exact: true }).click();
+  await page.locator('[data-message]').getByText('It was dark, and then it was not.').waitFor();
+  await shows(page, '2/2');
+  await page.getByRole('button', { name: 'Previous variant' }).click();
+  await shows(page, '1/2');
+  await page.locator('[data-message]').getByText(whole).waitFor();
+
+  // One that does not come leaves what was, and says so.
+  model.plan = { ...model.plan, says: undefined, fail: 500 };
+  await page.getByRole('button', { name: 'Continue', exact: true }).click();
+  await page.locator('.said__trouble').first().waitFor({ timeout: 120_000 });
+  assert.equal((await stored(page, conversation)).at(-1).text, whole);
+  await page.setViewportSize(PHONE.viewport);
+  await pictured(page, 'continued-phone');
+  const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(width <= 0, 'nothing sticks out');
+  model.plan = { ...model.plan, fail: undefined };
+});

@@ -160,3 +160,27 @@ test('a new password from the operator ends every session within a second', asyn
   const signIn = (word) => server.api('POST', '/api/auth/login', { login: ada.user.username, password: word });
   assert.deepEqual([(await signIn(password)).status, (await signIn('another horse')).status], [401, 200]);
 });
+
+test('of devices that save settings at once, each of the version it read, one is taken and the others look again', async () => {
+  const ada = await server.register();
+  const devices = [ada, await signIn(ada), await signIn(ada), await signIn(ada)];
+  const path = '/api/users/me/preferences';
+  const add = async (device, name) => {
+    for (let tries = 1; ; tries += 1) {
+      const read = await device.api('GET', path);
+      assert.match(read.headers.get('etag'), /^(W\/)?"\d+"$/);
+      const body = { ...read.body, [name]: true };
+      const saved = await device.api('PUT', path, body, { 'if-match': read.headers.get('etag') });
+      if (saved.status === 200) return tries;
+      assert.deepEqual([saved.status, saved.body.code], [409, 'conflict']);
+    }
+  };
+  const tries = await Promise.all(devices.map((device, n) => add(device, `of${n}`)));
+  const { body, headers } = await ada.api('GET', path);
+  assert.deepEqual(body, { favourites: [], of0: true, of1: true, of2: true, of3: true }, `after ${tries} tries`);
+  // Who names no version replaces all, as ever, and the next one is told.
+  assert.equal((await ada.api('PUT', path, { theme: 'dark' })).status, 200);
+  const late = await devices[1].api('PUT', path, {}, { 'if-match': headers.get('etag') });
+  assert.equal(late.status, 409);
+  assert.deepEqual((await ada.api('GET', path)).body, { favourites: [], theme: 'dark' });
+});

@@ -5,7 +5,7 @@ use crate::faults::{OrRefuse, hint};
 use aim_backbone::cache::{Cached, Reach, weight_of};
 use aim_backbone::keys;
 use aim_domain::{CharacterId, Code, DraftKey, Member, Refusal, Timestamp, UserEvent, UserId};
-use aim_store::{Change, Draft, Preferences, SaveDraft, StoreError};
+use aim_store::{Change, Draft, Preferences, SaveDraft, SavePreferences, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -65,39 +65,51 @@ fn favourites(body: &Map<String, Value>) -> Result<Vec<CharacterId>, Refusal> {
 }
 
 impl Platform {
-    /// One's own settings; `favourites` is always there.
-    pub async fn preferences(&self, who: &Member) -> Result<Map<String, Value>, Refusal> {
+    /// One's own settings; `favourites` is always there. Their version is 0 while nothing was saved.
+    pub async fn preferences(&self, who: &Member) -> Result<Preferences, Refusal> {
         let user = who.user_id();
         let load = async { Ok::<_, StoreError>(self.store.preferences(user).await?.map(CachedPreferences)) };
         let key = keys::session_preferences::<CachedPreferences>(user);
         let found = self.backbone.cache.get_or_load(&key, load).await.or_refuse()?;
-        let mut body = found.map(|found| found.0.body.clone()).unwrap_or_default();
-        body.entry(FAVOURITES).or_insert_with(|| Value::Array(Vec::new()));
-        Ok(body)
+        let mut found = match found {
+            Some(found) => found.0.clone(),
+            None => Preferences { body: Map::new(), version: 0 },
+        };
+        found.body.entry(FAVOURITES).or_insert_with(|| Value::Array(Vec::new()));
+        Ok(found)
     }
 
-    /// Replaces one's settings: any JSON object of some size, with favourite characters among it.
+    /// Replaces one's settings: any JSON object of some size, with favourite characters among it. Where `version` is given, of
+    /// two devices that knew the same only one is taken, so that none takes away what the other saved.
     pub async fn save_preferences(
         &self,
         who: &Member,
         body: &Map<String, Value>,
-    ) -> Result<Map<String, Value>, Refusal> {
+        version: Option<i64>,
+    ) -> Result<Preferences, Refusal> {
         bounded(body, LARGEST_PREFERENCES)?;
         favourites(body)?;
-        let saved = self.store.save_preferences(who.user_id(), body).await.or_refuse()?;
-        let Preferences { mut body, version } = saved.ok_or_else(|| Refusal::not_found("user"))?;
+        let outcome = self.store.save_preferences(who.user_id(), body, version).await.or_refuse()?;
+        // Where it is stale as well: what is read now, to be changed again, is what there is.
         self.take_in(Change::Preferences { user: who.user_id().clone() }).await;
+        let Preferences { mut body, version } = match outcome {
+            SavePreferences::Saved(saved) => saved,
+            SavePreferences::Stale => {
+                return Err(Refusal::conflict("Another device saved these settings just now. Load them again."));
+            }
+            SavePreferences::NoUser => return Err(Refusal::not_found("user")),
+        };
         body.entry(FAVOURITES).or_insert_with(|| Value::Array(Vec::new()));
         // Every page of theirs changes what is here now, and not what was there when it was opened.
         let event = UserEvent::Preferences { version, preferences: body.clone() };
         hint("tell of settings", self.backbone.bus.publish_user(who.user_id(), event.into()).await);
-        Ok(body)
+        Ok(Preferences { body, version })
     }
 
     /// One's own favourite characters, whether or not one may still see them.
     pub async fn favourites(&self, who: &Member) -> Result<Vec<CharacterId>, Refusal> {
         // What an older version stored may be none.
-        Ok(favourites(&self.preferences(who).await?).unwrap_or_default())
+        Ok(favourites(&self.preferences(who).await?.body).unwrap_or_default())
     }
 
     pub(crate) async fn forget_preferences(&self, user: &UserId, reach: Reach) {

@@ -1,5 +1,6 @@
 //! Commands and queries of characters.
 
+use crate::words::Sought;
 use aim_domain::{Character, CharacterId, UserId};
 
 /// What a search for text looks at.
@@ -57,11 +58,33 @@ impl Sort {
     }
 }
 
+/// What a list's text asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Text {
+    /// All of this one's, whose username it is.
+    Of(String),
+    /// The index of words is asked, names are looked through, which are short, and it may be somebody's username as well.
+    Said { part: String, sought: Option<Sought> },
+}
+
+impl Text {
+    /// None where it says nothing.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().to_lowercase();
+        match text.strip_prefix('@') {
+            _ if text.is_empty() => None,
+            Some(owner) => Some(Self::Of(owner.trim_start_matches('@').to_owned())),
+            None => Some(Self::Said { sought: Sought::parse(&text), part: text }),
+        }
+    }
+}
+
 /// Lists what `viewer` may see: public characters and his own.
 #[derive(Clone, Debug)]
 pub struct CharacterQuery {
     pub viewer: UserId,
-    /// Part of a name, a description or a tag, without case; or the username of its owner, with or without an `@`.
+    /// Words of a name, a description, its tags or who made it, the last one as far as it is typed; or part of a name, without
+    /// case; or the username of its owner. With an `@` it is only that.
     pub text: Option<String>,
     pub tag: Option<String>,
     /// Only these.

@@ -51,7 +51,7 @@ pub use mail::{
     TokenOwner,
 };
 pub use persona::{NewPersona, PersonaChange, PersonaChoice, Personas, SavePersona};
-pub use personal::{ChangeEmail, Closed, Draft, OtherVariant, Personal, Preferences, SaveDraft};
+pub use personal::{ChangeEmail, Closed, Draft, OtherVariant, Personal, Preferences, SaveDraft, SavePreferences};
 pub use reply::{
     Cancel, Claim, ClaimReply, Claimed, CommitReply, Committed, Due, EndReply, Ended, ModelTokens, NewReply, TokenUse,
 };

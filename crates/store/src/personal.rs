@@ -23,6 +23,14 @@ pub struct Preferences {
     pub version: i64,
 }
 
+#[derive(Clone, Debug, PartialEq)]
+pub enum SavePreferences {
+    Saved(Preferences),
+    /// They were saved in between.
+    Stale,
+    NoUser,
+}
+
 /// How far a form has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draft {
@@ -72,8 +80,13 @@ pub struct OtherVariant {
 pub trait Personal: Send + Sync + 'static {
     /// As saved last; none when never.
     async fn preferences(&self, user: &UserId) -> Result<Option<Preferences>>;
-    /// Replaces them; none when there is no such user. Writes `Change::Preferences`.
-    async fn save_preferences(&self, user: &UserId, body: &Map<String, Value>) -> Result<Option<Preferences>>;
+    /// Replaces them: those of `version`, where one is named, 0 for none at all. Writes `Change::Preferences`.
+    async fn save_preferences(
+        &self,
+        user: &UserId,
+        body: &Map<String, Value>,
+        version: Option<i64>,
+    ) -> Result<SavePreferences>;
 
     /// None when there is none, or its time is over.
     async fn draft(&self, user: &UserId, key: &DraftKey) -> Result<Option<Draft>>;

@@ -42,6 +42,10 @@ interface Options {
   signal?: AbortSignal;
   /** A 401 is an answer here, not the end of the session, and it is told to whoever is here when it comes. */
   quiet?: boolean;
+  /** The tag of what may be replaced, and nothing else: a 409 where it is another by now. */
+  ifMatch?: string | undefined;
+  /** Is told the tag of an answer. */
+  onTag?: (tag: string | null) => void;
 }
 
 let whenSignedOut: () => void = () => undefined;
@@ -126,6 +130,7 @@ async function ask<T>(
     headers.set('content-type', 'application/json');
     init.body = JSON.stringify(options.body);
   }
+  if (options.ifMatch !== undefined) headers.set('if-match', options.ifMatch);
   if (options.signal) init.signal = options.signal;
   let response: Response;
   try {
@@ -135,6 +140,7 @@ async function ask<T>(
     throw new ApiError('offline', 'The server cannot be reached. Check your connection.');
   }
   if (!response.ok) throw await problem(response);
+  options.onTag?.(response.headers.get('etag'));
   if (response.status === 204) return undefined as T;
   return (await response.json()) as T;
 }
@@ -144,7 +150,7 @@ export const http = {
     call<T>('GET', path, { query, ...options }),
   post: <T>(path: string, body?: unknown, options: Options = {}) =>
     call<T>('POST', path, { body, ...options }),
-  put: <T>(path: string, body: unknown) => call<T>('PUT', path, { body }),
+  put: <T>(path: string, body: unknown, options: Options = {}) => call<T>('PUT', path, { body, ...options }),
   patch: <T>(path: string, body: unknown) => call<T>('PATCH', path, { body }),
   delete: (path: string, body?: unknown, options: Options = {}) =>
     call<undefined>('DELETE', path, { body, ...options }),

@@ -13,6 +13,8 @@ const BLANK: Form = { name: '', step: 0 };
 class Server {
   kept: KeptDraft | undefined;
   away = false;
+  /** Why it does not take a draft. */
+  refusal: ApiError | undefined;
   saves = 0;
   #clock = 0;
   readonly #pages: DraftKeeper<Form>[] = [];
@@ -30,6 +32,7 @@ class Server {
       save: async (data) => {
         await Promise.resolve();
         check();
+        if (this.refusal !== undefined) throw this.refusal;
         this.saves += 1;
         this.#clock += 1;
         this.kept = { data, savedAt: `t${this.#clock}` };
@@ -136,5 +139,28 @@ describe('a draft', () => {
     page.keep({ name: 'Kept', step: 2 });
     await page.flush();
     expect(server.kept?.data).toMatchObject({ name: 'Kept', step: 2 });
+  });
+
+  it('says what is too large to be kept, until it fits again or is done', async () => {
+    const server = new Server();
+    const page = server.page('desk');
+    await page.open();
+    server.refusal = new ApiError('payload_too_large', 'This may have 65536 bytes of JSON at most.');
+    for (const isDone of [false, true]) {
+      page.keep({ name: 'Large', step: 1 });
+      await page.flush();
+      expect(page.store.get().trouble).toContain('over 64 KB');
+      if (isDone) {
+        await page.drop();
+        expect(page.store.get().trouble).toBeUndefined();
+      } else {
+        server.refusal = undefined;
+        page.keep({ name: 'Short', step: 1 });
+        await page.flush();
+        expect(server.kept?.data).toMatchObject({ name: 'Short' });
+        expect(page.store.get().trouble).toBeUndefined();
+        server.refusal = new ApiError('payload_too_large', 'This may have 65536 bytes of JSON at most.');
+      }
+    }
   });
 });

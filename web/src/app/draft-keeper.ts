@@ -34,6 +34,9 @@ export interface DraftState<T> {
   trouble: string | undefined;
 }
 
+const TOO_LARGE =
+  'together it is over 64 KB. It stays here while this page is open: save it, and it is kept.';
+
 /** The name under which a draft says which page saved it. */
 const SAVED_BY = 'savedBy';
 
@@ -98,7 +101,7 @@ export class DraftKeeper<T extends object> {
     clearTimeout(this.#timer);
     this.#waiting = undefined;
     this.#known = null;
-    this.#patch({ elsewhere: undefined });
+    this.#patch({ elsewhere: undefined, trouble: undefined });
     return this.#next(() => this.#place.remove());
   }
 
@@ -140,8 +143,8 @@ export class DraftKeeper<T extends object> {
       // Out of reach for now: the next change saves all of it.
       (error: unknown) => {
         if (!(error instanceof ApiError)) throw error;
-        if (error.code === 'payload_too_large' || error.code === 'conflict')
-          this.#patch({ trouble: error.message });
+        if (error.code === 'payload_too_large') this.#patch({ trouble: TOO_LARGE });
+        else if (error.code === 'conflict') this.#patch({ trouble: error.message });
       },
     );
     return this.#saving;

@@ -42,6 +42,15 @@ export function useFormDraft<T extends object>(
     [connection, keeper, key],
   );
 
+  // Who closes the page would lose what is not kept: the browser asks first.
+  const isAtRisk = state.trouble !== undefined;
+  useEffect(() => {
+    if (!isAtRisk) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener('beforeunload', ask);
+    return () => removeEventListener('beforeunload', ask);
+  }, [isAtRisk]);
+
   // Who leaves the page in the middle of a pause loses nothing; who comes back may have missed something.
   useEffect(() => {
     const turn = () => {

@@ -1,7 +1,8 @@
 /**
  * Settings that follow a person from device to device, favourite characters among them. They are read once after signing
  * in, changed here at once, and saved a moment later. Of what another page saves this one is told: a change is made to what the
- * server has by then. A save that fails is tried again with the next change, and when the network is back.
+ * server has by then. A save names the version that it changes: where another device was first, its settings are read, and the
+ * change is made to them. A save that fails is tried again with the next change, and when the network is back.
  */
 import { ApiError, http } from '../api/client';
 import { createStore } from '../lib/store';
@@ -26,10 +27,13 @@ const PAUSE = 400;
 
 const path = '/api/users/me/preferences';
 
+/** So often another device may be first, in one save. */
+const TRIES = 5;
+
 /** As the server has them. */
 let kept: Preferences | undefined;
-/** The last version that was told of. */
-let version = 0;
+/** Which version that is; undefined where that is not known. */
+let version: number | undefined;
 /** What was changed here and is not saved yet. */
 let changes: Change[] = [];
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -44,13 +48,30 @@ function show(): void {
   if (isTheme(shown.theme) && shown.theme !== theme.get()) applyTheme(shown.theme);
 }
 
+/** What was told meanwhile may be newer. */
+function take(now: Preferences, of: number | undefined): void {
+  if (kept !== undefined && version !== undefined && of !== undefined && of < version) return;
+  [kept, version] = [now, of];
+}
+
+/** A call that answers with the settings, and their version as its tag. */
+async function ask(
+  call: (options: { onTag: (tag: string | null) => void }) => Promise<Preferences>,
+): Promise<void> {
+  let of: number | undefined;
+  const now = await call({
+    onTag: (tag) => {
+      const number = /^(?:W\/)?"(\d+)"$/.exec(tag ?? '')?.[1];
+      of = number === undefined ? undefined : Number(number);
+    },
+  });
+  take(now, of);
+}
+
+const read = () => ask((options) => http.get<Preferences>(path, {}, options)).then(show);
+
 export async function loadPreferences(): Promise<void> {
-  const asOf = version;
-  const asked = (reading ??= http.get<Preferences>(path).then((read) => {
-    // What was told meanwhile is as new, or newer.
-    if (version === asOf || kept === undefined) kept = read;
-    show();
-  }));
+  const asked = (reading ??= read());
   try {
     await asked;
   } catch (error) {
@@ -61,16 +82,15 @@ export async function loadPreferences(): Promise<void> {
 
 export function forgetPreferences(): void {
   clearTimeout(timer);
-  [kept, version, changes, reading] = [undefined, 0, [], undefined];
+  [kept, version, changes, reading] = [undefined, undefined, [], undefined];
   preferences.set(undefined);
 }
 
 /** Follows what is saved elsewhere; after a lost connection nobody knows what was missed. */
 export function followPreferences(connection: Pick<Connection, 'onEvent' | 'state'>): void {
   connection.onEvent((event) => {
-    if (event.name !== 'preferences:updated' || event.payload.version <= version) return;
-    version = event.payload.version;
-    kept = event.payload.preferences as Preferences;
+    if (event.name !== 'preferences:updated') return;
+    take(event.payload.preferences as Preferences, event.payload.version);
     show();
   });
   let wasAway = false;
@@ -79,7 +99,8 @@ export function followPreferences(connection: Pick<Connection, 'onEvent' | 'stat
     wasAway ||= state === 'reconnecting' || state === 'offline';
     if (state !== 'connected' || !wasAway) return;
     wasAway = false;
-    reading = undefined;
+    // It may be another server's data by now, with versions of its own.
+    [reading, version] = [undefined, undefined];
     void loadPreferences()
       .then(() => save())
       .catch(() => undefined);
@@ -92,23 +113,34 @@ function save(): Promise<void> {
 }
 
 async function put(): Promise<void> {
-  const [saved, asOf] = [changes, version];
-  const body = preferences.get();
-  if (body === undefined || saved.length === 0) return;
-  try {
-    const now = await http.put<Preferences>(path, body);
-    changes = changes.filter((change) => !saved.includes(change));
-    // What was told meanwhile is as new, or newer.
-    if (version === asOf) kept = now;
-    show();
-  } catch (error) {
-    if (!(error instanceof ApiError) || error.status < 400 || error.status >= 500 || error.status === 429)
+  for (let tries = 1; ; tries += 1) {
+    const saved = changes;
+    const body = preferences.get();
+    if (body === undefined || saved.length === 0) return;
+    try {
+      const ifMatch = version === undefined ? undefined : `"${version}"`;
+      await ask((options) => http.put<Preferences>(path, body, { ifMatch, ...options }));
+      changes = changes.filter((change) => !saved.includes(change));
+      show();
       return;
-    if (error.code === 'left' || error.code === 'unauthenticated') return;
-    // It will not be taken later either.
-    changes = changes.filter((change) => !saved.includes(change));
-    show();
-    showToast(`This could not be kept. ${error.message}`, 'Close', () => Promise.resolve());
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status < 400 || error.status >= 500 || error.status === 429)
+        return;
+      if (error.code === 'left' || error.code === 'unauthenticated') return;
+      if (error.code !== 'conflict' || tries === TRIES) {
+        // It will not be taken later either.
+        changes = changes.filter((change) => !saved.includes(change));
+        show();
+        showToast(`This could not be kept. ${error.message}`, 'Close', () => Promise.resolve());
+        return;
+      }
+    }
+    // Another device was first: the same changes are made to what it saved.
+    try {
+      await read();
+    } catch {
+      return;
+    }
   }
 }
 

@@ -1,9 +1,10 @@
 /**
  * Everything said, newest at the foot. It stays at the foot while one is there, and offers a way down when one reads further
- * up. What one reads then keeps its place while older pages come in above, and while rows that were out of sight get the
- * height that they were only thought to have.
+ * up. What one reads then keeps its place while older pages come in above, while rows far from it come and go, and while rows that
+ * were out of sight get the height that they were only thought to have.
  */
-import { useEffect, useEffectEvent, useLayoutEffect, useRef, useState } from 'react';
+import { useEffect, useEffectEvent, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import type { CharacterSummary } from '../api/types';
 import { dayName } from '../lib/time';
 import { useRoom } from '../rooms/room';
@@ -12,6 +13,7 @@ import type { Chat, OpenChat } from './chat';
 import { transcriptRows, type Row } from './rows';
 import { SaidMessage, SaidReply, SaidUnsent } from './said';
 import type { ChatState } from './state';
+import { endAround, endMoved, rowWindow, type WindowEnd } from './window';
 import { plainText } from './words';
 
 /** As far from the foot as still counts as being there, in pixels. */
@@ -35,12 +37,49 @@ export function Transcript(props: {
   /** The row in the middle of what one reads, and how far below the top it stands, in pixels. */
   const held = useRef<{ row: HTMLElement; top: number } | undefined>(undefined);
   const [away, setAway] = useState(false);
+  /** Whether something in here had the focus when rows came and went. */
+  const hadFocus = useRef(false);
   const unsentCount = state.unsent.length;
+  const rows = useMemo(() => transcriptRows(state, decides), [state, decides]);
+  const [end, setEnd] = useState<WindowEnd>(undefined);
+  const shown = rowWindow(rows, end);
+  const hasLater = shown.below > 0;
+  const [sentCount, setSentCount] = useState(unsentCount);
+  // One's own message is always brought into view.
+  if (unsentCount !== sentCount) {
+    setSentCount(unsentCount);
+    if (unsentCount > 0) setEnd(undefined);
+  }
 
   const toFoot = () => {
     const box = scroll.current;
     if (box !== null) box.scrollTop = box.scrollHeight;
   };
+
+  const show = (next: WindowEnd) => {
+    hadFocus.current = inner.current?.contains(document.activeElement) === true;
+    setEnd(next);
+  };
+
+  const move = (up: boolean) => show(endMoved(rows, shown, up));
+
+  const earlier = () => {
+    if (shown.above > 0) move(true);
+    else chat.loadEarlier().catch(() => undefined);
+  };
+
+  /** More on the side that one comes near to. */
+  const reach = () => {
+    const box = scroll.current;
+    if (box === null || isAtFoot.current) return;
+    if (box.scrollTop < box.clientHeight / 2) {
+      if (shown.above > 0 || state.hasEarlier) earlier();
+    } else if (hasLater && box.scrollHeight - box.scrollTop - box.clientHeight < box.clientHeight)
+      move(false);
+  };
+  const reachNow = useEffectEvent(() => {
+    if (shown.above > 0 || hasLater) reach();
+  });
 
   const hold = (box: HTMLElement) => {
     const { left, top, width, height } = box.getBoundingClientRect();
@@ -62,19 +101,36 @@ export function Transcript(props: {
   };
   const keepPlaceNow = useEffectEvent(keepPlace);
 
-  // One's own message is always brought into view.
   useLayoutEffect(() => {
     if (unsentCount > 0) isAtFoot.current = true;
   }, [unsentCount]);
 
   useLayoutEffect(keepPlace);
 
+  const first = shown.rows[0]?.key;
+  // Where a row went that had the focus, the keyboard still scrolls.
+  useLayoutEffect(() => {
+    if (hadFocus.current && document.activeElement === document.body)
+      scroll.current?.focus({ preventScroll: true });
+    hadFocus.current = false;
+  }, [first, end]);
+  // What came in may not reach as far as one scrolled meanwhile.
+  useEffect(() => {
+    const frame = requestAnimationFrame(() => reachNow());
+    return () => cancelAnimationFrame(frame);
+  }, [first, end, shown.above]);
+
+  const bring = useEffectEvent((seq: number) => {
+    const found = rows.findIndex((row) => row.kind === 'message' && row.message.seq === seq);
+    if (found >= 0) flushSync(() => show(endAround(rows, found)));
+  });
+
   // A message that was searched for: read until it is there, then brought into view.
   useEffect(() => {
     if (at === undefined) return;
     let isOver = false;
     isAtFoot.current = false;
-    const show = () => {
+    const point = () => {
       const said = inner.current?.querySelector<HTMLElement>(`[data-seq="${at}"]`);
       if (isOver || !said) return;
       isAtFoot.current = false;
@@ -89,7 +145,14 @@ export function Transcript(props: {
     chat
       .loadUntil(at)
       .catch(() => undefined)
-      .finally(() => requestAnimationFrame(show));
+      .finally(() =>
+        requestAnimationFrame(() => {
+          if (isOver) return;
+          isAtFoot.current = false;
+          bring(at);
+          requestAnimationFrame(point);
+        }),
+      );
     return () => {
       isOver = true;
     };
@@ -109,10 +172,10 @@ export function Transcript(props: {
   const onScroll = () => {
     const box = scroll.current;
     if (box === null) return;
-    isAtFoot.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_FOOT;
+    isAtFoot.current = !hasLater && box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_FOOT;
     setAway(!isAtFoot.current);
     hold(box);
-    if (box.scrollTop < box.clientHeight / 2) chat.loadEarlier().catch(() => undefined);
+    reach();
   };
 
   return (
@@ -128,17 +191,17 @@ export function Transcript(props: {
         aria-label="Messages"
       >
         <div className="transcript__inner" ref={inner}>
-          {state.hasEarlier && (
+          {(state.hasEarlier || shown.above > 0) && (
             <button
               type="button"
               className="button transcript__earlier"
               disabled={loadingEarlier}
-              onClick={() => void chat.loadEarlier().catch(() => undefined)}
+              onClick={earlier}
             >
               {loadingEarlier ? 'Loading…' : 'Earlier messages'}
             </button>
           )}
-          {!state.hasEarlier && (
+          {!state.hasEarlier && shown.above === 0 && (
             <p className="transcript__start">
               This is the beginning of your conversation with {props.character.name}.
             </p>
@@ -146,15 +209,21 @@ export function Transcript(props: {
           <div
             className="log"
             role="log"
-            aria-live="polite"
+            // Rows that come back are no news.
+            aria-live={away || hasLater ? 'off' : 'polite'}
             aria-relevant="additions"
             aria-busy={loadingEarlier}
             aria-label="Conversation"
           >
-            {transcriptRows(state, decides).map((row) => (
+            {shown.rows.map((row) => (
               <TranscriptRow key={row.key} row={row} {...props} />
             ))}
           </div>
+          {hasLater && (
+            <button type="button" className="button transcript__later" onClick={() => move(false)}>
+              Later messages
+            </button>
+          )}
         </div>
       </div>
       {away && (
@@ -163,7 +232,8 @@ export function Transcript(props: {
           className="button jump"
           onClick={() => {
             isAtFoot.current = true;
-            toFoot();
+            if (hasLater) show(undefined);
+            else toFoot();
           }}
         >
           <Icon name="down" /> Latest

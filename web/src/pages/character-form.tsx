@@ -113,7 +113,9 @@ function KeptForm(props: {
         </Notice>
       )}
       {state.trouble !== undefined && (
-        <Notice tone="warning">What you type is not kept for later: {state.trouble}</Notice>
+        <div className="kept-not">
+          <Notice tone="warning">What you type is not kept for later: {state.trouble}</Notice>
+        </div>
       )}
       <SteppedForm
         key={shown?.number ?? 0}

@@ -100,7 +100,7 @@ flaky! {
 flaky! {
     Personal:
     preferences(user: &UserId) -> Option<Preferences>;
-    save_preferences(user: &UserId, body: &Map<String, Value>) -> Option<Preferences>;
+    save_preferences(user: &UserId, body: &Map<String, Value>, version: Option<i64>) -> SavePreferences;
     draft(user: &UserId, key: &DraftKey) -> Option<Draft>;
     save_draft(user: &UserId, key: &DraftKey, body: &Map<String, Value>, lives: Duration, most: u32) -> SaveDraft;
     delete_draft(user: &UserId, key: &DraftKey) -> bool;

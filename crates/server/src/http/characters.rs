@@ -38,7 +38,8 @@ enum SortBy {
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListQuery {
-    /// Part of a name, a description or a tag, without case; or the username of its owner, with or without an `@`.
+    /// Words of a name, a description, its tags or who made it, the last one as far as it is typed; or part of a name, without
+    /// case; or the username of its owner. With an `@` before it, it is only that.
     q: Option<String>,
     /// A tag, whole.
     tag: Option<String>,

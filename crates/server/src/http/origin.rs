@@ -43,7 +43,7 @@ impl Origins {
             answered.insert(
                 header::ACCESS_CONTROL_ALLOW_HEADERS,
                 HeaderValue::from_static(
-                    "authorization, content-type, x-request-id, tus-resumable, upload-length, upload-metadata, upload-offset",
+                    "authorization, content-type, if-match, x-request-id, tus-resumable, upload-length, upload-metadata, upload-offset",
                 ),
             );
             answered.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
@@ -63,7 +63,7 @@ impl Origins {
         answered.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
             HeaderValue::from_static(
-                "ratelimit, ratelimit-policy, retry-after, x-request-id, location, tus-extension, tus-max-size, \
+                "etag, ratelimit, ratelimit-policy, retry-after, x-request-id, location, tus-extension, tus-max-size, \
                  tus-resumable, tus-version, upload-expires, upload-length, upload-offset",
             ),
         );

@@ -5,9 +5,9 @@ use super::extract::{Caller, JsonUpTo, Named};
 use super::problem::Result;
 use aim_domain::{CharacterId, DraftKey, Timestamp};
 use aim_platform::{LARGEST_DRAFT, LARGEST_PREFERENCES};
-use aim_store::Draft;
+use aim_store::{Draft, Preferences};
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::openapi::RefOr;
@@ -73,28 +73,52 @@ fn answer(draft: Draft) -> axum::Json<DraftAnswer> {
     axum::Json(DraftAnswer { draft: DraftItem { key, data: DraftBody(body), saved_at, expires_at } })
 }
 
+type Tagged = ([(HeaderName, String); 1], axum::Json<PreferencesBody>);
+
+/// With their version as the tag that a client may name when it saves.
+fn tagged(Preferences { body, version }: Preferences) -> Tagged {
+    ([(header::ETAG, format!("\"{version}\""))], axum::Json(PreferencesBody(body)))
+}
+
+/// The version that a client knew; none where it does not care. A tag that is not ours is of no version.
+fn known(headers: &HeaderMap) -> Option<i64> {
+    let tag = headers.get(header::IF_MATCH)?.to_str().unwrap_or_default().trim();
+    // A proxy that packs an answer marks its tag as weak.
+    let number = tag.trim_start_matches("W/").trim_matches('"').parse();
+    (tag != "*").then(|| number.unwrap_or(-1))
+}
+
 /// One's own settings
 ///
 /// They are the same on every device. `favourites` is always there.
 #[utoipa::path(
     get, path = "/api/users/me/preferences", tag = "users",
-    responses((status = 200, description = "As saved last", body = PreferencesBody)),
+    responses((status = 200, description = "As saved last", body = PreferencesBody,
+        headers(("ETag" = String, description = "Their version, to be named in `If-Match`")))),
 )]
-async fn preferences(State(site): State<Site>, caller: Caller) -> Result<axum::Json<PreferencesBody>> {
-    Ok(axum::Json(PreferencesBody(site.platform.preferences(&caller).await?)))
+async fn preferences(State(site): State<Site>, caller: Caller) -> Result<Tagged> {
+    Ok(tagged(site.platform.preferences(&caller).await?))
 }
 
 /// Replaces one's own settings
+///
+/// With `If-Match` only those of that version, so that no device takes away what another saved meanwhile.
 #[utoipa::path(
     put, path = "/api/users/me/preferences", tag = "users", request_body = PreferencesBody,
-    responses((status = 200, description = "As saved", body = PreferencesBody)),
+    params(("If-Match" = Option<String>, Header, description = "`ETag` as it was read")),
+    responses(
+        (status = 200, description = "As saved", body = PreferencesBody,
+            headers(("ETag" = String, description = "Their version"))),
+        (status = 409, description = "They were saved in between: load them and change them again"),
+    ),
 )]
 async fn save_preferences(
     State(site): State<Site>,
     caller: Caller,
+    headers: HeaderMap,
     JsonUpTo(body): JsonUpTo<PreferencesBody, { 4 * LARGEST_PREFERENCES }>,
-) -> Result<axum::Json<PreferencesBody>> {
-    Ok(axum::Json(PreferencesBody(site.platform.save_preferences(&caller, &body.0).await?)))
+) -> Result<Tagged> {
+    Ok(tagged(site.platform.save_preferences(&caller, &body.0, known(&headers)).await?))
 }
 
 /// How far a form of one's own has come

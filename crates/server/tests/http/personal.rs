@@ -17,6 +17,17 @@ async fn settings_follow_a_person_and_nobody_else() {
     app.put(path).by(&phone).body(json!({ "theme": "light" })).send().await.expect(200);
     let now = json!({ "theme": "light", "favourites": [] });
     assert_eq!(app.get(path).by(&mara).send().await.json(), now);
+
+    // Of two devices that knew the same version one is told to look again, and a tag that is not ours is of no version.
+    let read = app.get(path).by(&phone).send().await;
+    assert_eq!(read.header("etag"), "\"2\"");
+    let saves = |tag: &str| app.put(path).header("if-match", tag).body(now.clone());
+    assert_eq!(saves("W/\"2\"").by(&phone).send().await.expect(200).header("etag"), "\"3\"");
+    for tag in ["\"2\"", "\"\"", "nonsense", "\"0\"", "-1"] {
+        saves(tag).by(&mara).send().await.problem(409, "conflict");
+    }
+    saves("*").by(&mara).send().await.expect(200);
+    saves("\"4\"").by(&mara).send().await.expect(200);
     assert_eq!(app.get(path).by(&finn).send().await.json(), json!({ "favourites": [] }));
 
     for bad in [json!({ "favourites": "nora" }), json!({ "favourites": ["a b"] }), json!({ "favourites": [7] })] {

@@ -181,6 +181,12 @@ pub async fn a_list_is_narrowed_by_tag_and_text(world: World) {
         ("BRASS", vec!["Bo Ångström"]),
         ("100%", vec!["Bo Ångström"]),
         ("1_0", vec![]),
+        ("ngst", vec!["Bo Ångström"]),
+        ("angstrom", vec!["Bo Ångström"]),
+        ("mends clo", vec!["Bo Ångström"]),
+        ("clo mends", vec![]),
+        ("ighthouse", vec![]),
+        ("?!", vec![]),
         (" ", vec!["Mara", "Bo Ångström"]),
     ] {
         assert_eq!(names(&store.characters(text(said)).await.unwrap()), found, "{said}");
@@ -190,6 +196,48 @@ pub async fn a_list_is_narrowed_by_tag_and_text(world: World) {
     assert!(names(&store.characters(tag("se")).await.unwrap()).is_empty(), "a tag is whole");
     let both = CharacterQuery { text: Some("mara".into()), ..tag("brass") };
     assert!(names(&store.characters(both).await.unwrap()).is_empty());
+
+    // In every order, one's own private ones among them, page by page.
+    let ines = world.user("ines").await;
+    for (n, name) in ["Keeper One", "Keeper Two", "Keeper Three"].into_iter().enumerate() {
+        let mut keeper = world.new_character("keeper", Some(&user));
+        keeper.id = CharacterId::parse(&format!("keeper-{n}")).unwrap();
+        keeper.name = name.into();
+        keeper.visibility = if n == 1 { Visibility::Private } else { Visibility::Public };
+        world.save(keeper.clone()).await;
+        for viewer in [&user, &ines] {
+            if n != 1 || viewer.id == user.id {
+                world.conversation(viewer, &keeper).await;
+            }
+        }
+    }
+    let last_first = ["Keeper Three", "Keeper Two", "Keeper One"];
+    for (sort, order) in [
+        (Sort::New, last_first),
+        (Sort::Popular, ["Keeper Three", "Keeper One", "Keeper Two"]),
+        (Sort::Recent, last_first),
+        (Sort::Name, ["Keeper One", "Keeper Three", "Keeper Two"]),
+    ] {
+        for said in ["keeper", "KEEPE", "eepe", "sea keeper", "@tess"] {
+            for tag in [None, Some("storms")] {
+                let mut asked = CharacterQuery { sort, tag: tag.map(str::to_owned), limit: 1, ..text(said) };
+                let mut found = Vec::new();
+                while found.len() < 4 {
+                    let page = store.characters(asked.clone()).await.unwrap();
+                    found.extend(page.items.into_iter().map(|character| character.name));
+                    asked.cursor = page.next_cursor;
+                    if asked.cursor.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(found, order, "{said} of {tag:?}, {sort:?}");
+                let theirs = CharacterQuery { viewer: ines.id.clone(), limit: 50, cursor: None, ..asked };
+                let theirs = store.characters(theirs).await.unwrap();
+                let public: Vec<_> = order.into_iter().filter(|name| *name != "Keeper Two").collect();
+                assert_eq!(names(&theirs), public, "{said} of {tag:?}, {sort:?}, as another");
+            }
+        }
+    }
 }
 
 pub async fn a_strange_cursor_counts_as_none(world: World) {

@@ -146,6 +146,7 @@ macro_rules! store_conformance {
             ];
             personal: [
                 preferences_are_replaced_whole_and_told,
+                preferences_of_a_version_are_replaced_once,
                 a_draft_lives_from_its_last_save,
                 a_user_has_so_many_drafts,
                 a_draft_that_was_deleted_comes_back_newer,

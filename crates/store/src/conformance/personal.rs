@@ -2,8 +2,11 @@
 
 use super::World;
 use super::world::MONTH;
-use crate::{Change, MessagePage, OtherVariant, Redo, RedoReply, SaveDraft, Sent, Stale, Store};
+use crate::{
+    Change, MessagePage, OtherVariant, Preferences, Redo, RedoReply, SaveDraft, SavePreferences, Sent, Stale, Store,
+};
 use aim_domain::{Conversation, DraftKey, User, UserId};
+use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -21,20 +24,51 @@ async fn told(store: &dyn Store, cursor: i64) -> Vec<Change> {
     store.changes(cursor, 100).await.unwrap().into_iter().map(|(_, change)| change).collect()
 }
 
+fn saved(outcome: SavePreferences) -> Preferences {
+    match outcome {
+        SavePreferences::Saved(preferences) => preferences,
+        other => panic!("{other:?}"),
+    }
+}
+
 pub async fn preferences_are_replaced_whole_and_told(world: World) {
     let (store, tess) = (&world.store, world.user("tess").await);
     assert_eq!(store.preferences(&tess.id).await.unwrap(), None);
     let cursor = store.last_change().await.unwrap();
     let first = object(json!({ "theme": "dark", "favourites": ["mara"], "odd": "a\u{0}b é" }));
-    let saved = store.save_preferences(&tess.id, &first).await.unwrap().unwrap();
-    assert_eq!((&saved.body, saved.version), (&first, 1));
+    let now = saved(store.save_preferences(&tess.id, &first, None).await.unwrap());
+    assert_eq!((&now.body, now.version), (&first, 1));
     let second = object(json!({ "theme": "light" }));
-    let saved = store.save_preferences(&tess.id, &second).await.unwrap().unwrap();
-    assert_eq!((&saved.body, saved.version), (&second, 2));
-    assert_eq!(world.another().await.preferences(&tess.id).await.unwrap(), Some(saved));
+    let now = saved(store.save_preferences(&tess.id, &second, None).await.unwrap());
+    assert_eq!((&now.body, now.version), (&second, 2));
+    assert_eq!(world.another().await.preferences(&tess.id).await.unwrap(), Some(now));
     let change = Change::Preferences { user: tess.id.clone() };
     assert_eq!(told(&**store, cursor).await, vec![change.clone(), change]);
-    assert_eq!(store.save_preferences(&world.ambient.id(), &second).await.unwrap(), None);
+    assert_eq!(store.save_preferences(&world.ambient.id(), &second, None).await.unwrap(), SavePreferences::NoUser);
+}
+
+pub async fn preferences_of_a_version_are_replaced_once(world: World) {
+    let (store, tess) = (&world.store, world.user("tess").await);
+    let body = |n: i64| object(json!({ "n": n }));
+    let save = async |n, version| store.save_preferences(&tess.id, &body(n), Some(version)).await.unwrap();
+    assert_eq!(save(1, 1).await, SavePreferences::Stale, "there is none yet");
+    assert_eq!(saved(save(1, 0).await).version, 1);
+    assert_eq!(save(2, 0).await, SavePreferences::Stale);
+    assert_eq!(saved(save(2, 1).await).version, 2);
+    let nobody = store.save_preferences(&world.ambient.id(), &body(3), Some(0)).await.unwrap();
+    assert_eq!(nobody, SavePreferences::NoUser);
+    let cursor = store.last_change().await.unwrap();
+    // Of all who knew the same, on two servers, one is taken.
+    let other = world.another().await;
+    let saves = (0..20).map(|n| {
+        let (store, body, tess) = (if n % 2 == 0 { store } else { &other }, body(100 + n), tess.id.clone());
+        async move { store.save_preferences(&tess, &body, Some(2)).await.unwrap() }
+    });
+    let outcomes = join_all(saves).await;
+    let taken: Vec<_> = outcomes.into_iter().filter(|outcome| *outcome != SavePreferences::Stale).map(saved).collect();
+    assert_eq!((taken.len(), taken[0].version), (1, 3));
+    assert_eq!(store.preferences(&tess.id).await.unwrap(), Some(taken[0].clone()));
+    assert_eq!(told(&**store, cursor).await, [Change::Preferences { user: tess.id.clone() }]);
 }
 
 async fn save(world: &World, user: &UserId, name: &str, n: i64) -> SaveDraft {
@@ -120,7 +154,7 @@ pub async fn a_closed_account_is_signed_out_and_may_come_back(world: World) {
 
 pub async fn an_account_is_erased_when_its_grace_is_over(world: World) {
     let (store, tess) = (&world.store, world.user("tess").await);
-    store.save_preferences(&tess.id, &object(json!({ "a": 1 }))).await.unwrap();
+    store.save_preferences(&tess.id, &object(json!({ "a": 1 })), None).await.unwrap();
     save(&world, &tess.id, "form", 1).await;
     store.close_account(&tess.id, 7 * DAY).await.unwrap().unwrap();
     world.clock.advance(7 * DAY - Duration::from_millis(1));

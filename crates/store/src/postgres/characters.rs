@@ -4,8 +4,8 @@ use super::db::{Db, Postgres, Tried, sql};
 use super::gallery;
 use super::pool::Query;
 use super::rows::{self, CHARACTER, WHOLE_CHARACTER, json, maybe_json};
-use super::safety;
-use crate::character::{Order, creator, searched};
+use super::{safety, search};
+use crate::character::{Order, Text, creator, searched};
 use crate::text::{plain, plain_character};
 use crate::{Change, CharacterPage, CharacterQuery, SaveCharacter, Sort, cursor};
 use aim_domain::{Character, CharacterId};
@@ -119,27 +119,51 @@ pub(super) async fn delete(pg: &Postgres, id: &CharacterId) -> Tried<bool> {
 }
 
 /// A parameter of a list.
-enum Value {
+pub(super) enum Value {
     /// See `Postgres::now`.
     Now(Option<i64>),
     Text(String),
     Number(i64),
 }
 
-/// Public ones from the index of their order, one's own private ones beside them, and the first of both. A text is
-/// looked for in every character on the way; full-text search is for large libraries.
+/// Public ones from the index of their order, one's own private ones beside them, and the first of both. What narrows a list is a
+/// set of keys, and the characters of the set are put in order; which of the two is read first is not left to an estimate, which
+/// knows nothing of beginnings of words.
 pub(super) async fn list(db: &mut Db, query: &CharacterQuery) -> Tried<CharacterPage> {
+    let (text, params) = page(query, db.now);
+    let mut found = db
+        .all(bound(sql(text), params), |c| {
+            let sorted_by = c.string()?;
+            c.skip(1);
+            Ok((sorted_by, rows::character(c)?))
+        })
+        .await?;
+    let (limit, name) = (query.limit as usize, query.sort.order().name);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().filter(|_| more);
+    let next_cursor = last.map(|(sorted_by, last)| cursor::make(name, last.id.as_str(), sorted_by));
+    Ok(CharacterPage { items: found.into_iter().map(|(_, character)| character).collect(), next_cursor })
+}
+
+pub(super) fn bound(query: Query<'_>, params: Vec<Value>) -> Query<'_> {
+    params.into_iter().fold(query, |query, value| match value {
+        Value::Now(now) => query.bind(now),
+        Value::Text(text) => query.bind(text),
+        Value::Number(number) => query.bind(number),
+    })
+}
+
+/// The statement of a list, and its parameters.
+pub(super) fn page(query: &CharacterQuery, now: Option<i64>) -> (String, Vec<Value>) {
     let Order { name, column, direction, further } = query.sort.order();
-    let mut params = vec![
-        Value::Text(query.viewer.as_str().to_owned()),
-        Value::Number(i64::from(query.limit) + 1),
-        Value::Now(db.now),
-    ];
-    let mut wanted = String::new();
-    let mut want = |clause: &dyn Fn(usize) -> String, value: Value| {
+    let mut params =
+        vec![Value::Text(query.viewer.as_str().to_owned()), Value::Number(i64::from(query.limit) + 1), Value::Now(now)];
+    let mut param = |value: Value| {
         params.push(value);
-        wanted.push_str(&format!(" AND {}", clause(params.len())));
+        params.len()
     };
+    let mut wanted = String::new();
     let start = query.cursor.as_deref().and_then(|cursor| match query.sort {
         Sort::Name => cursor::text(cursor, name).map(|(key, id)| (Value::Text(plain(&key).into_owned()), id)),
         Sort::New | Sort::Popular | Sort::Recent => {
@@ -147,59 +171,83 @@ pub(super) async fn list(db: &mut Db, query: &CharacterQuery) -> Tried<Character
         }
     });
     if let Some((key, id)) = start {
-        want(&|n| format!("{column} {further}= ${n}"), key);
-        let id = plain(&id).into_owned();
-        want(&|n| format!("({column} {further} ${} OR ch.id {further} ${n})", n - 1), Value::Text(id));
-    }
-    if let Some(tag) = &query.tag {
-        let tag = plain(tag.trim()).to_lowercase();
-        let clause = |n| format!("ch.key IN (SELECT t.character FROM character_tags t WHERE t.tag = ${n})");
-        want(&clause, Value::Text(tag));
-    }
-    let text = query.text.as_ref().map(|text| plain(text.trim()).to_lowercase());
-    if let Some(text) = text.filter(|text| !text.is_empty()) {
-        let owner = "(SELECT u.id FROM users u WHERE u.username = ltrim($";
-        let clause =
-            |n| format!("(strpos(ch.search, ${n}) > 0 OR ch.owner_id = {owner}{n}, '@') AND u.erase_at IS NULL))");
-        want(&clause, Value::Text(text));
+        let (key, id) = (param(key), param(Value::Text(plain(&id).into_owned())));
+        wanted += &format!(" AND {column} {further}= ${key} AND ({column} {further} ${key} OR ch.id {further} ${id})");
     }
     if let Some(among) = &query.among {
         // No id holds a comma.
-        let ids = among.iter().map(CharacterId::as_str).collect::<Vec<_>>().join(",");
-        want(&|n| format!("ch.id = ANY (string_to_array(${n}, ','))"), Value::Text(ids));
+        let among = param(Value::Text(among.iter().map(CharacterId::as_str).collect::<Vec<_>>().join(",")));
+        wanted += &format!(" AND ch.id = ANY (string_to_array(${among}, ','))");
     }
-    let talked = "(SELECT c.character_id, max(c.updated_at) AS at FROM members me
-         JOIN conversations c ON c.key = me.conversation WHERE me.user_id = $1 GROUP BY c.character_id) talked
-         JOIN characters ch ON ch.id = talked.character_id";
-    let from = if query.sort == Sort::Recent { talked } else { "characters ch" };
-    let part = |seen: &str| {
+    let mut sets = Vec::new();
+    if let Some(tag) = &query.tag {
+        let tag = param(Value::Text(plain(tag.trim()).to_lowercase()));
+        sets.push(format!("SELECT t.character FROM character_tags t WHERE t.tag = ${tag}"));
+    }
+    if let Some(text) = query.text.as_deref().and_then(|text| Text::parse(&plain(text))) {
+        let mut owned = |name: String| {
+            let name = param(Value::Text(name));
+            format!(
+                "SELECT o.key FROM characters o
+                 WHERE o.owner_id = (SELECT u.id FROM users u WHERE u.username = ${name} AND u.erase_at IS NULL)"
+            )
+        };
+        sets.push(match text {
+            Text::Of(owner) => owned(owner),
+            Text::Said { part, sought } => {
+                let mut either = vec![owned(part.clone())];
+                if let Some(sought) = sought {
+                    let words = param(Value::Text(search::expression(&sought, "")));
+                    either.push(format!(
+                        "SELECT w.character FROM character_words w WHERE w.words @@ ${words}::text::tsquery"
+                    ));
+                }
+                let part = param(Value::Text(part));
+                either.push(format!(
+                    "SELECT n.key FROM characters n WHERE n.visibility = 'public' AND n.deleted_at IS NULL
+                         AND strpos(n.name_key, ${part}) > 0"
+                ));
+                either.push(format!(
+                    "SELECT n.key FROM characters n WHERE n.owner_id = $1 AND n.visibility = 'private' AND n.deleted_at IS NULL
+                         AND strpos(n.name_key, ${part}) > 0"
+                ));
+                either.join(" UNION ")
+            }
+        });
+    }
+    let sets = sets.iter().map(|set| format!("({set})")).collect::<Vec<_>>().join(" INTERSECT ");
+    let asked = if sets.is_empty() { sets } else { format!("WITH asked (key) AS MATERIALIZED ({sets})") };
+    let from = |seen: &str| {
+        let from = match asked.is_empty() {
+            true => "characters ch".to_owned(),
+            false => {
+                format!("(SELECT ch.* FROM asked JOIN characters ch ON ch.key = asked.key WHERE {seen} OFFSET 0) ch")
+            }
+        };
+        match query.sort {
+            Sort::Recent => format!(
+                "(SELECT c.character_id, max(c.updated_at) AS at FROM members me
+                 JOIN conversations c ON c.key = me.conversation WHERE me.user_id = $1 GROUP BY c.character_id) talked
+                 JOIN {from} ON ch.id = talked.character_id"
+            ),
+            Sort::New | Sort::Popular | Sort::Name => from,
+        }
+    };
+    let part = |seen: &str, listed: &str| {
+        let from = from(seen);
         format!(
-            "(SELECT {column}::text, {column} AS sorted_by, {CHARACTER} FROM {from}
-             WHERE {seen} AND ch.deleted_at IS NULL{wanted}
+            "(SELECT {column}::text AS said, {column} AS sorted_by, ch.id, ch.key FROM {from}
+             WHERE {seen} AND {listed} AND ch.deleted_at IS NULL{wanted}
              ORDER BY {column} {direction}, ch.id {direction} LIMIT $2)"
         )
     };
+    // The texts of what is passed over are not carried along.
     let text = format!(
-        "{} UNION ALL {} ORDER BY sorted_by {direction}, id {direction} LIMIT $2",
-        part(&format!("ch.visibility = 'public' AND {}", safety::listed(1, 3))),
-        part("ch.owner_id = $1 AND ch.visibility = 'private'")
+        "{asked} SELECT found.said, found.sorted_by, {CHARACTER} FROM (
+             {} UNION ALL {} ORDER BY sorted_by {direction}, id {direction} LIMIT $2) found
+         JOIN characters ch ON ch.key = found.key ORDER BY found.sorted_by {direction}, found.id {direction}",
+        part("ch.visibility = 'public'", &safety::listed(1, 3)),
+        part("ch.visibility = 'private' AND ch.owner_id = $1", "true"),
     );
-    let bound = params.into_iter().fold(sql(text), |query, value| match value {
-        Value::Now(now) => query.bind(now),
-        Value::Text(text) => query.bind(text),
-        Value::Number(number) => query.bind(number),
-    });
-    let mut found = db
-        .all(bound, |c| {
-            let sorted_by = c.string()?;
-            c.skip(1);
-            Ok((sorted_by, rows::character(c)?))
-        })
-        .await?;
-    let limit = query.limit as usize;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let last = found.last().filter(|_| more);
-    let next_cursor = last.map(|(sorted_by, last)| cursor::make(name, last.id.as_str(), sorted_by));
-    Ok(CharacterPage { items: found.into_iter().map(|(_, character)| character).collect(), next_cursor })
+    (text, params)
 }

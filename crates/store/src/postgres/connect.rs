@@ -47,6 +47,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0016_search.sql"),
     include_str!("../../migrations/postgres/0017_creators.sql"),
     include_str!("../../migrations/postgres/0018_creators_fill.sql"),
+    include_str!("../../migrations/postgres/0019_libraries.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

@@ -8,7 +8,10 @@ use super::uploads::{self, UPLOAD};
 use super::{PostgresStore, again, ask};
 use crate::mail::WARNINGS;
 use crate::text::plain;
-use crate::{Change, ChangeEmail, Closed, Draft, MessagePage, OtherVariant, Personal, Preferences, Result, SaveDraft};
+use crate::{
+    Change, ChangeEmail, Closed, Draft, MessagePage, OtherVariant, Personal, Preferences, Result, SaveDraft,
+    SavePreferences,
+};
 use aim_domain::{Character, CharacterId, ConversationId, DraftKey, Upload, UploadId, UserId};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
@@ -23,17 +26,31 @@ async fn preferences(db: &mut Db, user: &UserId) -> Tried<Option<Preferences>> {
     db.one(read, |c| Ok(Preferences { body: object(c.text()?)?, version: c.int()? })).await
 }
 
-async fn save_preferences(pg: &Postgres, user: &UserId, body: &Map<String, Value>) -> Tried<Option<Preferences>> {
+/// One row is written or none: `ON CONFLICT` waits for whoever writes it, and then looks at its version.
+async fn save_preferences(
+    pg: &Postgres,
+    user: &UserId,
+    body: &Map<String, Value>,
+    version: Option<i64>,
+) -> Tried<SavePreferences> {
     let mut db = pg.begin().await?;
-    let save = sql("INSERT INTO preferences (user_id, body, version) SELECT id, $2, 1 FROM users WHERE id = $1
+    let save = sql("INSERT INTO preferences (user_id, body, version)
+         SELECT u.id, $2, 1 FROM users u WHERE u.id = $1
+             AND ($3::bigint IS NULL OR $3 = 0 OR EXISTS (SELECT 1 FROM preferences p WHERE p.user_id = $1))
          ON CONFLICT (user_id) DO UPDATE SET body = excluded.body, version = preferences.version + 1
+             WHERE $3::bigint IS NULL OR preferences.version = $3
          RETURNING version")
     .bind(user.as_str())
-    .bind(json(body)?);
-    let Some(version) = db.one(save, |c| c.int()).await? else { return Ok(None) };
+    .bind(json(body)?)
+    .bind(version);
+    let Some(version) = db.one(save, |c| c.int()).await? else {
+        let user = sql("SELECT count(*) FROM users WHERE id = $1").bind(user.as_str());
+        let is_there = db.number(user).await? == 1;
+        return Ok(if is_there { SavePreferences::Stale } else { SavePreferences::NoUser });
+    };
     db.tell(&Change::Preferences { user: user.clone() })?;
     db.commit().await?;
-    Ok(Some(Preferences { body: body.clone(), version }))
+    Ok(SavePreferences::Saved(Preferences { body: body.clone(), version }))
 }
 
 async fn draft(db: &mut Db, user: &UserId, key: &DraftKey) -> Tried<Option<Draft>> {
@@ -293,8 +310,13 @@ impl Personal for PostgresStore {
         ask!(self, preferences, user)
     }
 
-    async fn save_preferences(&self, user: &UserId, body: &Map<String, Value>) -> Result<Option<Preferences>> {
-        again!(self, save_preferences, user, body)
+    async fn save_preferences(
+        &self,
+        user: &UserId,
+        body: &Map<String, Value>,
+        version: Option<i64>,
+    ) -> Result<SavePreferences> {
+        again!(self, save_preferences, user, body, version)
     }
 
     async fn draft(&self, user: &UserId, key: &DraftKey) -> Result<Option<Draft>> {

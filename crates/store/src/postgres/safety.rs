@@ -18,14 +18,31 @@ use aim_domain::{
 use async_trait::async_trait;
 use std::time::Duration;
 
+/// Owners whose characters are in no list: those whom the viewer blocked, and those who are suspended.
+fn hidden_owners(viewer: usize, now: usize) -> String {
+    format!(
+        "SELECT b.blocked FROM blocks b WHERE b.blocker = ${viewer}
+         UNION ALL SELECT s.id FROM users s WHERE s.suspended_until > (SELECT aim_now(${now}::bigint))"
+    )
+}
+
 /// Whether a public character `ch` stands in lists of the viewer `$1`, at the time `${now}`: it is not unlisted, and its owner
 /// is neither blocked by the viewer nor suspended. Both sets are small, and read once a statement.
 pub(super) fn listed(viewer: usize, now: usize) -> String {
     format!(
         "(ch.owner_id = ${viewer} OR (ch.key NOT IN (SELECT x.character FROM unlisted_characters x)
-             AND (ch.owner_id IS NULL OR ch.owner_id NOT IN (
-                 SELECT b.blocked FROM blocks b WHERE b.blocker = ${viewer}
-                 UNION ALL SELECT s.id FROM users s WHERE s.suspended_until > (SELECT aim_now(${now}::bigint))))))"
+             AND (ch.owner_id IS NULL OR ch.owner_id NOT IN ({}))))",
+        hidden_owners(viewer, now)
+    )
+}
+
+/// Keys of those that are not [`listed`], for what counts all and takes these off.
+pub(super) fn unlisted(viewer: usize, now: usize) -> String {
+    format!(
+        "SELECT x.key FROM characters x WHERE x.owner_id IS DISTINCT FROM ${viewer} AND x.key IN (
+             SELECT u.character FROM unlisted_characters u
+             UNION ALL SELECT y.key FROM characters y WHERE y.owner_id IN ({}))",
+        hidden_owners(viewer, now)
     )
 }
 

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 const LOOKED_THROUGH: i64 = 50_000;
 
 /// A question as `tsquery`. Words hold letters and digits alone; `mark` stands before each.
-fn expression(sought: &Sought, mark: &str) -> String {
+pub(super) fn expression(sought: &Sought, mark: &str) -> String {
     let word = |(n, word): (usize, &String)| {
         let star = if sought.open && n + 1 == sought.words.len() { ":*" } else { "" };
         format!("'{mark}{word}'{star}")
@@ -175,10 +175,12 @@ async fn characters(db: &mut Db, query: &SearchQuery) -> Tried<Vec<FoundCharacte
 
 async fn tags(db: &mut Db, viewer: &UserId, limit: u32) -> Tried<Vec<TagCount>> {
     let read = sql(format!(
-        "SELECT t.tag, count(*) AS uses FROM character_tags t JOIN characters ch ON ch.key = t.character
-         WHERE ch.visibility = 'public' AND ch.deleted_at IS NULL AND {}
-         GROUP BY t.tag ORDER BY uses DESC, t.tag LIMIT $2",
-        safety::listed(1, 3)
+        "SELECT t.tag, t.uses - coalesce(h.uses, 0) AS uses
+         FROM (SELECT p.tag, count(*) AS uses FROM public_tags p GROUP BY p.tag) t
+         LEFT JOIN (SELECT p.tag, count(*) AS uses FROM public_tags p WHERE p.character IN ({})
+             GROUP BY p.tag) h ON h.tag = t.tag
+         WHERE t.uses > coalesce(h.uses, 0) ORDER BY uses DESC, t.tag LIMIT $2",
+        safety::unlisted(1, 3)
     ))
     .bind(viewer.as_str())
     .bind(i64::from(limit))

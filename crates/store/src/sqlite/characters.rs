@@ -2,10 +2,10 @@
 
 use super::db::Db;
 use super::rows::{self, CHARACTER, Columns, WHOLE_CHARACTER, json, maybe_json};
-use super::{feed, gallery, safety};
-use crate::character::{Order, creator, searched};
+use super::{feed, gallery, safety, search};
+use crate::character::{Order, Text, creator, searched};
 use crate::{Change, CharacterPage, CharacterQuery, Result, SaveCharacter, Sort, cursor};
-use aim_domain::{Character, CharacterId};
+use aim_domain::{Character, CharacterId, Timestamp};
 use rusqlite::types::Value;
 use rusqlite::{params, params_from_iter};
 
@@ -128,57 +128,10 @@ pub(super) fn delete(db: &Db, id: &CharacterId) -> Result<bool> {
     Ok(true)
 }
 
-/// Public ones from the index of their order, one's own private ones beside them, and the first of both. A text is
-/// looked for in every character on the way; full-text search is for large libraries.
+/// Public ones from the index of their order, one's own private ones beside them, and the first of both. What narrows a list is a
+/// set of keys, made once; the index is walked through beside it, and only characters of the set are read.
 pub(super) fn list(db: &Db, query: &CharacterQuery) -> Result<CharacterPage> {
-    let Order { name, column, direction, further } = query.sort.order();
-    let mut params: Vec<Value> =
-        vec![query.viewer.as_str().to_owned().into(), (i64::from(query.limit) + 1).into(), db.now.0.into()];
-    let mut wanted = String::new();
-    let mut want = |clause: &dyn Fn(usize) -> String, value: Value| {
-        params.push(value);
-        wanted.push_str(&format!(" AND {}", clause(params.len())));
-    };
-    let start = query.cursor.as_deref().and_then(|cursor| match query.sort {
-        Sort::Name => cursor::text(cursor, name).map(|(key, id)| (Value::Text(key), id)),
-        Sort::New | Sort::Popular | Sort::Recent => {
-            cursor::number(cursor, name).map(|(key, id)| (Value::Integer(key), id))
-        }
-    });
-    if let Some((key, id)) = start {
-        want(&|n| format!("{column} {further}= ?{n}"), key.clone());
-        want(&|n| format!("({column} {further} ?{} OR ch.id {further} ?{n})", n - 1), id.into());
-    }
-    if let Some(tag) = &query.tag {
-        let tag = tag.trim().to_lowercase();
-        want(&|n| format!("ch.key IN (SELECT character FROM character_tags WHERE tag = ?{n})"), tag.into());
-    }
-    if let Some(text) = query.text.as_ref().map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty()) {
-        let owner = "(SELECT id FROM users WHERE username = ltrim(?";
-        want(
-            &|n| format!("(instr(ch.search, ?{n}) > 0 OR ch.owner = {owner}{n}, '@') AND erase_at IS NULL))"),
-            text.into(),
-        );
-    }
-    if let Some(among) = &query.among {
-        want(&|n| format!("ch.id IN (SELECT value FROM json_each(?{n}))"), json(among)?.into());
-    }
-    let talked =
-        "(SELECT c.character, max(c.updated_at) AS at FROM members me JOIN conversations c ON c.key = me.conversation
-         WHERE me.user = ?1 GROUP BY c.character) talked CROSS JOIN characters ch ON ch.id = talked.character";
-    let from = if query.sort == Sort::Recent { talked } else { "characters ch" };
-    let part = |seen: &str| {
-        format!(
-            "SELECT * FROM (SELECT {column} AS sorted_by, {CHARACTER} FROM {from}
-             WHERE {seen} AND ch.deleted_at IS NULL{wanted}
-             ORDER BY {column} {direction}, ch.id {direction} LIMIT ?2)"
-        )
-    };
-    let sql = format!(
-        "{} UNION ALL {} ORDER BY sorted_by {direction}, id {direction} LIMIT ?2",
-        part(&format!("ch.visibility = 'public' AND {}", safety::listed(3))),
-        part("ch.owner = ?1 AND ch.visibility = 'private'")
-    );
+    let (sql, params) = page(query, db.now)?;
     let mut found = db.all(&sql, params_from_iter(params), |row| {
         let mut c = Columns::of(row);
         let sorted_by = match row.get_ref(0)? {
@@ -188,10 +141,106 @@ pub(super) fn list(db: &Db, query: &CharacterQuery) -> Result<CharacterPage> {
         c.skip(1);
         Ok((sorted_by, rows::character(&mut c)?))
     })?;
-    let limit = query.limit as usize;
+    let (limit, name) = (query.limit as usize, query.sort.order().name);
     let more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().filter(|_| more);
     let next_cursor = last.map(|(sorted_by, last)| cursor::make(name, last.id.as_str(), sorted_by));
     Ok(CharacterPage { items: found.into_iter().map(|(_, character)| character).collect(), next_cursor })
+}
+
+/// The statement of a list, and its parameters.
+pub(super) fn page(query: &CharacterQuery, now: Timestamp) -> Result<(String, Vec<Value>)> {
+    let Order { name, column, direction, further } = query.sort.order();
+    let mut params: Vec<Value> =
+        vec![query.viewer.as_str().to_owned().into(), (i64::from(query.limit) + 1).into(), now.0.into()];
+    let mut param = |value: Value| {
+        params.push(value);
+        params.len()
+    };
+    let (mut wanted, mut public, mut private) = (String::new(), String::new(), String::new());
+    let start = query.cursor.as_deref().and_then(|cursor| match query.sort {
+        Sort::Name => cursor::text(cursor, name).map(|(key, id)| (Value::Text(key), id)),
+        Sort::New | Sort::Popular | Sort::Recent => {
+            cursor::number(cursor, name).map(|(key, id)| (Value::Integer(key), id))
+        }
+    });
+    if let Some((key, id)) = start {
+        let (key, id) = (param(key), param(id.into()));
+        wanted += &format!(" AND {column} {further}= ?{key} AND ({column} {further} ?{key} OR ch.id {further} ?{id})");
+    }
+    // With a plus it is not where the search begins: the order is.
+    if let Some(tag) = &query.tag {
+        let tag = param(tag.trim().to_lowercase().into());
+        wanted += &format!(" AND +ch.key IN (SELECT character FROM character_tags WHERE tag = ?{tag})");
+    }
+    let mut asked = String::new();
+    let text = query.text.as_deref().and_then(Text::parse);
+    if let Some(text) = &text {
+        let mut sets = Vec::new();
+        let mut owned = |name: &str| {
+            let name = param(name.to_owned().into());
+            format!(
+                "SELECT key FROM characters
+                 WHERE owner = (SELECT id FROM users WHERE username = ?{name} AND erase_at IS NULL)"
+            )
+        };
+        match text {
+            Text::Of(owner) => sets.push(owned(owner)),
+            Text::Said { part, sought } => {
+                sets.push(owned(part));
+                if let Some(sought) = sought {
+                    let words = param(search::expression(sought).into());
+                    sets.push(format!("SELECT rowid FROM character_search WHERE character_search MATCH ?{words}"));
+                }
+                let part = param(part.clone().into());
+                sets.push(format!(
+                    "SELECT key FROM characters INDEXED BY characters_names
+                     WHERE visibility = 'public' AND deleted_at IS NULL AND instr(name_key, ?{part}) > 0"
+                ));
+                private = format!(" OR instr(ch.name_key, ?{part}) > 0");
+            }
+        }
+        asked = format!("WITH asked (key) AS MATERIALIZED ({})", sets.join(" UNION ALL "));
+        public = " AND +ch.key IN (SELECT key FROM asked)".into();
+        private = format!(" AND (+ch.key IN (SELECT key FROM asked){private})");
+    }
+    if let Some(among) = &query.among {
+        let among = param(json(among)?.into());
+        wanted += &format!(" AND ch.id IN (SELECT value FROM json_each(?{among}))");
+    }
+    let talked =
+        "(SELECT c.character, max(c.updated_at) AS at FROM members me JOIN conversations c ON c.key = me.conversation
+         WHERE me.user = ?1 GROUP BY c.character) talked CROSS JOIN characters ch ON ch.id = talked.character";
+    let from = |index: &str| match query.sort {
+        Sort::Recent => talked.to_owned(),
+        Sort::New | Sort::Popular | Sort::Name if query.among.is_some() => "characters ch".to_owned(),
+        Sort::New | Sort::Popular | Sort::Name => format!("characters ch INDEXED BY {index}"),
+    };
+    let part = |from: String, seen: &str| {
+        format!(
+            "SELECT * FROM (SELECT {column} AS sorted_by, ch.id AS id, ch.key AS key FROM {from}
+             WHERE ch.deleted_at IS NULL{wanted} AND {seen}
+             ORDER BY {column} {direction}, ch.id {direction} LIMIT ?2)"
+        )
+    };
+    let listed = safety::listed(3);
+    // The texts of what is passed over are not carried along.
+    let sql = format!(
+        "{asked} SELECT found.sorted_by, {CHARACTER} FROM (
+             {} UNION ALL {} ORDER BY sorted_by {direction}, id {direction} LIMIT ?2) found
+         CROSS JOIN characters ch ON ch.key = found.key ORDER BY found.sorted_by {direction}, found.id {direction}",
+        part(from(index(query.sort)), &format!("ch.visibility = 'public'{public} AND {listed}")),
+        part(from("characters_own"), &format!("ch.visibility = 'private' AND ch.owner = ?1{private}"))
+    );
+    Ok((sql, params))
+}
+
+/// In which public characters stand as they are sorted.
+fn index(sort: Sort) -> &'static str {
+    match sort {
+        Sort::New | Sort::Recent => "characters_new",
+        Sort::Popular => "characters_popular",
+        Sort::Name => "characters_by_name",
+    }
 }

@@ -27,7 +27,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0013_threads.sql"),
     include_str!("../../migrations/sqlite/0014_safety.sql"),
     include_str!("../../migrations/sqlite/0015_creators.sql"),
-    include_str!("../../migrations/sqlite/0016_search_at_commit.sql"),
+    include_str!("../../migrations/sqlite/0016_libraries.sql"),
+    include_str!("../../migrations/sqlite/0017_search_at_commit.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.

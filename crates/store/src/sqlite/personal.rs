@@ -7,7 +7,8 @@ use super::{SqliteStore, accounts, feed, sessions, threads, uploads};
 use crate::mail::WARNINGS;
 use crate::text::plain;
 use crate::{
-    Change, ChangeEmail, Closed, Draft, MessagePage, OtherVariant, Personal, Preferences, Result, SaveDraft, StoreError,
+    Change, ChangeEmail, Closed, Draft, MessagePage, OtherVariant, Personal, Preferences, Result, SaveDraft,
+    SavePreferences, StoreError,
 };
 use aim_domain::{Character, CharacterId, ConversationId, DraftKey, Upload, UploadId, UserId};
 use async_trait::async_trait;
@@ -27,17 +28,26 @@ fn preferences(db: &Db, user: &UserId) -> Result<Option<Preferences>> {
     row.map(|(body, version)| Ok(Preferences { body: object(&body)?, version })).transpose()
 }
 
-fn save_preferences(db: &Db, user: &UserId, body: &Map<String, Value>) -> Result<Option<Preferences>> {
+fn save_preferences(
+    db: &Db,
+    user: &UserId,
+    body: &Map<String, Value>,
+    version: Option<i64>,
+) -> Result<SavePreferences> {
+    let known = "SELECT version FROM preferences WHERE user = ?1";
+    if version.is_some() && version != Some(db.number(known, [user.as_str()])?) {
+        return Ok(SavePreferences::Stale);
+    }
     let saved = db.run(
         "INSERT INTO preferences (user, body, version) SELECT id, ?2, 1 FROM users WHERE id = ?1
          ON CONFLICT (user) DO UPDATE SET body = excluded.body, version = version + 1",
         params![user.as_str(), json(body)?],
     )?;
     if saved == 0 {
-        return Ok(None);
+        return Ok(SavePreferences::NoUser);
     }
     feed::write(db, &Change::Preferences { user: user.clone() })?;
-    preferences(db, user)
+    Ok(preferences(db, user)?.map_or(SavePreferences::NoUser, SavePreferences::Saved))
 }
 
 fn draft(db: &Db, user: &UserId, key: &DraftKey) -> Result<Option<Draft>> {
@@ -230,9 +240,14 @@ impl Personal for SqliteStore {
         self.read(move |db| preferences(db, &user)).await
     }
 
-    async fn save_preferences(&self, user: &UserId, body: &Map<String, Value>) -> Result<Option<Preferences>> {
+    async fn save_preferences(
+        &self,
+        user: &UserId,
+        body: &Map<String, Value>,
+        version: Option<i64>,
+    ) -> Result<SavePreferences> {
         let (user, body) = (user.clone(), body.clone());
-        self.write(move |db| save_preferences(db, &user, &body)).await
+        self.write(move |db| save_preferences(db, &user, &body, version)).await
     }
 
     async fn draft(&self, user: &UserId, key: &DraftKey) -> Result<Option<Draft>> {

@@ -35,6 +35,15 @@ pub(super) fn listed(now: usize) -> String {
     )
 }
 
+/// Keys of those that are not [`listed`] for the viewer `?1`, for what counts all and takes these off.
+pub(super) fn unlisted(now: usize) -> String {
+    format!(
+        "SELECT x.key FROM characters x
+         WHERE (x.key IN (SELECT character FROM unlisted_characters) OR x.owner IN ({})) AND x.owner IS NOT ?1",
+        hidden_owners(now)
+    )
+}
+
 const PARTY: &str = "u.id, u.username, u.display_name, u.avatar_url";
 
 fn party(c: &mut Columns) -> rusqlite::Result<Party> {

@@ -32,7 +32,7 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// A question in FTS5's language. Words hold letters and digits alone.
-fn expression(sought: &Sought) -> String {
+pub(super) fn expression(sought: &Sought) -> String {
     let mut all = String::new();
     for (n, word) in sought.words.iter().enumerate() {
         let star = if sought.open && n + 1 == sought.words.len() { "*" } else { "" };
@@ -132,14 +132,22 @@ fn messages(db: &Db, query: &SearchQuery) -> Result<Vec<FoundMessage>> {
     Ok(best_messages(found, query))
 }
 
+/// The most popular of those that fit: the index of that order is walked through beside the set of them, as in a list.
 fn characters(db: &Db, query: &SearchQuery) -> Result<Vec<FoundCharacter>> {
+    let part = |index: &str, seen: &str| {
+        format!(
+            "SELECT * FROM (SELECT ch.key AS key, ch.conversations AS conversations FROM characters ch INDEXED BY {index}
+             WHERE ch.deleted_at IS NULL AND +ch.key IN (SELECT key FROM asked) AND {seen}
+             ORDER BY ch.conversations DESC, ch.id DESC LIMIT ?3)"
+        )
+    };
     let sql = format!(
-        "SELECT {CHARACTER}, ch.creator, (SELECT username FROM users WHERE id = ch.owner AND erase_at IS NULL) FROM (
-             SELECT ch.key, ch.conversations FROM character_search f CROSS JOIN characters ch ON ch.key = f.rowid
-             WHERE character_search MATCH ?4 AND (ch.visibility = 'public' OR ch.owner = ?1) AND ch.deleted_at IS NULL AND {}
-             ORDER BY ch.conversations DESC, ch.key DESC LIMIT ?3) found
+        "WITH asked (key) AS MATERIALIZED (SELECT rowid FROM character_search WHERE character_search MATCH ?4)
+         SELECT {CHARACTER}, ch.creator, (SELECT username FROM users WHERE id = ch.owner AND erase_at IS NULL) FROM (
+             {} UNION ALL {} ORDER BY conversations DESC, key DESC LIMIT ?3) found
          CROSS JOIN characters ch ON ch.key = found.key ORDER BY found.conversations DESC, found.key DESC",
-        safety::listed(2)
+        part("characters_popular", &format!("ch.visibility = 'public' AND {}", safety::listed(2))),
+        part("characters_own", "ch.visibility = 'private' AND ch.owner = ?1")
     );
     let sought = expression(&query.sought);
     let ask = |sought: &str| {
@@ -161,10 +169,12 @@ fn characters(db: &Db, query: &SearchQuery) -> Result<Vec<FoundCharacter>> {
 
 fn tags(db: &Db, viewer: &UserId, limit: u32) -> Result<Vec<TagCount>> {
     let sql = format!(
-        "SELECT t.tag, count(*) AS uses FROM character_tags t CROSS JOIN characters ch ON ch.key = t.character
-         WHERE ch.visibility = 'public' AND ch.deleted_at IS NULL AND {}
-         GROUP BY t.tag ORDER BY uses DESC, t.tag LIMIT ?3",
-        safety::listed(2)
+        "SELECT t.tag, t.uses - coalesce(h.uses, 0) AS uses
+         FROM (SELECT tag, count(*) AS uses FROM public_tags GROUP BY tag) t
+         LEFT JOIN (SELECT p.tag, count(*) AS uses FROM public_tags p WHERE p.character IN ({})
+             GROUP BY p.tag) h ON h.tag = t.tag
+         WHERE t.uses > coalesce(h.uses, 0) ORDER BY uses DESC, t.tag LIMIT ?3",
+        safety::unlisted(2)
     );
     db.all(&sql, params![viewer.as_str(), db.now.0, limit], |row| {
         let mut c = Columns::of(row);

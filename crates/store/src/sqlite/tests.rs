@@ -1,10 +1,10 @@
 //! SQLite keeps every store's promises, and a few of its own.
 
-use super::{Db, SqliteOptions, SqliteStore, Synchronous};
+use super::{Db, SqliteOptions, SqliteStore, Synchronous, characters};
 use crate::conformance::{Fixture, World};
 use crate::words::Sought;
-use crate::{Claimed, SearchQuery, SendMessage, Sent, Store, StoreError};
-use aim_domain::Ambient;
+use crate::{CharacterQuery, Claimed, SearchQuery, SendMessage, Sent, Sort, Store, StoreError, cursor};
+use aim_domain::{Ambient, Timestamp, UserId};
 use async_trait::async_trait;
 use futures::future::join_all;
 use rusqlite::Connection;
@@ -315,4 +315,63 @@ async fn a_long_line_costs_no_more_than_a_short_one() {
     }
     let long = round();
     assert!(long < short * 8, "{short:?} with a short line, {long:?} with a long one");
+}
+
+/// What is read while a list is put together: indexes, and characters of the page.
+#[tokio::test]
+async fn no_list_of_characters_looks_through_the_library() {
+    let file = File::fresh();
+    let store = file.store();
+    let raw = Connection::open(file.path()).unwrap();
+    let query = |sort, text: Option<&str>, tag: Option<&str>, cursor| CharacterQuery {
+        viewer: UserId::trusted("somebody"),
+        text: text.map(str::to_owned),
+        tag: tag.map(str::to_owned),
+        among: None,
+        sort,
+        cursor,
+        limit: 50,
+    };
+    for sort in [Sort::New, Sort::Popular, Sort::Recent, Sort::Name] {
+        let name = sort.order().name;
+        for cursor in [None, Some(cursor::make(name, "mara", "7"))] {
+            for (text, tag) in [
+                (None, None),
+                (None, Some("sea")),
+                (Some("lamp li"), None),
+                (Some("lamp"), Some("sea")),
+                (Some("@tess"), None),
+            ] {
+                let (sql, params) = characters::page(&query(sort, text, tag, cursor.clone()), Timestamp(1)).unwrap();
+                let mut plan = raw.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+                let steps = plan.query_map(rusqlite::params_from_iter(params), |row| row.get::<_, String>(3)).unwrap();
+                let steps: Vec<String> = steps.map(Result::unwrap).collect();
+                let all = steps.join("\n");
+                let told = format!("{sort:?} {text:?} {tag:?}:\n{all}");
+                for step in &steps {
+                    let is_table =
+                        step.starts_with("SCAN") && !step.contains(" USING ") && !step.contains("VIRTUAL TABLE");
+                    let is_made = ["found", "asked", "talked", "(subquery", "CONSTANT", "unlisted_characters"];
+                    assert!(!is_table || is_made.iter().any(|name| step.contains(name)), "{step} in {told}");
+                    assert!(!step.contains("AUTOMATIC"), "{step} in {told}");
+                }
+                if sort != Sort::Recent {
+                    assert!(
+                        all.contains(&format!(
+                            "ch USING INDEX characters_{}",
+                            if name == "name" { "by_name" } else { name }
+                        )),
+                        "{told}"
+                    );
+                    assert!(all.contains("USING COVERING INDEX characters_own"), "{told}");
+                }
+                assert_eq!(
+                    all.contains("USING COVERING INDEX characters_names"),
+                    text.is_some_and(|text| !text.starts_with('@')),
+                    "{told}"
+                );
+            }
+        }
+    }
+    store.close().await;
 }

@@ -1,9 +1,12 @@
 //! What the index of words finds is what a look through the messages finds, and its words are the program's.
 
 use super::{fresh, world};
+use crate::postgres::characters;
+use crate::postgres::db::sql;
 use crate::postgres::search::{Reach, places};
 use crate::words::{Sought, words};
-use crate::{SearchQuery, Store};
+use crate::{CharacterQuery, SearchQuery, Sort, Store};
+use aim_domain::UserId;
 use std::collections::BTreeSet;
 
 #[tokio::test]
@@ -75,4 +78,49 @@ async fn the_databases_words_are_the_programs() {
         let expected: BTreeSet<String> = words(text).map(|word| word.folded).collect();
         assert_eq!(said.into_iter().collect::<BTreeSet<_>>(), expected, "{text}");
     }
+}
+
+/// Of 300 characters with texts of 16 KB that do not pack, a list reads those of its page: a look through them all takes some
+/// 3,000 pages of the database.
+#[tokio::test]
+async fn no_list_of_characters_looks_through_the_texts() {
+    let database = fresh().await;
+    let store = super::open(&database.url()).await;
+    let mut raw = database.connect().await.unwrap();
+    let fill = "INSERT INTO characters (id, visibility, revision, created_at, updated_at, name_key, name, tags, search, description,
+             personality, scenario, greeting, example_dialogue, system_prompt)
+         SELECT 'c' || n, 'public', 1, n, n, 'keeper ' || n, 'keeper ' || n, '[]', t.x, t.x, '', '', '', '', ''
+         FROM generate_series(1, 300) n, LATERAL (
+             SELECT string_agg(md5(n || ' ' || i), ' ') AS x FROM generate_series(1, 250) i) t;
+         INSERT INTO character_tags (tag, character) SELECT 'rare', key FROM characters WHERE key % 97 = 0;
+         INSERT INTO character_tags (tag, character) SELECT 'sea', key FROM characters;
+         VACUUM ANALYZE";
+    for fill in fill.split(';') {
+        sqlx::raw_sql(fill).execute(&mut raw).await.unwrap();
+    }
+    for sort in [Sort::New, Sort::Popular, Sort::Recent, Sort::Name] {
+        for text in [None, Some("keeper 7"), Some("nowhere to be found"), Some("kee"), Some("@tess")] {
+            for tag in [None, Some("sea"), Some("rare")] {
+                let query = CharacterQuery {
+                    viewer: UserId::trusted("somebody"),
+                    text: text.map(str::to_owned),
+                    tag: tag.map(str::to_owned),
+                    among: None,
+                    sort,
+                    cursor: None,
+                    limit: 10,
+                };
+                let (text, params) = characters::page(&query, None);
+                let explain = sql(format!("EXPLAIN (ANALYZE, BUFFERS) {text}"));
+                let mut db = store.pg.take().await.unwrap();
+                let plan = db.all(characters::bound(explain, params), |c| c.string()).await.unwrap();
+                let pages = plan
+                    .iter()
+                    .find(|line| line.contains("Buffers: shared"))
+                    .map_or(0, |line| line.split(['=', ' ']).filter_map(|word| word.parse::<u64>().ok()).sum::<u64>());
+                assert!(pages < 800, "{pages} pages for {query:?}:\n{}", plan.join("\n"));
+            }
+        }
+    }
+    store.close().await;
 }
