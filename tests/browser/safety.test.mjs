@@ -208,7 +208,7 @@ visit('whose author one blocks is in no list any more, until one unblocks them',
   await page.goto('/search?q=blocked%20bea');
   await page.getByText('Nothing fits that').waitFor();
   await page.goto(`/c/${conversation.id}`);
-  await page.getByText('Come in.').first().waitFor();
+  await page.locator('.log').getByText('Come in.').waitFor();
   // Nobody else is kept from it.
   await author.page.goto('/characters?q=blocked');
   await author.page.getByRole('link', { name: 'Blocked Bea', exact: true }).waitFor();
