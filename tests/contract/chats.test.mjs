@@ -68,15 +68,30 @@ test('a chat becomes a conversation, as it was, and goes on', async () => {
   assert.deepEqual(read.slice(-4), ['Ahoy, {{user}}.', 'Where are we? #chat-where', 'Lost.', 'And now? #chat-next']);
 });
 
-test('what was said last without a reply can be asked again', async () => {
+test('what was said elsewhere is answered anew by no model, nor in a branch of it, until something is said here', async () => {
   const ada = await server.register();
   const { id } = await ada.character();
-  const { body } = await send(ada, id, jsonl(NAMES, { is_user: true, mes: 'First' }, { is_user: true, mes: 'Anybody? #chat-again' }));
-  const [first, last] = await ada.messages(body.conversation);
-  assert.deepEqual([first.replyState, last.replyState], ['done', 'cancelled']);
-  await ada.must('POST', `/api/conversations/${body.conversation.id}/messages/${last.id}/retry`);
-  const reply = await ada.replyTo(body.conversation, last.id);
-  assert.equal(reply.seq, 3);
+  const asked = { is_user: true, mes: 'Anybody?' };
+  const { body: unanswered } = await send(ada, id, jsonl(NAMES, { is_user: true, mes: 'First' }, asked));
+  const { body: answered } = await send(ada, id, jsonl(NAMES, asked, { is_user: false, mes: 'Here.' }));
+  const refused = async (conversation, method, rest, body) =>
+    assert.equal((await ada.api(method, `/api/conversations/${conversation.id}/messages/${rest}`, body)).status, 409, rest);
+  const [, last] = await ada.messages(unanswered.conversation);
+  assert.deepEqual([last.replyState, unanswered.conversation.importedSeq], ['done', 2]);
+  await refused(unanswered.conversation, 'POST', `${last.id}/retry`);
+  await refused(unanswered.conversation, 'PATCH', last.id, { text: 'Else?' });
+  const [, reply] = await ada.messages(answered.conversation);
+  const at = `/api/conversations/${answered.conversation.id}/branch`;
+  const branch = (await ada.must('POST', at, { messageId: reply.id })).conversation;
+  const [, copied] = await ada.messages(branch);
+  for (const [conversation, message] of [[answered.conversation, reply], [branch, copied]]) {
+    await refused(conversation, 'POST', `${message.id}/regenerate`);
+    await refused(conversation, 'POST', `${message.id}/continue`);
+  }
+  // What one says here is one's own, as ever.
+  const sent = await ada.send(unanswered.conversation, 'And now? #chat-again');
+  const said = await ada.replyTo(unanswered.conversation, sent.body.message.id);
+  await ada.must('POST', `/api/conversations/${unanswered.conversation.id}/messages/${said.id}/regenerate`);
 });
 
 test('a file is refused by the line that is wrong, and nothing of it is there', async () => {

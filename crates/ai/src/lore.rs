@@ -198,6 +198,9 @@ impl Book {
         let entries = self.entries.iter().enumerate();
         let mut found: Vec<usize> = Vec::new();
         for (n, entry) in entries.filter(|(n, entry)| sticky(entry) && is_open(*n, entry)) {
+            if look.is_over() {
+                break;
+            }
             if entry.was_found(self.scan_depth, &earlier, look) {
                 found.push(n);
             }

@@ -21,6 +21,9 @@ pub struct Conversation {
     /// Where it was branched off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch_of: Option<BranchPoint>,
+    /// The last message that was said elsewhere and taken in: no model answers it, or what came before it, anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported_seq: Option<u64>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Of one that was deleted, and can be had back.

@@ -9,6 +9,7 @@ use crate::faults::OrRefuse;
 use crate::window::words;
 use aim_ai::people::SOMEBODY;
 use aim_cards::chat::{self, Chat, ChatLine, Said};
+use aim_domain::message::MAX_TEXT;
 use aim_domain::{
     Author, Character, CharacterId, ConversationId, Kind, Member, Message, MessageId, Refusal, ReplyState, Speaker,
     Variants,
@@ -75,7 +76,8 @@ impl Export {
                 }
                 None => Vec::new(),
             };
-            let text = words(message);
+            // With what stands for a picture it may be longer than a message may be.
+            let text: String = words(message).chars().take(MAX_TEXT).collect();
             let mut swipes: Vec<&str> = others.iter().map(|variant| variant.text.as_str()).collect();
             let selected = message.variants.map_or(0, |variants| variants.selected as usize).min(swipes.len());
             if !swipes.is_empty() {
@@ -104,6 +106,7 @@ impl Platform {
         path: &Path,
     ) -> Result<ImportedChat, Refusal> {
         let character = self.character_to_talk_with(who, character).await?;
+        let _place = self.chats.acquire().await.map_err(|_| Refusal::internal())?;
         let path = path.to_owned();
         let read = self.blocking(move || {
             let file = File::open(path).map_err(|_| chat::UnfitChat::Unreadable)?;
@@ -145,17 +148,13 @@ impl Platform {
         let first = chat.said.iter().find_map(|said| said.at).unwrap_or(now);
         let mut at = chat.began.unwrap_or(first).min(first).min(now);
         let mut asked: Option<MessageId> = None;
-        let last = chat.said.len();
         let said = (1_u64..).zip(chat.said).map(|(seq, said)| {
             let Said { by_user, at: told, text, swipes, selected } = said;
             at = told.unwrap_or(at).clamp(at, now);
             let id_of_this: MessageId = self.ambient.id();
             let in_reply_to = asked.take().filter(|_| !by_user);
-            // What was said last and has no reply can be asked again.
-            let reply_state = by_user.then_some(match usize::try_from(seq) == Ok(last) {
-                true => ReplyState::Cancelled,
-                false => ReplyState::Done,
-            });
+            // Also what was said last and has no reply: the model reads it with what is said next.
+            let reply_state = by_user.then_some(ReplyState::Done);
             if by_user {
                 asked = Some(id_of_this.clone());
             }

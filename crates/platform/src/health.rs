@@ -96,9 +96,10 @@ impl Platform {
             return REDIS_CHECKS.map(|name| (name.to_owned(), off())).into();
         };
         let mut checks = BTreeMap::new();
-        for link in links.each() {
-            let prefix = if link.name() == "main" { String::new() } else { format!("{}.", link.name()) };
-            let health = link.health().await;
+        // Side by side: one that hangs holds up none of the others.
+        let looks = links.each().map(async |link| (link.name(), link.health().await));
+        for (name, health) in futures::future::join_all(looks).await {
+            let prefix = if name == "main" { String::new() } else { format!("{name}.") };
             let found = [connectivity(&health), performance(&health), memory(&health), replication(&health)];
             checks.extend(REDIS_CHECKS.iter().zip(found).map(|(name, check)| (format!("{prefix}{name}"), check)));
         }

@@ -113,6 +113,7 @@ pub struct Inner {
     presence: presence::PresenceBook,
     /// Replies that this process gives right now.
     running: running::Running,
+    put_off: turns::PutOff,
     tokens: token_ceiling::DailyTokens,
     media: OnceLock<Media>,
     /// Whether jobs are run in this process.
@@ -125,6 +126,8 @@ pub struct Inner {
     cards: Semaphore,
     /// Archives of cards that are written at a time.
     archives: Semaphore,
+    /// Chats that are taken in at a time: each keeps the database busy for as long as it is stored.
+    chats: Semaphore,
     /// What addresses of media are signed with, once it was asked for.
     media_key: OnceCell<String>,
     /// Places for exports that are being made.
@@ -157,6 +160,7 @@ impl Platform {
             audience: threads::Audience::default(),
             presence: presence::PresenceBook::default(),
             running: running::Running::default(),
+            put_off: turns::PutOff::default(),
             tokens: token_ceiling::DailyTokens::default(),
             media: OnceLock::new(),
             works: AtomicBool::new(false),
@@ -164,6 +168,7 @@ impl Platform {
             books: aim_ai::lore::Books::default(),
             cards: Semaphore::new(cards::AT_A_TIME),
             archives: Semaphore::new(cards::AT_A_TIME),
+            chats: Semaphore::new(1),
             media_key: OnceCell::new(),
             exports: Arc::new(Semaphore::new(export::AT_A_TIME)),
             tasks: TaskTracker::new(),

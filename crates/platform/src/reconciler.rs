@@ -140,7 +140,7 @@ impl Platform {
         for turn in hint("granted turns", self.backbone.turns.granted(QUIET).await) {
             let id = ai_response::job(&turn).id;
             let job = hint("look up a job", self.backbone.queue.job(ai_response::QUEUE, &id).await);
-            if job.is_some_and(|job| job.finished_at.is_none()) {
+            if job.is_some_and(|job| job.finished_at.is_none()) || self.put_off.has(&turn) {
                 hint("renew a turn", self.backbone.turns.renew(&turn).await);
             } else {
                 metrics::counter!("aim_reconciled_total", "what" => "job").increment(1);

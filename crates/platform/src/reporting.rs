@@ -118,12 +118,19 @@ impl Platform {
             "text": message.text, "type": message.kind, "seq": message.seq, "createdAt": message.created_at,
             "media": message.media,
         });
+        // Then whoever took it in wrote it, or could have.
+        if item.conversation.imported_seq.is_some_and(|last| message.seq <= last) {
+            snapshot["imported"] = json!(true);
+        }
         if form.kind == Reported::Message {
             return Ok(Seen { author: Some(UserId::trusted(message.sender_id)), character: None, snapshot });
         }
         let character = item.character;
         let owner = self.any_character(&character.id).await?.and_then(|found| found.owner_id.clone());
         snapshot["characterName"] = json!(character.name);
+        if let Some(at) = self.store.revised_at(&item.conversation, &id).await.or_refuse()? {
+            snapshot["revisedAt"] = json!(at);
+        }
         Ok(Seen { author: owner, character: Some(character.id), snapshot })
     }
 

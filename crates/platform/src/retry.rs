@@ -2,6 +2,7 @@
 
 use crate::Platform;
 use crate::faults::OrRefuse;
+use crate::revisions::said_here;
 use aim_backbone::turns::Turn;
 use aim_domain::{ConversationId, Member, Message, MessageId, Refusal, RoomEvent};
 
@@ -9,9 +10,8 @@ impl Platform {
     pub async fn retry(&self, who: &Member, id: &ConversationId, message: &MessageId) -> Result<Message, Refusal> {
         let conversation = self.entered(who, id).await?;
         let stored = self.store.message(&conversation, message).await.or_refuse()?;
-        if stored.is_none() {
-            return Err(Refusal::not_found("message"));
-        }
+        let stored = stored.ok_or_else(|| Refusal::not_found("message"))?;
+        said_here(&conversation, stored.seq)?;
         self.decides_on(who, &conversation, message).await?;
         let Some((message, attempt)) = self.store.retry(&conversation, message).await.or_refuse()? else {
             return Err(Refusal::conflict("This message has its reply, or is waiting for it."));

@@ -35,6 +35,7 @@ impl Platform {
         self.with_limits(who, &[Rule::Ai], async {
             let conversation = self.entered(who, id).await?;
             self.decides_on(who, &conversation, message).await?;
+            said_here(&conversation, conversation.last_seq)?;
             let redo = RedoReply { conversation: id.clone(), message: message.clone(), how };
             let due = self.store.redo_reply(redo).await.or_refuse()?;
             self.answer_anew(who, conversation, due).await
@@ -87,6 +88,7 @@ impl Platform {
     ) -> RevisionReport {
         self.with_limits(who, &[Rule::Messaging, Rule::Ai], async {
             check_text(text)?;
+            said_here(&conversation, conversation.last_seq)?;
             let id = conversation.id.clone();
             let (message, by) = (message.clone(), who.user_id().clone());
             let edit = EditMessage { conversation: id.clone(), message, by, text: text.to_owned() };
@@ -189,6 +191,14 @@ impl Platform {
         self.enter_turn(turn).await;
         Ok(message)
     }
+}
+
+/// Only what was said here was counted when it was sent; what was taken in is answered anew by no model.
+pub(crate) fn said_here(conversation: &Conversation, seq: u64) -> Result<(), Refusal> {
+    if conversation.imported_seq.is_some_and(|last| seq <= last) {
+        return Err(Refusal::conflict("This was said elsewhere and taken in. Say something here first."));
+    }
+    Ok(())
 }
 
 fn check_text(text: &str) -> Result<(), Refusal> {

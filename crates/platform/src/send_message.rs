@@ -95,22 +95,21 @@ impl Platform {
                 let event = UserEvent::Usage { character_id: character.clone(), usage: view };
                 let backbone = &self.backbone;
                 // Side by side, and so in one round trip.
-                let (kept, moved) = tokio::join!(
+                let (kept, told, moved) = tokio::join!(
                     backbone.usage.keep(who.user_id(), &character, usage),
+                    backbone.bus.publish_user(who.user_id(), UserNote { event, origin }),
                     backbone.turns.enter(turn.clone()),
                 );
                 hint("keep a usage copy", kept);
+                hint("tell of usage", told);
                 let moved = hint("enter a turn", moved);
                 let state = if moved.granted.contains(&turn) { Phase::Processing } else { Phase::Queued };
                 // The sender does not wait for what others are told; if it is lost, the reconciler finds the message. The room
-                // hears of the message before anyone answers it, and of its state and the allowance with it: events at
-                // once are one packet to each socket.
+                // hears of the message before anyone answers it, and of its state with it: two events at once are one packet
+                // to each socket.
                 let (platform, room, new) = (self.clone(), outgoing.conversation, message.clone());
-                let sender = who.user_id().clone();
                 self.tasks.spawn(async move {
                     platform.tell_room(&room, RoomEvent::MessageNew { message: new.clone() }).await;
-                    let told = platform.backbone.bus.publish_user(&sender, UserNote { event, origin }).await;
-                    hint("tell of usage", told);
                     tokio::join!(platform.follow(moved), platform.tell_said(new));
                 });
                 let usage = view;

@@ -5,11 +5,32 @@ use crate::faults::hint;
 use crate::jobs::ai_response;
 use aim_backbone::queue::{Added, JobState};
 use aim_backbone::turns::{Moved, Turn};
-use aim_domain::{ConversationId, RoomEvent};
+use aim_domain::{ConversationId, MessageId, RoomEvent};
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How long a character that is busy elsewhere is left alone.
-const PUT_OFF: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Turns that wait out such a pause, by message and attempt: each once, however often it is granted meanwhile.
+#[derive(Default)]
+pub(crate) struct PutOff(Mutex<HashSet<(MessageId, u32)>>);
+
+impl PutOff {
+    /// False where it waits already.
+    fn begin(&self, turn: &Turn) -> bool {
+        self.0.lock().insert((turn.message.clone(), turn.attempt))
+    }
+
+    fn end(&self, turn: &Turn) {
+        self.0.lock().remove(&(turn.message.clone(), turn.attempt));
+    }
+
+    pub fn has(&self, turn: &Turn) -> bool {
+        self.0.lock().contains(&(turn.message.clone(), turn.attempt))
+    }
+}
 
 impl Platform {
     /// Puts a turn in line; true when it was granted at once.
@@ -30,14 +51,20 @@ impl Platform {
     /// hear each other each grant a character's turns, and one has the claim: without a pause the others would ask the store
     /// for all that waits, one after the other and again with every look of the reconciler.
     pub(crate) fn put_turn_off(&self, turn: Turn) {
+        if !self.put_off.begin(&turn) {
+            return;
+        }
         let platform = self.clone();
         self.tasks.spawn(async move {
-            tokio::select! {
-                () = tokio::time::sleep(PUT_OFF) => {}
-                () = platform.ending.cancelled() => return platform.finish_turn(&turn).await,
-            }
+            let ends = tokio::select! {
+                () = tokio::time::sleep(PAUSE) => false,
+                () = platform.ending.cancelled() => true,
+            };
+            platform.put_off.end(&turn);
             platform.finish_turn(&turn).await;
-            platform.enter_turn(turn).await;
+            if !ends {
+                platform.enter_turn(turn).await;
+            }
         });
     }
 

@@ -4,9 +4,6 @@ use crate::{ConversationItem, OpenConversation, Result};
 use aim_domain::{CharacterId, ConversationId, Message, UserId};
 use async_trait::async_trait;
 
-/// Messages of an imported conversation at the most.
-pub const MAX_IMPORT: usize = 10_000;
-
 /// A message, and where it is a reply all that it might have said: its `variants` say how many, and which is chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImportedMessage {

@@ -45,7 +45,7 @@ pub use conversation::{
 };
 pub use error::StoreError;
 pub use gallery::{AddPicture, Galleries, Gallery, NewPicture, PictureChange};
-pub use importing::{ImportConversation, ImportedMessage, Importing, MAX_IMPORT};
+pub use importing::{ImportConversation, ImportedMessage, Importing};
 pub use mail::{
     DueMail, MailEnd, MailFailure, MailStanding, Mails, NewMail, NewToken, PasswordReset, Presence, StoredMail,
     TokenOwner,

@@ -5,7 +5,7 @@
 //! commands raises the conversation's fence, so a window of what was said before counts no more.
 
 use crate::Result;
-use aim_domain::{Conversation, ConversationId, Message, MessageId, Personality, UserId};
+use aim_domain::{Conversation, ConversationId, Message, MessageId, Personality, Timestamp, UserId};
 use async_trait::async_trait;
 
 /// Variants that a reply has at the most.
@@ -115,4 +115,6 @@ pub trait Revisions: Send + Sync {
     /// Changes what the chosen variant of the last reply says; nothing is due for it. Answers the reply. Writes
     /// `Change::Conversation`.
     async fn revise_reply(&self, revise: ReviseReply) -> Result<Revised<Message>>;
+    /// When a reply, or one of its variants, was last put in other words; none where it says what it was told to by a model.
+    async fn revised_at(&self, conversation: &Conversation, message: &MessageId) -> Result<Option<Timestamp>>;
 }

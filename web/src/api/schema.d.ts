@@ -1387,7 +1387,10 @@ export interface paths {
      * @description They are the same on every device. `favourites` is always there.
      */
     get: operations['preferences'];
-    /** Replaces one's own settings */
+    /**
+     * Replaces one's own settings
+     * @description With `If-Match` only those of that version, so that no device takes away what another saved meanwhile.
+     */
     put: operations['save_preferences'];
     post?: never;
     delete?: never;
@@ -1881,6 +1884,11 @@ export interface components {
       createdAt: components['schemas']['Timestamp'];
       deletedAt?: components['schemas']['Timestamp'] | null;
       id: components['schemas']['ConversationId'];
+      /**
+       * Format: int64
+       * @description The last message that was said elsewhere and taken in: no model answers it, or what came before it, anew.
+       */
+      importedSeq?: number | null;
       /** Format: int64 */
       lastSeq: number;
       /** @description Everyone who may read and write here, the owner included. */
@@ -3816,7 +3824,10 @@ export interface operations {
   list_characters: {
     parameters: {
       query?: {
-        /** @description Part of a name, a description or a tag, without case; or the username of its owner, with or without an `@`. */
+        /**
+         * @description Words of a name, a description, its tags or who made it, the last one as far as it is typed; or part of a name, without
+         *     case; or the username of its owner. With an `@` before it, it is only that.
+         */
         q?: string;
         /** @description A tag, whole. */
         tag?: string;
@@ -4415,6 +4426,18 @@ export interface operations {
       401: components['responses']['Unauthenticated'];
       /** @description The character takes no new conversations */
       403: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description There is no such character, or it is somebody else's own */
+      404: {
         headers: {
           RateLimit: components['headers']['RateLimit'];
           'RateLimit-Policy': components['headers']['RateLimitPolicy'];
@@ -6572,7 +6595,10 @@ export interface operations {
   save_preferences: {
     parameters: {
       query?: never;
-      header?: never;
+      header?: {
+        /** @description `ETag` as it was read */
+        'If-Match'?: string | null;
+      };
       path?: never;
       cookie?: never;
     };
@@ -6596,6 +6622,18 @@ export interface operations {
       };
       401: components['responses']['Unauthenticated'];
       403: components['responses']['Forbidden'];
+      /** @description They were saved in between: load them and change them again */
+      409: {
+        headers: {
+          RateLimit: components['headers']['RateLimit'];
+          'RateLimit-Policy': components['headers']['RateLimitPolicy'];
+          'X-Request-Id': components['headers']['RequestId'];
+          [name: string]: unknown;
+        };
+        content: {
+          'application/problem+json': components['schemas']['Problem'];
+        };
+      };
       413: components['responses']['PayloadTooLarge'];
       415: components['responses']['UnsupportedMediaType'];
       422: components['responses']['Invalid'];

@@ -113,6 +113,14 @@ function save(): Promise<void> {
 }
 
 async function put(): Promise<void> {
+  if (version === undefined && changes.length > 0) {
+    // What was saved elsewhere meanwhile is not known.
+    try {
+      await read();
+    } catch {
+      return;
+    }
+  }
   for (let tries = 1; ; tries += 1) {
     const saved = changes;
     const body = preferences.get();

@@ -44,6 +44,8 @@ export function Transcript(props: {
   const [end, setEnd] = useState<WindowEnd>(undefined);
   const shown = rowWindow(rows, end);
   const hasLater = shown.below > 0;
+  // It names no row any more, or the last one.
+  if (end !== undefined && !hasLater) setEnd(undefined);
   const [sentCount, setSentCount] = useState(unsentCount);
   // One's own message is always brought into view.
   if (unsentCount !== sentCount) {
@@ -240,6 +242,7 @@ export function Transcript(props: {
         </button>
       )}
       <Announcer state={state} name={props.character.name} />
+      <PeopleAnnouncer state={state} alone={away || hasLater} />
     </div>
   );
 }
@@ -301,6 +304,25 @@ function TranscriptRow(props: {
         </div>
       );
   }
+}
+
+/** While the log itself is silent, because one reads further up: what others say in it. */
+function PeopleAnnouncer({ state, alone }: { state: ChatState; alone: boolean }) {
+  const room = useRoom();
+  const last = state.messages.findLast(
+    (message) => message.role === 'user' && message.senderId !== state.userId,
+  );
+  const seq = last?.seq ?? 0;
+  const [since, setSince] = useState({ alone, seq });
+  if (since.alone !== alone) setSince({ alone, seq });
+  return (
+    <p className="sr-only" role="status" aria-live="polite">
+      {alone &&
+        last !== undefined &&
+        seq > since.seq &&
+        `${room.name(last.senderId)}: ${plainText(last.text)}`}
+    </p>
+  );
 }
 
 /** Reads a reply out once it is whole: a stream read piece by piece would be a stutter. */

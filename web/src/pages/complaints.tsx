@@ -211,6 +211,7 @@ const PARTS: readonly (readonly [string, string])[] = [
 
 /** What was reported, as plain text. */
 function Shown({ complaint }: { complaint: Case }) {
+  const { imported, revisedAt } = complaint.snapshot;
   const parts = PARTS.flatMap(([field, title]) => {
     const text = complaint.snapshot[field];
     return typeof text === 'string' && text !== '' ? [{ field, title, text }] : [];
@@ -225,6 +226,8 @@ function Shown({ complaint }: { complaint: Case }) {
           <p>{text}</p>
         </div>
       ))}
+      {imported === true && <p>Taken in from elsewhere: no model of this server said it.</p>}
+      {typeof revisedAt === 'string' && <p>Somebody put it in other words on {fullTime(revisedAt)}.</p>}
     </div>
   );
 }

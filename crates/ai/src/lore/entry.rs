@@ -182,12 +182,18 @@ impl Entry {
     /// Whether it was found when one of the messages was answered that came before: `earlier` says how many came after each
     /// of these, the fewest first.
     pub fn was_found(&self, depth: u32, earlier: &[u32], look: &mut Looked<'_>) -> bool {
-        earlier.iter().take_while(|later| **later <= self.sticky).any(|later| {
+        for later in earlier.iter().take_while(|later| **later <= self.sticky) {
+            if look.is_over() {
+                break;
+            }
             look.later = *later;
             let found = self.is_found(depth, look, &mut Keys::default());
             look.later = 0;
-            found
-        })
+            if found {
+                return true;
+            }
+        }
+        false
     }
 
     /// `known` is what the round before found out; from the first that looks for this entry, every round must.

@@ -234,7 +234,8 @@ impl<'m> Looked<'m> {
         }
     }
 
-    fn is_over(&mut self) -> bool {
+    /// Whether the time for all looks is over.
+    pub fn is_over(&mut self) -> bool {
         let is_over = Instant::now() >= self.until;
         self.passed_over |= is_over;
         is_over

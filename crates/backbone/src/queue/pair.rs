@@ -80,9 +80,12 @@ impl QueuePair {
 
 /// What was set meanwhile is set with BullMQ's first connection. Where that is long in coming it runs here.
 async fn begin(redis: Arc<RedisQueue>, local: Arc<LocalQueue>, early: Early) {
-    let is_open = redis.ready(BEGINNING).await;
-    let Some(set) = early.lock().take().filter(|_| !is_open) else { return };
+    redis.ready(BEGINNING).await;
+    let Some(set) = early.lock().take() else { return };
     for schedule in set {
+        if redis.set(&schedule).await.is_ok() {
+            continue;
+        }
         if let Err(fault) = local.schedule(schedule).await {
             tracing::warn!(%fault, "a schedule runs nowhere before Redis is there");
         }

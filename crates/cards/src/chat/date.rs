@@ -2,30 +2,30 @@
 
 use aim_domain::Timestamp;
 use serde_json::Value;
+use std::ops::Range;
 
 /// Most bytes of a date.
 const MOST: usize = 64;
 /// Numbers below this are seconds since 1970, others milliseconds.
 const MILLIS_FROM: i64 = 100_000_000_000;
+/// Milliseconds since 1970; from the last on, years have five digits.
+const TIMES: Range<i64> = 0..253_402_300_800_000;
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// Without an offset it is read as UTC: no file says where it was written. None for what is no date.
 pub(super) fn read(value: &Value) -> Option<Timestamp> {
-    match value {
+    let read = match value {
         Value::Number(number) => since_1970(number.as_f64()?),
         Value::String(text) if text.len() <= MOST => of_text(text.trim()),
         _ => None,
-    }
+    };
+    read.filter(|at| TIMES.contains(&at.0))
 }
 
 fn since_1970(number: f64) -> Option<Timestamp> {
-    // Above this, years have five digits.
-    if !(0.0..253_402_300_800_000.0).contains(&number) {
-        return None;
-    }
-    #[allow(clippy::cast_possible_truncation, reason = "it lies between the bounds above")]
+    #[allow(clippy::cast_possible_truncation, reason = "what is beyond an integer is beyond any time that is taken")]
     let whole = number as i64;
-    Some(Timestamp(if whole < MILLIS_FROM { whole * 1_000 } else { whole }))
+    Some(Timestamp(if whole < MILLIS_FROM { whole.saturating_mul(1_000) } else { whole }))
 }
 
 fn of_text(text: &str) -> Option<Timestamp> {
@@ -103,6 +103,9 @@ mod tests {
             json!("2024-02-30 14:03"),
             json!("May 3, 99999 4:05pm"),
             json!(-1),
+            json!(-1e300),
+            json!("-000001-01-01T00:00:00Z"),
+            json!("1969-12-31T23:59:59Z"),
             json!(1e300),
             json!("99999999999999999999"),
             json!("4294967296-1-1"),

@@ -254,6 +254,7 @@ passes_on! {
     select_variant(conversation: &Conversation, reply: &MessageId, selected: u32) -> Revised<Message>;
     edit_message(edit: EditMessage) -> Revised<DueAgain>;
     revise_reply(revise: ReviseReply) -> Revised<Message>;
+    revised_at(conversation: &Conversation, message: &MessageId) -> Option<Timestamp>;
 }
 
 passes_on! {
@@ -383,6 +384,32 @@ async fn a_character_that_is_busy_elsewhere_is_left_alone_for_a_while() {
     world.model.set(|behaviour| behaviour.delay = Duration::ZERO);
     let store = &busy.platform.store;
     eventually("all are answered", || async { store.due_replies(None, 1).await.unwrap().is_empty() }).await;
+}
+
+/// Nor does a single one that waits, which is granted anew at once: its pauses do not add up.
+#[tokio::test]
+async fn a_turn_that_waits_alone_asks_no_more_often_the_longer_it_waits() {
+    let world = World::with(Behaviour { delay: Duration::from_secs(4), ..Default::default() }).await;
+    let busy = world.server().await;
+    let (ann, mara) = (busy.person("ann").await, busy.character("Mara").await);
+    let talk = busy.talk(&ann, &mara).await;
+    busy.send(&ann, &talk, "Are you there?").await;
+    until("it is being answered", || world.model.calls() == 1).await;
+    busy.send(&ann, &talk, "And now?").await;
+    let store = flaky(&world, 0, 0);
+    let mut other = world.made_of(store.clone(), Arc::new(world.remote()), settings()).await;
+    other.work().await;
+    other.keep_lease();
+    other.reconcile();
+    until("it asks", || store.claims.load(Ordering::SeqCst) > 0).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let before = store.claims.load(Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let claims = store.claims.load(Ordering::SeqCst) - before;
+    assert!(claims <= 5, "{claims} claims in 3 s, after {before} in 4");
+    world.model.set(|behaviour| behaviour.delay = Duration::ZERO);
+    let store = &busy.platform.store;
+    eventually("both are answered", || async { store.due_replies(None, 1).await.unwrap().is_empty() }).await;
 }
 
 /// Panics at its first call.

@@ -1,16 +1,20 @@
 //! What a socket keeps of the request that opened it: for as long as it is open, so nothing more than is needed, and on its own.
 //! As they come, names, values and the URI are slices of what the connection was read into, eight kilobytes.
 
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use hyper::upgrade::OnUpgrade;
+use std::net::SocketAddr;
 
-/// The same request, with nothing that keeps the connection's buffer, and no extension but the way to upgrade it.
+/// The same request, with nothing that keeps the connection's buffer, and no extension but the way to upgrade it and where
+/// it comes from, which signing in by cookie asks for.
 pub fn on_its_own(request: Request) -> Request {
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let peer = parts.extensions.remove::<ConnectInfo<SocketAddr>>();
     parts.extensions.clear();
     upgrade.map(|upgrade| parts.extensions.insert(upgrade));
+    peer.map(|peer| parts.extensions.insert(peer));
     if let Ok(uri) = Uri::try_from(parts.uri.to_string()) {
         parts.uri = uri;
     }
@@ -44,10 +48,13 @@ mod tests {
         request.headers_mut().append("x-forwarded-for", HeaderValue::from_static("192.0.2.1"));
         request.headers_mut().append("x-forwarded-for", HeaderValue::from_static("192.0.2.2"));
         request.extensions_mut().insert(buffer.clone());
+        let peer = ConnectInfo(SocketAddr::from(([192, 0, 2, 7], 4_000)));
+        request.extensions_mut().insert(peer);
         let (uri, headers) = (request.uri().clone(), request.headers().clone());
         let kept = on_its_own(request);
         assert_eq!((kept.uri(), kept.headers()), (&uri, &headers));
         assert!(kept.headers()["cookie"].is_sensitive());
+        assert_eq!(kept.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0), Some(peer.0));
         drop((uri, headers));
         assert!(buffer.is_unique(), "something of it is kept");
     }

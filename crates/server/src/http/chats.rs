@@ -55,6 +55,7 @@ struct ImportQuery {
     responses(
         (status = 201, description = "The conversation, and how many messages came", body = ImportedChat),
         (status = 403, description = "The character takes no new conversations"),
+        (status = 404, description = "There is no such character, or it is somebody else's own"),
     ),
 )]
 async fn import_chat(

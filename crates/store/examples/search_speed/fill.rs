@@ -75,6 +75,14 @@ pub fn sqlite(path: &std::path::Path, world: &World) {
             .execute(params![conversation, seq, format!("m{conversation}-{seq}"), text])
             .unwrap();
     }
+    // What triggers noted; the store's own writer would do the same before its next commit.
+    all.execute_batch(
+        "INSERT INTO message_search (rowid, words) SELECT due.place, aim_words(m.text) FROM message_search_due due
+             CROSS JOIN messages m ON m.conversation = due.place >> 32 AND m.seq = due.place & 4294967295
+             ORDER BY due.place;
+         DELETE FROM message_search_due;",
+    )
+    .unwrap();
     all.commit().unwrap();
     db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
 }

@@ -3,7 +3,8 @@
 use super::World;
 use crate::words::Sought;
 use crate::{
-    Change, ConversationItem, ImportConversation, ImportedMessage, MAX_IMPORT, Redo, RedoReply, SearchQuery, Stretch,
+    BranchConversation, Branched, Change, ConversationItem, ImportConversation, ImportedMessage, Redo, RedoReply,
+    SearchQuery, Stretch,
 };
 use aim_domain::{
     Author, Character, ConversationId, Kind, Message, MessageId, ReplyState, Timestamp, UsageCount, User, Variants,
@@ -54,6 +55,7 @@ pub async fn an_imported_conversation_is_there_as_it_was(world: World) {
     let item = import(&world, &chat).await;
     let conversation = &item.conversation;
     assert_eq!((&conversation.id, conversation.last_seq, &conversation.branch_of), (&chat.id, 5, &None));
+    assert_eq!(conversation.imported_seq, Some(5));
     assert_eq!((item.unread, item.last_message.as_ref()), (0, chat.said.last().map(|one| &one.message)));
     let said: Vec<_> = chat.said.iter().map(|one| one.message.clone()).collect();
     assert_eq!(world.all_messages(conversation).await, said);
@@ -116,12 +118,26 @@ pub async fn what_is_not_stored_whole_is_not_stored(world: World) {
     assert_eq!(main.conversation.id, before.id, "the pair has the one that it had");
 }
 
+/// A branch within it was said elsewhere too; one behind it is a branch like any other.
+pub async fn a_branch_knows_what_was_imported(world: World) {
+    let (user, character) = (world.user("tess").await, world.character("Mara").await);
+    let chat = chat(&world, &user, &character, &[">One", "Two"]);
+    let conversation = import(&world, &chat).await.conversation;
+    let here = world.send(&conversation, "three").await;
+    for (message, expected) in [(&chat.said[1].message.id, (None, Some(2))), (&here.id, (Some(3), None))] {
+        let (id, from, by) = (world.ambient.id(), conversation.id.clone(), user.id.clone());
+        let ask = BranchConversation { id, from, message: message.clone(), by, title: "branch".into() };
+        let Branched::Made(branch) = world.store.branch_conversation(ask).await.unwrap() else { panic!("no branch") };
+        let branch = branch.conversation;
+        assert_eq!((branch.branch_of.map(|at| at.seq), branch.imported_seq), expected);
+    }
+}
+
 pub async fn a_long_conversation_is_imported(world: World) {
     let (user, character) = (world.user("tess").await, world.character("Mara").await);
     let lines: Vec<_> =
         (0..1_001).map(|n| format!("{}line {n} of a long story", if n % 2 == 1 { ">" } else { "" })).collect();
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
-    assert!(lines.len() <= MAX_IMPORT);
     let chat = chat(&world, &user, &character, &lines);
     let item = import(&world, &chat).await;
     assert_eq!(item.conversation.last_seq, 1_001);

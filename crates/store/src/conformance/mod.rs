@@ -185,6 +185,7 @@ macro_rules! store_conformance {
                 an_imported_conversation_is_there_as_it_was,
                 an_imported_conversation_counts_nowhere_and_goes_on,
                 what_is_not_stored_whole_is_not_stored,
+                a_branch_knows_what_was_imported,
                 a_long_conversation_is_imported
             ];
             reports: [

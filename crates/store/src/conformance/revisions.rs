@@ -331,7 +331,9 @@ pub async fn a_reply_says_what_it_is_told_to(world: World) {
     let store = &world.store;
     let (user, conversation, server, asked, reply) = exchange(&world).await;
     let cursor = store.last_change().await.unwrap();
+    assert_eq!(world.store.revised_at(&conversation, &reply.id).await.unwrap(), None);
     let revised = revise(&world, &conversation, &reply.id, "in other words").await.unwrap();
+    assert!(world.store.revised_at(&conversation, &reply.id).await.unwrap().is_some());
     let expected = Message { text: "in other words".into(), personality: Some(sad()), ..reply.clone() };
     assert_eq!(revised, expected, "the same message, and no variant more");
     assert_eq!(world.all_messages(&conversation).await, [world.stored(&conversation, &asked.id).await, expected]);

@@ -48,6 +48,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0017_creators.sql"),
     include_str!("../../migrations/postgres/0018_creators_fill.sql"),
     include_str!("../../migrations/postgres/0019_libraries.sql"),
+    include_str!("../../migrations/postgres/0020_libraries_fill.sql"),
+    include_str!("../../migrations/postgres/0021_revised.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

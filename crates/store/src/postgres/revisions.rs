@@ -12,7 +12,7 @@ use crate::{
     Change, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Result, ReviseReply, Revised, Revisions, Unfit,
 };
 use aim_domain::message::MAX_TEXT;
-use aim_domain::{Author, Conversation, ConversationId, Kind, Message, MessageId};
+use aim_domain::{Author, Conversation, ConversationId, Kind, Message, MessageId, Timestamp};
 use async_trait::async_trait;
 
 /// What was said last: a person's message, and its reply where it has one. The conversation is locked.
@@ -154,11 +154,12 @@ async fn revise(pg: &Postgres, ask: &ReviseReply) -> Tried<Revised<Message>> {
     };
     let Some(reply) = at.reply.filter(|reply| reply.id == ask.reply) else { return Ok(Err(Unfit::Unanswered)) };
     let (text, personality) = (plain(&ask.text), maybe_json(ask.personality.as_ref())?);
-    let say = sql("UPDATE messages SET text = $3, personality = $4 WHERE conversation = $1 AND seq = $2")
+    let say = sql("UPDATE messages SET text = $3, personality = $4, revised_at = aim_now($5) WHERE conversation = $1 AND seq = $2")
         .bind(at.key)
         .bind(int(reply.seq))
         .bind(&*text)
-        .bind(personality.as_deref());
+        .bind(personality.as_deref())
+        .bind(db.now);
     db.run(say).await?;
     if let Some(variants) = reply.variants {
         let say =
@@ -200,5 +201,16 @@ impl Revisions for PostgresStore {
     async fn revise_reply(&self, ask: ReviseReply) -> Result<Revised<Message>> {
         // Said twice is said.
         self.pg.run(Again::Fine, || revise(&self.pg, &ask)).await
+    }
+
+    async fn revised_at(&self, conversation: &Conversation, message: &MessageId) -> Result<Option<Timestamp>> {
+        let look = || async {
+            let look = sql("SELECT m.revised_at FROM messages m JOIN conversations c ON c.key = m.conversation
+                 WHERE c.id = $1 AND m.id = $2")
+            .bind(conversation.id.as_str())
+            .bind(message.as_str());
+            Ok(self.pg.take().await?.one(look, |c| c.maybe_int()).await?.flatten().map(Timestamp))
+        };
+        self.pg.run(Again::Fine, look).await
     }
 }

@@ -197,24 +197,33 @@ pub(super) const CONVERSATION: &str = "c.id, c.owner_id, c.character_id, c.title
      c.last_seq, c.removals, c.branch_of, c.branch_seq, c.created_at, c.updated_at, c.deleted_at";
 
 pub(super) fn conversation(c: &mut Columns) -> Tried<Conversation> {
+    let (id, owner_id) = (ConversationId::trusted(c.text()?), UserId::trusted(c.text()?));
+    let (character_id, title) = (CharacterId::trusted(c.text()?), c.string()?);
+    let member_ids = c.strings()?.into_iter().map(UserId::trusted).collect();
+    let (last_seq, removals, (branch_of, imported_seq)) = (c.count()?, c.count()?, origin(c)?);
     Ok(Conversation {
-        id: ConversationId::trusted(c.text()?),
-        owner_id: UserId::trusted(c.text()?),
-        character_id: CharacterId::trusted(c.text()?),
-        title: c.string()?,
-        member_ids: c.strings()?.into_iter().map(UserId::trusted).collect(),
-        last_seq: c.count()?,
-        removals: c.count()?,
-        branch_of: branch_point(c)?,
+        id,
+        owner_id,
+        character_id,
+        title,
+        member_ids,
+        last_seq,
+        removals,
+        branch_of,
+        imported_seq,
         created_at: c.time()?,
         updated_at: c.time()?,
         deleted_at: c.maybe_int()?.map(Timestamp),
     })
 }
 
-fn branch_point(c: &mut Columns) -> Tried<Option<BranchPoint>> {
-    let (id, seq) = (c.maybe_text()?.map(ConversationId::trusted), c.maybe_int()?);
-    Ok(id.zip(seq).map(|(conversation_id, seq)| BranchPoint { conversation_id, seq: seq.unsigned_abs() }))
+/// Where it was branched off; what was copied of no conversation here was taken in.
+fn origin(c: &mut Columns) -> Tried<(Option<BranchPoint>, Option<u64>)> {
+    let (id, seq) = (c.maybe_text()?.map(ConversationId::trusted), c.maybe_int()?.map(i64::unsigned_abs));
+    Ok(match id {
+        Some(conversation_id) => (seq.map(|seq| BranchPoint { conversation_id, seq }), None),
+        None => (None, seq.filter(|seq| *seq > 0)),
+    })
 }
 
 /// The columns of [`item_columns`], from [`ITEM_TABLES`].

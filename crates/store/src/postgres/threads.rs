@@ -86,15 +86,18 @@ async fn remove(pg: &Postgres, ask: &RemoveExchange) -> Tried<Revised<Removed>> 
 
 async fn branch(pg: &Postgres, ask: &BranchConversation) -> Tried<Branched> {
     let mut db = pg.begin().await?;
-    let look = sql("SELECT c.key, c.character_id, m.seq, aim_now($4) FROM conversations c
+    let look = sql(
+        "SELECT c.key, c.character_id, m.seq, aim_now($4), c.branch_of IS NULL AND coalesce(c.branch_seq, 0) >= m.seq
+         FROM conversations c
          JOIN members me ON me.conversation = c.key AND me.user_id = $3 JOIN messages m ON m.conversation = c.key
-         WHERE c.id = $1 AND m.id = $2")
+         WHERE c.id = $1 AND m.id = $2",
+    )
     .bind(ask.from.as_str())
     .bind(ask.message.as_str())
     .bind(ask.by.as_str())
     .bind(db.now);
-    let found = db.one(look, |c| Ok((c.int()?, c.string()?, c.count()?, c.int()?))).await?;
-    let Some((from, character, seq, now)) = found else { return Ok(Branched::NotFound) };
+    let found = db.one(look, |c| Ok((c.int()?, c.string()?, c.count()?, c.int()?, c.flag()?))).await?;
+    let Some((from, character, seq, now, is_imported)) = found else { return Ok(Branched::NotFound) };
     if seq > MAX_BRANCH {
         return Ok(Branched::TooLong);
     }
@@ -107,20 +110,21 @@ async fn branch(pg: &Postgres, ask: &BranchConversation) -> Tried<Branched> {
         .bind(plain(&ask.title))
         .bind(int(seq))
         .bind(now)
-        .bind(ask.from.as_str());
+        // None of it was said here.
+        .bind((!is_imported).then(|| ask.from.as_str()));
     let key = db.one(insert, |c| c.int()).await?;
     let key = key.ok_or_else(|| Fault::Failed("a conversation was stored without a key".into()))?;
     // A question whose reply is not copied can be asked again.
     let copy = format!(
         "INSERT INTO messages (conversation, seq, turn, id, role, sender, kind, text, media, in_reply_to, client_id, created_at,
-             reply_state, personality)
+             reply_state, personality, revised_at)
          SELECT $1, m.seq, m.turn, {}, m.role, m.sender, m.kind, m.text, m.media,
              CASE WHEN m.in_reply_to IS NOT NULL THEN {} END, m.client_id, m.created_at,
              CASE WHEN m.reply_state NOT IN ('due', 'done') THEN m.reply_state
                  WHEN EXISTS (SELECT 1 FROM messages r WHERE r.conversation = m.conversation AND r.turn = m.seq
                      AND r.seq > m.seq AND r.seq <= $4 AND r.reply_state IS NULL) THEN 'done'
                  WHEN m.reply_state IS NOT NULL THEN 'cancelled' END,
-             m.personality
+             m.personality, m.revised_at
          FROM messages m LEFT JOIN messages q ON q.conversation = m.conversation AND q.seq = m.turn
          WHERE m.conversation = $3 AND m.seq <= $4 ORDER BY m.seq",
         copied("m"),

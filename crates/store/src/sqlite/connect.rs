@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0015_creators.sql"),
     include_str!("../../migrations/sqlite/0016_libraries.sql"),
     include_str!("../../migrations/sqlite/0017_search_at_commit.sql"),
+    include_str!("../../migrations/sqlite/0018_revised.sql"),
 ];
 
 /// Prepared statements that a connection keeps; more than there are.

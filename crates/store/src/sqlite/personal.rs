@@ -36,7 +36,8 @@ fn save_preferences(
 ) -> Result<SavePreferences> {
     let known = "SELECT version FROM preferences WHERE user = ?1";
     if version.is_some() && version != Some(db.number(known, [user.as_str()])?) {
-        return Ok(SavePreferences::Stale);
+        let is_there = db.one("SELECT 1 FROM users WHERE id = ?1", [user.as_str()], |_| Ok(()))?.is_some();
+        return Ok(if is_there { SavePreferences::Stale } else { SavePreferences::NoUser });
     }
     let saved = db.run(
         "INSERT INTO preferences (user, body, version) SELECT id, ?2, 1 FROM users WHERE id = ?1

@@ -12,7 +12,7 @@ use crate::{
     Revisions, StoreError, Unfit,
 };
 use aim_domain::message::MAX_TEXT;
-use aim_domain::{Author, Conversation, ConversationId, Kind, Message, MessageId, ReplyState, Variants};
+use aim_domain::{Author, Conversation, ConversationId, Kind, Message, MessageId, ReplyState, Timestamp, Variants};
 use async_trait::async_trait;
 use rusqlite::params;
 
@@ -150,8 +150,8 @@ fn revise(db: &Db, ask: &ReviseReply) -> Result<Revised<Message>> {
     let Some(reply) = at.reply.filter(|reply| reply.id == ask.reply) else { return Ok(Err(Unfit::Unanswered)) };
     let (text, personality) = (plain(&ask.text), maybe_json(ask.personality.as_ref())?);
     db.run(
-        "UPDATE messages SET text = ?3, personality = ?4 WHERE conversation = ?1 AND seq = ?2",
-        params![at.key, int(reply.seq), text, personality],
+        "UPDATE messages SET text = ?3, personality = ?4, revised_at = ?5 WHERE conversation = ?1 AND seq = ?2",
+        params![at.key, int(reply.seq), text, personality, db.now.0],
     )?;
     if let Some(variants) = reply.variants {
         db.run(
@@ -269,5 +269,13 @@ impl Revisions for SqliteStore {
 
     async fn revise_reply(&self, ask: ReviseReply) -> Result<Revised<Message>> {
         self.write(move |db| revise(db, &ask)).await
+    }
+
+    async fn revised_at(&self, conversation: &Conversation, message: &MessageId) -> Result<Option<Timestamp>> {
+        let (id, message) = (conversation.id.clone(), message.clone());
+        let look = "SELECT m.revised_at FROM messages m JOIN conversations c ON c.key = m.conversation
+                    WHERE c.id = ?1 AND m.id = ?2";
+        let read = move |db: &Db| db.one(look, [id.as_str(), message.as_str()], |row| row.get::<_, Option<i64>>(0));
+        Ok(self.read(read).await?.flatten().map(Timestamp))
     }
 }

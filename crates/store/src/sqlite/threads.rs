@@ -87,16 +87,16 @@ fn remove(db: &Db, ask: &RemoveExchange) -> Result<Revised<Removed>> {
 
 fn branch(db: &Db, ask: &BranchConversation) -> Result<Branched> {
     let found = db.one(
-        "SELECT c.key, c.character, m.seq FROM conversations c
+        "SELECT c.key, c.character, m.seq, c.branch_of IS NULL AND coalesce(c.branch_seq, 0) >= m.seq FROM conversations c
          JOIN members me ON me.conversation = c.key AND me.user = ?3 JOIN messages m ON m.conversation = c.key
          WHERE c.id = ?1 AND m.id = ?2",
         [ask.from.as_str(), ask.message.as_str(), ask.by.as_str()],
         |row| {
             let mut c = Columns::of(row);
-            Ok((c.int()?, c.string()?, c.count()?))
+            Ok((c.int()?, c.string()?, c.count()?, c.flag()?))
         },
     )?;
-    let Some((from, character, seq)) = found else { return Ok(Branched::NotFound) };
+    let Some((from, character, seq, is_imported)) = found else { return Ok(Branched::NotFound) };
     if seq > MAX_BRANCH {
         return Ok(Branched::TooLong);
     }
@@ -110,7 +110,8 @@ fn branch(db: &Db, ask: &BranchConversation) -> Result<Branched> {
             plain(&ask.title),
             int(seq),
             db.now.0,
-            ask.from.as_str()
+            // None of it was said here.
+            (!is_imported).then(|| ask.from.as_str())
         ],
         |row| row.get::<_, i64>(0),
     )?;
@@ -118,14 +119,14 @@ fn branch(db: &Db, ask: &BranchConversation) -> Result<Branched> {
     // A question whose reply is not copied can be asked again.
     let copy = format!(
         "INSERT INTO messages (conversation, seq, turn, id, role, sender, kind, text, media, in_reply_to, client_id, created_at,
-             reply_state, personality)
+             reply_state, personality, revised_at)
          SELECT ?1, m.seq, m.turn, {}, m.role, m.sender, m.kind, m.text, m.media,
              CASE WHEN m.in_reply_to IS NOT NULL THEN {} END, m.client_id, m.created_at,
              CASE WHEN m.reply_state NOT IN ('due', 'done') THEN m.reply_state
                  WHEN EXISTS (SELECT 1 FROM messages r WHERE r.conversation = m.conversation AND r.turn = m.seq
                      AND r.seq > m.seq AND r.seq <= ?4 AND r.reply_state IS NULL) THEN 'done'
                  WHEN m.reply_state IS NOT NULL THEN 'cancelled' END,
-             m.personality
+             m.personality, m.revised_at
          FROM messages m LEFT JOIN messages q ON q.conversation = m.conversation AND q.seq = m.turn
          WHERE m.conversation = ?3 AND m.seq <= ?4 ORDER BY m.seq",
         copied("m"),

@@ -170,7 +170,7 @@ impl Thread {
         if let Err(error) = self.statement("BEGIN IMMEDIATE") {
             return Attempt::Refused(error);
         }
-        for job in batch {
+        for job in &mut *batch {
             let changes = self.connection.total_changes();
             let fine = job.run(&Db::new(&self.connection, self.ambient.now()));
             // A full disk or a lack of memory may have ended the transaction already.
@@ -183,8 +183,12 @@ impl Thread {
                 return Attempt::Undone;
             }
         }
-        let indexed = search::index(&Db::new(&self.connection, self.ambient.now()));
-        match indexed.and_then(|()| self.statement("COMMIT")) {
+        if let Err(error) = search::index(&Db::new(&self.connection, self.ambient.now())) {
+            self.roll_back();
+            // One of several is alone to blame: each runs by itself then.
+            return if batch.len() > 1 { Attempt::Undone } else { Attempt::Refused(error) };
+        }
+        match self.statement("COMMIT") {
             Ok(()) => Attempt::Committed,
             Err(error) => {
                 self.roll_back();
