@@ -92,7 +92,7 @@ fn what_is_wrong_is_told_with_its_line() {
         (r#"{"spec":"chara_card_v2","data":{}}"#.to_owned(), UnfitChat::NotAChat),
         ("[1]".to_owned(), UnfitChat::NotAnObject { line: 1 }),
         ("{\n\"mes\": 1}".to_owned(), UnfitChat::NotJson { line: 1, column: 1 }),
-        (lines(&[good.clone()]) + "{\"mes\":", UnfitChat::NotJson { line: 3, column: 7 }),
+        (lines(std::slice::from_ref(&good)) + "{\"mes\":", UnfitChat::NotJson { line: 3, column: 7 }),
         (lines(&[good.clone(), json!("text")]), UnfitChat::NotAnObject { line: 3 }),
         (lines(&[good.clone(), json!({"name": "Ann"})]), UnfitChat::NoText { line: 3 }),
         (lines(&[json!({"mes": 7})]), UnfitChat::NoText { line: 2 }),
