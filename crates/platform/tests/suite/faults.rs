@@ -389,7 +389,7 @@ async fn a_character_that_is_busy_elsewhere_is_left_alone_for_a_while() {
 /// Nor does a single one that waits, which is granted anew at once: its pauses do not add up.
 #[tokio::test]
 async fn a_turn_that_waits_alone_asks_no_more_often_the_longer_it_waits() {
-    let world = World::with(Behaviour { delay: Duration::from_secs(4), ..Default::default() }).await;
+    let world = World::with(Behaviour { delay: Duration::from_millis(1_400), ..Default::default() }).await;
     let busy = world.server().await;
     let (ann, mara) = (busy.person("ann").await, busy.character("Mara").await);
     let talk = busy.talk(&ann, &mara).await;
