@@ -74,7 +74,7 @@ signedIn('on a phone a reply is swiped, and one’s message is asked in other wo
   const width = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   assert.ok(width <= 0, 'nothing sticks out');
 
-  await page.getByRole('button', { name: 'Edit' }).click();
+  await page.getByRole('button', { name: 'Edit', exact: true }).click();
   await page.getByRole('textbox', { name: 'Your message' }).fill('Where is the parrot?');
   await page.getByRole('button', { name: 'Send again' }).click();
   await shows(page, '3/3');
