@@ -27,9 +27,9 @@ fn is_ideograph(c: char) -> bool {
         | '\u{20000}'..='\u{2ffff}')
 }
 
-/// Of its accents, which stand after a letter that was taken apart.
+/// Of its accents, which stand after a letter that was taken apart; and what asks for a letter's look as a picture.
 fn is_accent(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{36f}')
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}')
 }
 
 fn is_of_word(c: char) -> bool {
@@ -166,6 +166,7 @@ mod tests {
         assert_eq!(folded("Él vió l'Été — naïve  CAFÉ_noir 2nd"), "el vio l ete naive cafe noir 2nd");
         assert_eq!(folded("Ёлка и Άλφα"), "елка и αλφα");
         assert_eq!(folded("海の家 x"), "海 の 家 x");
+        assert_eq!(folded("fire🔥 I❤️you 🏴\u{e0067}\u{e007f}x 👍🏽ok 1\u{fe0f}"), "fire i you x ok 1");
         let text = "Ho, CAFE\u{301}!";
         let found: Vec<_> = words(text).map(|word| &text[word.from..word.to]).collect();
         assert_eq!(found, ["Ho", "CAFE\u{301}"]);

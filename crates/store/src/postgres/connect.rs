@@ -6,7 +6,7 @@
 //! indexes, columns with a default or null, functions. What a server of the version before reads, writes or calls keeps its
 //! name, its columns and its meaning; a function that changes gets a new name, and the old one goes a version later. A
 //! migration waits for no lock for long: it gives up and comes again. Whatever has many rows is filled
-//! in parts by the servers, and not by a migration. Of those up to 0018, which stem from before the first release, not all keep to this.
+//! in parts by the servers, and not by a migration. Of those up to 0022, which stem from before the first release, not all keep to this.
 //!
 //! The statements of a released version stand in `migrations/postgres/statements`; a test plans each of them in the newest form.
 
@@ -50,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0019_libraries.sql"),
     include_str!("../../migrations/postgres/0020_libraries_fill.sql"),
     include_str!("../../migrations/postgres/0021_revised.sql"),
+    include_str!("../../migrations/postgres/0022_emoji.sql"),
 ];
 
 /// Which advisory lock the migrations take; those of characters have one number, this has two.

@@ -71,6 +71,7 @@ async fn the_databases_words_are_the_programs() {
         "Él vió l'Été — naïve  CAFÉ_noir 2nd",
         "Ёлка и Άλφα",
         "海の家で会う x",
+        "fire🔥 I❤️you 👍🏽ok 👩‍🚀up 🇫🇷fr 🏴\u{e0067}\u{e007f}x 1\u{fe0f} 🅰b ☀️",
         &long,
     ] {
         let said: Vec<String> =
