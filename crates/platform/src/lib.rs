@@ -58,6 +58,7 @@ mod voice;
 mod window;
 
 pub use accounts::{ProfilePatch, Registration};
+pub use aim_cards::chat::MAX_CHAT as LARGEST_CHAT;
 pub use cards::{CardFile, CardPreview, ExportedCard, ImportedCharacter};
 pub use chats::ImportedChat;
 pub use demo::DemoCharacter;

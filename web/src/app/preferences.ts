@@ -113,15 +113,15 @@ function save(): Promise<void> {
 }
 
 async function put(): Promise<void> {
-  if (version === undefined && changes.length > 0) {
-    // What was saved elsewhere meanwhile is not known.
-    try {
-      await read();
-    } catch {
-      return;
-    }
-  }
   for (let tries = 1; ; tries += 1) {
+    if (version === undefined && changes.length > 0) {
+      // What was saved elsewhere meanwhile is not known: the changes are made to it.
+      try {
+        await read();
+      } catch {
+        return;
+      }
+    }
     const saved = changes;
     const body = preferences.get();
     if (body === undefined || saved.length === 0) return;
@@ -143,12 +143,8 @@ async function put(): Promise<void> {
         return;
       }
     }
-    // Another device was first: the same changes are made to what it saved.
-    try {
-      await read();
-    } catch {
-      return;
-    }
+    // Another device was first.
+    version = undefined;
   }
 }
 

@@ -457,13 +457,7 @@ async fn a_reply_that_panicked_keeps_neither_its_claim_nor_its_turn() {
 async fn a_mail_whose_claim_was_not_answered_is_not_kept_from_everyone() {
     let (world, office) = (World::new().await, Arc::new(PostOffice::default()));
     world.let_time_pass();
-    let store = Flaky {
-        inner: world.store(),
-        answers_lost: AtomicU32::new(1),
-        commits_refused: AtomicU32::new(0),
-        claims: AtomicU32::new(0),
-    };
-    let mut server = world.made_of(Arc::new(store), Arc::new(world.remote()), with(&office)).await;
+    let mut server = world.made_of(flaky(&world, 1, 0), Arc::new(world.remote()), with(&office)).await;
     server.work().await;
     server.keep_lease();
     server.reconcile();

@@ -7,7 +7,7 @@ use super::messages::with_standing;
 use super::problem::{Problem, Result};
 use super::rates;
 use aim_domain::{CharacterId, ConversationId};
-use aim_platform::ImportedChat;
+use aim_platform::{ImportedChat, LARGEST_CHAT};
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -19,9 +19,6 @@ use utoipa_axum::routes;
 
 /// The door gives this route as long as a file takes.
 pub(super) const IMPORTING: &str = "/api/conversations/import";
-
-/// Most bytes of a chat.
-const MOST: u64 = 16 << 20;
 
 pub(super) fn routes() -> OpenApiRouter<Site> {
     let import = OpenApiRouter::new().routes(routes!(import_chat)).layer(DefaultBodyLimit::disable());
@@ -80,7 +77,7 @@ async fn import_chat(
 }
 
 async fn answer(site: &Site, caller: &Caller, character: &CharacterId, request: Request) -> Result<Response> {
-    let file = take(site, request, MOST, "the chat").await?;
+    let file = take(site, request, LARGEST_CHAT, "the chat").await?;
     let imported = site.platform.import_chat(caller, character, &file).await?;
     Ok((StatusCode::CREATED, axum::Json(imported)).into_response())
 }
