@@ -43,14 +43,15 @@ impl Platform {
         .await
     }
 
-    /// Changes the text of what was said last. One's own message is asked again; the reply says what it is told to, and no
-    /// model is asked.
+    /// Changes the text of what was said last, which must be what it `was` where that is told. One's own message is asked
+    /// again; the reply says what it is told to, and no model is asked.
     pub async fn edit_message(
         &self,
         who: &Member,
         id: &ConversationId,
         message: &MessageId,
         text: &str,
+        was: Option<&str>,
     ) -> RevisionReport {
         let refused = |refusal| RevisionReport { verdict: None, outcome: Err(refusal) };
         let (conversation, role) = match self.author_of(who, id, message).await {
@@ -58,9 +59,9 @@ impl Platform {
             Err(refusal) => return refused(refusal),
         };
         match role {
-            Author::User => self.ask_again(who, conversation, message, text).await,
+            Author::User => self.ask_again(who, conversation, message, text, was).await,
             Author::Character => {
-                let outcome = self.revise_reply(who, conversation, message, text).await;
+                let outcome = self.revise_reply(who, conversation, message, text, was).await;
                 RevisionReport { verdict: None, outcome }
             }
         }
@@ -85,13 +86,15 @@ impl Platform {
         conversation: Conversation,
         message: &MessageId,
         text: &str,
+        was: Option<&str>,
     ) -> RevisionReport {
         self.with_limits(who, &[Rule::Messaging, Rule::Ai], async {
             check_text(text)?;
             said_here(&conversation, conversation.last_seq)?;
             let id = conversation.id.clone();
             let (message, by) = (message.clone(), who.user_id().clone());
-            let edit = EditMessage { conversation: id.clone(), message, by, text: text.to_owned() };
+            let (text, was) = (text.to_owned(), was.map(str::to_owned));
+            let edit = EditMessage { conversation: id.clone(), message, by, text, was };
             let due = self.store.edit_message(edit).await.or_refuse()?;
             if due.is_ok() {
                 self.take_in(Change::Conversation { id }).await;
@@ -108,14 +111,16 @@ impl Platform {
         conversation: Conversation,
         reply: &MessageId,
         text: &str,
+        was: Option<&str>,
     ) -> Result<Message, Refusal> {
         check_text(text)?;
         self.decides_on(who, &conversation, reply).await?;
         // The mood is that of the new words; who was deleted has none.
         let character = self.any_character(&conversation.character_id).await?;
         let personality = character.map(|character| personality::analyse(&character, text));
-        let id = conversation.id;
-        let revise = ReviseReply { conversation: id, reply: reply.clone(), text: text.to_owned(), personality };
+        let (conversation, reply) = (conversation.id, reply.clone());
+        let (text, was) = (text.to_owned(), was.map(str::to_owned));
+        let revise = ReviseReply { conversation, reply, text, was, personality };
         let message = self.store.revise_reply(revise).await.or_refuse()?.map_err(refusal)?;
         self.tell_changed(&message).await;
         Ok(message)
@@ -219,5 +224,8 @@ fn refusal(unfit: Unfit) -> Refusal {
             Refusal::conflict(format!("A reply has at most {MAX_VARIANTS} variants, and is not continued without end."))
         }
         Unfit::NotTheirs => Refusal::conflict("Only a text message of your own can be changed."),
+        Unfit::Changed => {
+            Refusal::conflict("This was changed meanwhile. Look at what it says now, then change it again.")
+        }
     }
 }

@@ -229,7 +229,7 @@ impl Platform {
 
 fn refusal(unfit: Unfit) -> Refusal {
     match unfit {
-        Unfit::NotFound | Unfit::Full => Refusal::not_found("message"),
+        Unfit::NotFound | Unfit::Full | Unfit::Changed => Refusal::not_found("message"),
         Unfit::Busy => Refusal::conflict("A message here waits for its reply. Wait for it, or stop it first."),
         Unfit::NotLast => Refusal::conflict("Only the last message of a person can be removed, with its reply."),
         Unfit::Unanswered => {

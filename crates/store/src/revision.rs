@@ -64,6 +64,8 @@ pub struct EditMessage {
     pub message: MessageId,
     pub by: UserId,
     pub text: String,
+    /// What it said when it was edited, as far as that was told.
+    pub was: Option<String>,
 }
 
 /// What a reply says from now on, in somebody's words.
@@ -72,6 +74,8 @@ pub struct ReviseReply {
     pub conversation: ConversationId,
     pub reply: MessageId,
     pub text: String,
+    /// What the reply said when it was edited, as far as that was told.
+    pub was: Option<String>,
     pub personality: Option<Personality>,
 }
 
@@ -90,6 +94,8 @@ pub enum Unfit {
     Full,
     /// It is somebody else's, or no text.
     NotTheirs,
+    /// It says something else by now than when it was edited.
+    Changed,
 }
 
 pub type Revised<T> = std::result::Result<T, Unfit>;

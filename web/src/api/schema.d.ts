@@ -1975,6 +1975,11 @@ export interface components {
     DraftKey: string;
     EditForm: {
       text: string;
+      /**
+       * @description What it said when it was edited. Where it says something else by now, nothing is changed; where this is left out,
+       *     whatever it says is.
+       */
+      was?: string | null;
     };
     EmailForm: {
       /** Format: email */
@@ -5078,7 +5083,7 @@ export interface operations {
       401: components['responses']['Unauthenticated'];
       403: components['responses']['Forbidden'];
       404: components['responses']['NotFound'];
-      /** @description It is not what was said last, or somebody else's message, or something waits for its reply */
+      /** @description It is not what was said last, or somebody else's message, or not what it `was`, or something waits for its reply */
       409: {
         headers: {
           RateLimit: components['headers']['RateLimit'];

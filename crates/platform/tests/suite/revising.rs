@@ -178,7 +178,7 @@ async fn a_message_is_asked_again_in_other_words() {
     let (ann, ben, mara) = (server.person("ann").await, server.person("ben").await, server.character("Mara").await);
     let talk = server.talk(&ann, &mara).await;
     let (asked, reply) = answered(&server, &ann, &talk, "First lg#1-1").await;
-    let edit = |who, text: &'static str| server.platform.edit_message(who, &talk, &asked.id, text);
+    let edit = |who, text: &'static str| server.platform.edit_message(who, &talk, &asked.id, text, None);
     assert_eq!(code(edit(&ben.who, "No").await.outcome), Code::NotFound);
     assert_eq!(code(edit(&ann.who, "  ").await.outcome), Code::Validation);
     let due = edit(&ann.who, "Other words lg#2-2").await.outcome.unwrap();
@@ -199,7 +199,7 @@ async fn a_reply_is_put_in_other_words_and_the_model_reads_them() {
     let (asked, reply) = answered(&server, &ann, &talk, "First lg#1-1").await;
     let edit = |who, of: &MessageId, text: &str| {
         let (server, talk, of, text) = (&server, &talk, of.clone(), text.to_owned());
-        async move { server.platform.edit_message(who, talk, &of, &text).await }
+        async move { server.platform.edit_message(who, talk, &of, &text, None).await }
     };
     assert_eq!(code(edit(&ben.who, &reply.id, "No").await.outcome), Code::NotFound);
     assert_eq!(code(edit(&ann.who, &reply.id, " ").await.outcome), Code::Validation);
@@ -220,4 +220,22 @@ async fn a_reply_is_put_in_other_words_and_the_model_reads_them() {
     let said = |text: &str| given.iter().any(|message| message.content.contains(text));
     assert!(said("I am so happy") && !said(&reply.text), "{given:?}");
     assert_eq!(code(edit(&ann.who, &reply.id, "Late").await.outcome), Code::Conflict);
+}
+
+#[tokio::test]
+async fn what_was_changed_meanwhile_is_not_written_over() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let talk = server.talk(&ann, &mara).await;
+    let (asked, reply) = answered(&server, &ann, &talk, "First lg#1-1").await;
+    let edit = async |of: &MessageId, text: &str, was: &str| {
+        server.platform.edit_message(&ann.who, &talk, of, text, Some(was)).await.outcome
+    };
+    assert_eq!(edit(&reply.id, "one", &reply.text).await.unwrap().text, "one");
+    assert_eq!(code(edit(&reply.id, "two", &reply.text).await), Code::Conflict);
+    assert_eq!(server.message(&ann, &reply).await.text, "one");
+    assert_eq!(code(edit(&asked.id, "Other words", "Never said").await), Code::Conflict);
+    assert_eq!(server.message(&ann, &asked).await.text, asked.text);
+    assert_eq!(edit(&asked.id, "Other words", &asked.text).await.unwrap().text, "Other words");
 }

@@ -118,7 +118,7 @@ async fn a_reply_is_the_business_of_who_asked_and_of_the_owner() {
 
     // The owner's word does not go so far as to change what others say.
     for who in [&ann, &eve] {
-        let edited = platform.edit_message(&who.who, &talk, &asked.id, "No storm").await.outcome;
+        let edited = platform.edit_message(&who.who, &talk, &asked.id, "No storm", None).await.outcome;
         assert_eq!(code(edited), Code::Conflict);
     }
     for rename in [&bob, &eve] {

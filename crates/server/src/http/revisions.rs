@@ -33,6 +33,10 @@ struct VariantForm {
 struct EditForm {
     #[schema(min_length = 1, max_length = 8000)]
     text: String,
+    /// What it said when it was edited. Where it says something else by now, nothing is changed; where this is left out,
+    /// whatever it says is.
+    #[serde(default)]
+    was: Option<String>,
 }
 
 fn accepted(report: RevisionReport) -> Response {
@@ -104,7 +108,7 @@ async fn select_variant(
 #[utoipa::path(
     patch, path = "/api/conversations/{id}/messages/{messageId}", tag = "messages",
     params(("id" = ConversationId, Path), ("messageId" = MessageId, Path)), request_body = EditForm,
-    responses((status = 202, description = "The message as it is now: one's own is due again", body = MessageAnswer), (status = 409, description = "It is not what was said last, or somebody else's message, or something waits for its reply")),
+    responses((status = 202, description = "The message as it is now: one's own is due again", body = MessageAnswer), (status = 409, description = "It is not what was said last, or somebody else's message, or not what it `was`, or something waits for its reply")),
 )]
 async fn edit_message(
     State(site): State<Site>,
@@ -112,7 +116,7 @@ async fn edit_message(
     Named((id, message)): Named<(ConversationId, MessageId)>,
     Json(form): Json<EditForm>,
 ) -> Response {
-    accepted(site.platform.edit_message(&caller, &id, &message, &form.text).await)
+    accepted(site.platform.edit_message(&caller, &id, &message, &form.text, form.was.as_deref()).await)
 }
 
 /// Removes the last exchange

@@ -208,6 +208,7 @@ macro_rules! store_conformance {
                 an_edited_message_is_answered_anew,
                 a_reply_says_what_it_is_told_to,
                 a_reply_that_was_revised_makes_a_window_stale,
+                what_says_something_else_by_now_is_not_written_over,
                 variants_of_what_was_answered_to_an_erased_account_are_gone
             ];
             roster: [

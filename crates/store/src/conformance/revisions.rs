@@ -26,7 +26,8 @@ async fn edit(
     text: &str,
 ) -> Revised<DueAgain> {
     let (conversation, message) = (conversation.id.clone(), message.clone());
-    world.store.edit_message(EditMessage { conversation, message, by: by.id.clone(), text: text.into() }).await.unwrap()
+    let edit = EditMessage { conversation, message, by: by.id.clone(), text: text.into(), was: None };
+    world.store.edit_message(edit).await.unwrap()
 }
 
 fn sad() -> Personality {
@@ -35,7 +36,7 @@ fn sad() -> Personality {
 
 async fn revise(world: &World, conversation: &Conversation, reply: &MessageId, text: &str) -> Revised<Message> {
     let (conversation, reply) = (conversation.id.clone(), reply.clone());
-    let revise = ReviseReply { conversation, reply, text: text.into(), personality: Some(sad()) };
+    let revise = ReviseReply { conversation, reply, text: text.into(), was: None, personality: Some(sad()) };
     world.store.revise_reply(revise).await.unwrap()
 }
 
@@ -366,6 +367,37 @@ pub async fn a_reply_says_what_it_is_told_to(world: World) {
     let last = world.all_messages(&conversation).await.remove(2);
     assert_eq!(revise(&world, &conversation, &last.id, "no reply").await, Err(Unfit::Unanswered), "it is the question");
     world.assert_seq_without_a_gap(&conversation).await;
+}
+
+pub async fn what_says_something_else_by_now_is_not_written_over(world: World) {
+    let store = &world.store;
+    let (user, conversation, server, asked, reply) = exchange(&world).await;
+    let revise = |text: &str, was: &str| {
+        let (conversation, reply) = (conversation.id.clone(), reply.id.clone());
+        store.revise_reply(ReviseReply {
+            conversation,
+            reply,
+            text: text.into(),
+            was: Some(was.into()),
+            personality: None,
+        })
+    };
+    again(&world, &conversation, &reply.id).await;
+    world.answer(&conversation, &server, "second").await;
+    assert_eq!(revise("mine", "first").await.unwrap(), Err(Unfit::Changed), "another variant was chosen");
+    assert_eq!(revise("mine", "second").await.unwrap().unwrap().text, "mine");
+    assert_eq!(revise("mine", "second").await.unwrap().unwrap().text, "mine", "the same call, asked again");
+    assert_eq!(revise("yours", "second").await.unwrap(), Err(Unfit::Changed));
+    let first = store.select_variant(&conversation, &reply.id, 0).await.unwrap().unwrap();
+    assert_eq!(first.text, "first", "no other variant was touched");
+
+    let edit = |was: &str| {
+        let (conversation, message, by) = (conversation.id.clone(), asked.id.clone(), user.id.clone());
+        store.edit_message(EditMessage { conversation, message, by, text: "anew".into(), was: Some(was.into()) })
+    };
+    assert_eq!(edit("hallo").await.unwrap(), Err(Unfit::Changed));
+    assert_eq!(world.stored(&conversation, &asked.id).await.text, "hello");
+    assert_eq!(edit("hello").await.unwrap().unwrap().0.text, "anew");
 }
 
 pub async fn a_reply_that_was_revised_makes_a_window_stale(world: World) {

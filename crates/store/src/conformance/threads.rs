@@ -332,9 +332,16 @@ pub async fn a_deleted_conversation_is_gone_from_everything(world: World) {
     let redo = RedoReply { conversation: id.clone(), message: reply.id.clone(), how: Redo::Variant };
     assert_eq!(store.redo_reply(redo).await.unwrap(), Err(Unfit::NotFound));
     assert_eq!(store.select_variant(&conversation, &reply.id, 0).await.unwrap(), Err(Unfit::NotFound));
-    let edit = EditMessage { conversation: id.clone(), message: due.id.clone(), by: me.clone(), text: "x".into() };
+    let (conversation, message) = (id.clone(), due.id.clone());
+    let edit = EditMessage { conversation, message, by: me.clone(), text: "x".into(), was: None };
     assert_eq!(store.edit_message(edit).await.unwrap(), Err(Unfit::NotFound));
-    let revise = ReviseReply { conversation: id.clone(), reply: reply.id.clone(), text: "x".into(), personality: None };
+    let revise = ReviseReply {
+        conversation: id.clone(),
+        reply: reply.id.clone(),
+        text: "x".into(),
+        was: None,
+        personality: None,
+    };
     assert_eq!(store.revise_reply(revise).await.unwrap(), Err(Unfit::NotFound));
 }
 

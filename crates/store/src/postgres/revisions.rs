@@ -99,6 +99,9 @@ async fn edit(pg: &Postgres, edit: &EditMessage) -> Tried<Revised<DueAgain>> {
     if at.asked.id != edit.message || at.asked.sender_id != edit.by.as_str() || at.asked.kind != Kind::Text {
         return Ok(Err(Unfit::NotTheirs));
     }
+    if edit.was.as_ref().is_some_and(|was| *was != at.asked.text) {
+        return Ok(Err(Unfit::Changed));
+    }
     if !at.reply.as_ref().is_none_or(has_room) {
         return Ok(Err(Unfit::Full));
     }
@@ -154,6 +157,10 @@ async fn revise(pg: &Postgres, ask: &ReviseReply) -> Tried<Revised<Message>> {
     };
     let Some(reply) = at.reply.filter(|reply| reply.id == ask.reply) else { return Ok(Err(Unfit::Unanswered)) };
     let (text, personality) = (plain(&ask.text), maybe_json(ask.personality.as_ref())?);
+    // Said twice is said, when the answer to the first was lost.
+    if ask.was.as_ref().is_some_and(|was| *was != reply.text && text != reply.text) {
+        return Ok(Err(Unfit::Changed));
+    }
     let say = sql("UPDATE messages SET text = $3, personality = $4, revised_at = aim_now($5) WHERE conversation = $1 AND seq = $2")
         .bind(at.key)
         .bind(int(reply.seq))
@@ -199,7 +206,6 @@ impl Revisions for PostgresStore {
     }
 
     async fn revise_reply(&self, ask: ReviseReply) -> Result<Revised<Message>> {
-        // Said twice is said.
         self.pg.run(Again::Fine, || revise(&self.pg, &ask)).await
     }
 

@@ -107,6 +107,9 @@ fn edit(db: &Db, edit: &EditMessage) -> Result<Revised<DueAgain>> {
     if at.asked.id != edit.message || at.asked.sender_id != edit.by.as_str() || at.asked.kind != Kind::Text {
         return Ok(Err(Unfit::NotTheirs));
     }
+    if edit.was.as_ref().is_some_and(|was| *was != at.asked.text) {
+        return Ok(Err(Unfit::Changed));
+    }
     if !at.reply.as_ref().is_none_or(has_room) {
         return Ok(Err(Unfit::Full));
     }
@@ -149,6 +152,10 @@ fn revise(db: &Db, ask: &ReviseReply) -> Result<Revised<Message>> {
     };
     let Some(reply) = at.reply.filter(|reply| reply.id == ask.reply) else { return Ok(Err(Unfit::Unanswered)) };
     let (text, personality) = (plain(&ask.text), maybe_json(ask.personality.as_ref())?);
+    // Said twice is said, when the answer to the first was lost.
+    if ask.was.as_ref().is_some_and(|was| *was != reply.text && text != reply.text) {
+        return Ok(Err(Unfit::Changed));
+    }
     db.run(
         "UPDATE messages SET text = ?3, personality = ?4, revised_at = ?5 WHERE conversation = ?1 AND seq = ?2",
         params![at.key, int(reply.seq), text, personality, db.now.0],
