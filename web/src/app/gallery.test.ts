@@ -65,33 +65,51 @@ test('what a change leaves is what a fresh fetch says', () => {
 afterEach(() => {
   clearGalleries();
   vi.unstubAllGlobals();
+  vi.useRealTimers();
 });
 
-test('what is read anew is what was asked for last', async () => {
+test('of a burst of changes few are read, and the last of them is', async () => {
+  vi.useFakeTimers();
   const server = new Server();
-  const waiting: (() => void)[] = [];
   let reads = 0;
-  vi.stubGlobal('fetch', async () => {
+  vi.stubGlobal('fetch', () => {
     reads += 1;
-    const items = server.fetch();
-    if (reads > 1) await new Promise<void>((done) => waiting.push(done));
-    return Response.json({ items });
+    return Promise.resolve(Response.json({ items: server.fetch() }));
   });
   const ids = () => galleries.get()['mara']?.map(({ id }) => id);
   await renewGallery('mara');
   expect(reads, 'what nobody looks at is not read').toBe(0);
-  server.add('a');
   await loadGallery('mara');
-  server.add('b');
-  const first = renewGallery('mara');
-  await vi.waitFor(() => expect(waiting).toHaveLength(1));
-  server.add('c');
-  const second = renewGalleries();
-  await vi.waitFor(() => expect(waiting).toHaveLength(2));
-  waiting[1]?.();
-  await second;
-  expect(ids()).toEqual(['a', 'b', 'c']);
-  waiting[0]?.();
-  await first;
-  expect(ids(), 'an answer of before counts no more').toEqual(['a', 'b', 'c']);
+  server.add('a');
+  await renewGallery('mara');
+  expect([reads, ids()], 'the first at once').toEqual([2, ['a']]);
+  const burst = ['b', 'c', 'd', 'e'];
+  const later = burst.map((id) => {
+    server.add(id);
+    return renewGallery('mara');
+  });
+  later.push(renewGalleries());
+  await vi.advanceTimersByTimeAsync(5_000);
+  await Promise.all(later);
+  expect([reads, ids()], 'the others together').toEqual([3, ['a', ...burst]]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  server.add('i');
+  await renewGallery('mara');
+  expect([reads, ids()]).toEqual([4, ['a', ...burst, 'i']]);
+});
+
+test('what waits to be read for one account is not read for the next', async () => {
+  vi.useFakeTimers();
+  let reads = 0;
+  vi.stubGlobal('fetch', () => {
+    reads += 1;
+    return Promise.resolve(Response.json({ items: [] }));
+  });
+  await loadGallery('mara');
+  await renewGallery('mara');
+  const waits = renewGallery('mara');
+  clearGalleries();
+  await vi.advanceTimersByTimeAsync(5_000);
+  await waits;
+  expect([reads, galleries.get()]).toEqual([2, {}]);
 });

@@ -39,18 +39,50 @@ export async function loadGallery(character: string): Promise<void> {
   await reading;
 }
 
-/** The last read of each that was asked for because it changed: an answer that was overtaken counts no more. */
-const renewals = new Map<string, number>();
+/** So long after a read another waits: of a burst of changes few are read, since calls are counted. Milliseconds. */
+const REST = 2_000;
 
-/** Reads pictures anew that are known here; those that are not are read when they are looked at. */
+/** Reads of pictures that changed, by character, each with the one that comes after it. */
+interface Renewal {
+  reading: Promise<void>;
+  next?: Promise<void>;
+}
+const renewals = new Map<string, Renewal>();
+
+/**
+ * Reads pictures anew that are known here; those that are not are read when they are looked at. It is done when what is here
+ * is no older than this call.
+ */
 export async function renewGallery(character: string): Promise<void> {
   if (galleries.get()[character] === undefined && !asked.has(character)) return;
-  const mine = (renewals.get(character) ?? 0) + 1;
+  const before = renewals.get(character);
+  if (before === undefined) return renew(character);
+  before.next ??= rested(before.reading).then(() => {
+    // It may be another person's by now.
+    if (renewals.get(character) === before) return renew(character);
+  });
+  return before.next;
+}
+
+function renew(character: string): Promise<void> {
+  const mine: Renewal = { reading: readAnew(character) };
   renewals.set(character, mine);
+  void rested(mine.reading).then(() => {
+    if (mine.next === undefined && renewals.get(character) === mine) renewals.delete(character);
+  });
+  return mine.reading;
+}
+
+async function readAnew(character: string): Promise<void> {
   // What is being read may be of before the change.
   await asked.get(character)?.catch(() => undefined);
   const { items } = await http.get<Answer<'Gallery'>>(address(character));
-  if (renewals.get(character) === mine) put(character, () => items);
+  put(character, () => items);
+}
+
+async function rested(reading: Promise<void>): Promise<void> {
+  await reading.catch(() => undefined);
+  await new Promise((done) => setTimeout(done, REST));
 }
 
 /** All that are known here: after a lost connection nobody knows what was missed. */
