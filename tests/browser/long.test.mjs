@@ -55,11 +55,62 @@ signedIn('so they are on a phone', async (page) => {
   await scrolled(page, FAR / 5);
 }, { ...PHONE, hasTouch: false, isMobile: false });
 
+signedIn('a link to a message leads there while a page of earlier ones is under way', async (page) => {
+  const conversation = await meet(page);
+  await fill(conversation, 401, 1);
+  await page.goto(`/c/${conversation}`);
+  await page.locator('[data-seq="401"]').waitFor();
+  let release = () => {};
+  const late = new Promise((done) => (release = done));
+  await page.route('**/messages?*before=352*', async (route) => {
+    await late;
+    await route.continue();
+  });
+  const asked = page.waitForRequest('**/messages?*before=352*');
+  await page.locator('.transcript__scroll').evaluate((box) => (box.scrollTop = 0));
+  await asked;
+  await page.evaluate(() => history.pushState(null, '', '?at=40'));
+  // As long as it would take to give up.
+  await page.waitForTimeout(300);
+  release();
+  const isInView = async (seq) => {
+    const found = page.locator(`[data-seq="${seq}"].said--found`);
+    await found.waitFor();
+    await page.waitForTimeout(300);
+    const { y } = await found.boundingBox();
+    assert.ok(y > 0 && y < 800, `${seq} is in view: ${y}`);
+  };
+  await isInView(40);
+
+  // One that is here is shown at once, and stays in view when a page comes in above it.
+  let releaseLast = () => {};
+  const last = new Promise((done) => (releaseLast = done));
+  await page.route('**/messages?*before=2&*', async (route) => {
+    await last;
+    await route.continue();
+  });
+  const askedLast = page.waitForRequest('**/messages?*before=2&*');
+  await page.locator('.transcript__scroll').evaluate((box) => (box.scrollTop = 0));
+  await askedLast;
+  await page.evaluate(() => history.pushState(null, '', '?at=30'));
+  await isInView(30);
+  releaseLast();
+  await page.locator('[data-seq="1"]').waitFor();
+  await isInView(30);
+  const seqs = await page.locator('[data-seq]').evaluateAll((rows) => rows.map((row) => Number(row.dataset.seq)));
+  assert.deepEqual(seqs, seqs.map((_, n) => seqs[0] + n), 'without a gap');
+});
+
+/** Has so many messages in the conversation; `run` is another number for each. */
+async function fill(conversation, count, run) {
+  await promisify(execFile)('python3', ['-c', WRITE, join(aim.data, 'aim.db'), conversation, String(count), String(run)]);
+}
+
 async function scrolled(page, far) {
   const conversation = await meet(page);
   // Its last message is odd, so that every question has its reply.
   const count = MESSAGES + 1;
-  await promisify(execFile)('python3', ['-c', WRITE, join(aim.data, 'aim.db'), conversation, String(count), String(far)]);
+  await fill(conversation, count, far);
   const pages = [];
   page.on('request', (request) => {
     if (new URL(request.url()).pathname.endsWith('/messages')) pages.push(request.url());

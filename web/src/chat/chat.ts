@@ -43,6 +43,8 @@ export class Chat {
   #joinTimer: ReturnType<typeof setTimeout> | undefined;
   #typingSince: number | undefined;
   #typingTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The page of earlier messages that is under way. */
+  #earlier: Promise<void> | undefined;
 
   /** `removals`: as it was known before anything is read. */
   constructor(
@@ -95,25 +97,22 @@ export class Chat {
     }
   }
 
-  async loadEarlier(): Promise<void> {
-    const { state, loadingEarlier } = this.store.get();
-    const first = state.messages[0];
-    if (loadingEarlier || !state.hasEarlier || first === undefined) return;
-    this.#patch({ loadingEarlier: true });
-    try {
-      const page = await this.#page(first.seq);
-      this.#do({ type: 'history', messages: page.items, hasMore: page.hasMore });
-    } finally {
-      this.#patch({ loadingEarlier: false });
-    }
+  /** The page before what is here. Whoever asks while one is under way waits for that one. */
+  loadEarlier(): Promise<void> {
+    this.#earlier ??= this.#readEarlier().finally(() => (this.#earlier = undefined));
+    return this.#earlier;
   }
 
-  /** Older pages, until this message is among them; so many at the most, for each is a call. */
-  async loadUntil(seq: number): Promise<void> {
-    for (let pages = 0; pages < JUMP_PAGES; pages += 1) {
+  /**
+   * Older pages, until this message is among them; so many at the most, for each is a call. None more once `signal` says
+   * that one no longer goes there.
+   */
+  async loadUntil(seq: number, signal?: AbortSignal): Promise<void> {
+    for (let pages = 0; pages < JUMP_PAGES && signal?.aborted !== true; pages += 1) {
       const { state } = this.store.get();
       if (!state.hasEarlier || (state.messages[0]?.seq ?? 0) <= seq) return;
-      await this.loadEarlier();
+      // One that was asked for by scrolling may fail, and is no reason not to go.
+      await (this.#earlier?.catch(() => undefined) ?? this.loadEarlier());
     }
   }
 
@@ -200,6 +199,21 @@ export class Chat {
     } else if (this.#typingSince !== undefined) {
       this.#typingSince = undefined;
       this.#connection.tell('typing', { conversationId: this.#id, typing });
+    }
+  }
+
+  async #readEarlier(): Promise<void> {
+    const { state } = this.store.get();
+    const first = state.messages[0];
+    if (!state.hasEarlier || first === undefined) return;
+    this.#patch({ loadingEarlier: true });
+    try {
+      const page = await this.#page(first.seq);
+      // Where all was read anew meanwhile, it would leave a gap.
+      if (this.store.get().state.messages[0]?.id !== first.id) return;
+      this.#do({ type: 'history', messages: page.items, hasMore: page.hasMore });
+    } finally {
+      this.#patch({ loadingEarlier: false });
     }
   }
 

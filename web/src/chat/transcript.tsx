@@ -130,11 +130,12 @@ export function Transcript(props: {
   // A message that was searched for: read until it is there, then brought into view.
   useEffect(() => {
     if (at === undefined) return;
-    let isOver = false;
+    const control = new AbortController();
+    const { signal } = control;
     isAtFoot.current = false;
     const point = () => {
       const said = inner.current?.querySelector<HTMLElement>(`[data-seq="${at}"]`);
-      if (isOver || !said) return;
+      if (signal.aborted || !said) return;
       isAtFoot.current = false;
       said.scrollIntoView({ block: 'center' });
       // From here on this is what is read, also while rows around it get their height.
@@ -145,19 +146,18 @@ export function Transcript(props: {
       said.focus({ preventScroll: true });
     };
     chat
-      .loadUntil(at)
+      .loadUntil(at, signal)
       .catch(() => undefined)
       .finally(() =>
         requestAnimationFrame(() => {
-          if (isOver) return;
+          if (signal.aborted) return;
           isAtFoot.current = false;
           bring(at);
-          requestAnimationFrame(point);
+          // At once: where the box stands by then others may come near, and take the place of this one.
+          point();
         }),
       );
-    return () => {
-      isOver = true;
-    };
+    return () => control.abort();
   }, [at, chat]);
 
   // The keyboard of a phone, a turned device, a font that arrives late, a row that comes into sight.
