@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { meet } from './chromium.mjs';
-import { PHONE, product } from './harness.mjs';
+import { PHONE, pictured, product } from './harness.mjs';
 
 const MESSAGES = 10_000;
 /** Milliseconds that nothing on the page may take in one go; a slow machine that does other things besides is meant. */
@@ -100,6 +100,37 @@ signedIn('a link to a message leads there while a page of earlier ones is under 
   const seqs = await page.locator('[data-seq]').evaluateAll((rows) => rows.map((row) => Number(row.dataset.seq)));
   assert.deepEqual(seqs, seqs.map((_, n) => seqs[0] + n), 'without a gap');
 });
+
+for (const [where, settings] of [['desk', {}], ['phone', PHONE]]) {
+  signedIn(`what one types into an editor is there when its row comes back, on a ${where}`, async (page) => {
+    const conversation = await meet(page);
+    await fill(conversation, 401, where.length);
+    await page.goto(`/c/${conversation}`);
+    const editor = page.getByRole('textbox', { name: 'The reply' });
+    await page.getByRole('button', { name: 'Edit the reply' }).click();
+    await page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'The reply');
+    await editor.fill('The lamp is out, and nobody knows.');
+    await page.evaluate(() => history.pushState(null, '', '?at=40'));
+    await page.locator('.said--found').waitFor();
+    assert.equal(await page.locator('[data-seq="401"]').count(), 0, 'its row is out of the page');
+    await page.getByRole('button', { name: 'Latest' }).click();
+    await editor.waitFor();
+    assert.equal(await editor.inputValue(), 'The lamp is out, and nobody knows.');
+    assert.notEqual(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'The reply', 'it takes no focus');
+    await pictured(page, `editor-kept-${where}`);
+
+    // Another page, and back; a reload.
+    await page.goto('/characters');
+    await page.goto(`/c/${conversation}`);
+    await editor.waitFor();
+    assert.equal(await editor.inputValue(), 'The lamp is out, and nobody knows.');
+    await editor.press('Escape');
+    await page.locator('[data-seq="401"]').getByText('message 401.').waitFor();
+    await page.reload();
+    await page.locator('[data-seq="401"]').getByText('message 401.').waitFor();
+    assert.equal(await editor.count(), 0, 'what was given up is gone');
+  }, settings);
+}
 
 /** Has so many messages in the conversation; `run` is another number for each. */
 async function fill(conversation, count, run) {

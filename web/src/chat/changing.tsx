@@ -2,12 +2,13 @@
  * What can be done with what was said last: paging through the variants of a reply, asking for another one or for more,
  * putting it in other words, and asking again in other words.
  */
-import { useEffect, useRef, useState, type ReactNode, type TouchEvent } from 'react';
+import { useEffect, useRef, type ReactNode, type RefObject, type TouchEvent } from 'react';
 import type { Message } from '../api/types';
 import { useAction } from '../lib/load';
 import type { EventError } from '../live/events';
 import { Icon } from '../ui/icons';
 import type { Chat } from './chat';
+import type { Edit } from './edits';
 
 /** As far across as a finger has to go, in pixels, and so much further than up or down. */
 const SWIPE = 60;
@@ -125,20 +126,30 @@ export function Variants(props: {
 }
 
 /** What was said last, in other words: one's own message is asked again, a reply says them from now on. */
-export function Editing(props: { message: Message; chat: Chat; onDone: () => void }) {
-  const { message, chat } = props;
+export function Editing({
+  message,
+  edit,
+  chat,
+  ref,
+}: {
+  message: Message;
+  edit: Edit;
+  chat: Chat;
+  ref: RefObject<HTMLTextAreaElement | null>;
+}) {
+  const { text } = edit;
   const { busy, error, run } = useAction();
-  const [text, setText] = useState(message.text);
   const isReply = message.role === 'character';
+  const close = () => chat.endEdit(message.id);
   const send = () => {
     if (text.trim() === '' || busy) return;
     if (isReply && text === message.text) {
-      props.onDone();
+      close();
       return;
     }
     void run(async () => {
       await chat.edit(message.id, text);
-      props.onDone();
+      close();
     });
   };
   return (
@@ -150,19 +161,17 @@ export function Editing(props: { message: Message; chat: Chat; onDone: () => voi
       }}
     >
       <textarea
-        // It was asked for, in this place.
-        // eslint-disable-next-line jsx-a11y/no-autofocus
-        autoFocus
+        ref={ref}
         className="editing__text"
         aria-label={isReply ? 'The reply' : 'Your message'}
         rows={isReply ? REPLY_ROWS : Math.min(8, text.split('\n').length + 1)}
         maxLength={8_000}
         value={text}
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => chat.typeEdit(message.id, event.target.value)}
         onKeyDown={(event) => {
           if (event.key === 'Escape') {
             event.preventDefault();
-            props.onDone();
+            close();
           }
           if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
             event.preventDefault();
@@ -179,7 +188,7 @@ export function Editing(props: { message: Message; chat: Chat; onDone: () => voi
         <button type="submit" className="link-button" disabled={busy || text.trim() === ''}>
           {isReply ? 'Save' : 'Send again'}
         </button>
-        <button type="button" className="link-button" onClick={props.onDone}>
+        <button type="button" className="link-button" onClick={close}>
           Keep it
         </button>
       </p>

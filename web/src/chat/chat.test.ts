@@ -297,6 +297,36 @@ describe('sending', () => {
   });
 });
 
+describe('the editor of a message', () => {
+  const edits = () => chat.store.get().edits;
+
+  it('is open with its text until it is closed, also on a page that is opened again', async () => {
+    const [hello] = history;
+    chat.beginEdit(hello ?? message(1));
+    chat.typeEdit('m1', 'Good day.');
+    chat.close();
+    chat = open();
+    expect(edits()).toEqual({});
+    await settle();
+    expect(edits()).toMatchObject({ m1: { text: 'Good day.' } });
+    chat.endEdit('m1');
+    expect(edits()).toEqual({});
+    chat.close();
+    chat = open();
+    await settle();
+    expect(edits()).toEqual({});
+  });
+
+  it('stays open while all is read anew', async () => {
+    chat.typeEdit('m1', 'Good day.');
+    wire.answers = () => ({ ok: true, state: 'idle', pending: 0, messages: [], removals: 1 });
+    wire.emit({ name: 'conversation:resync', payload: { conversationId: CONVERSATION } });
+    await settle(2_000);
+    expect(state().removals).toBe(1);
+    expect(edits()).toMatchObject({ m1: { text: 'Good day.' } });
+  });
+});
+
 describe('typing', () => {
   it('is told at its start, now and then, and at its end', async () => {
     chat.setTyping(true);

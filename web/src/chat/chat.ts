@@ -4,12 +4,13 @@
  * with the same `clientId` until the server has it.
  */
 import { ApiError, asApiError, http } from '../api/client';
-import type { Answer, List, Upload } from '../api/types';
+import type { Answer, List, Message, Upload } from '../api/types';
 import { freshId } from '../lib/id';
 import { createStore, type Store } from '../lib/store';
 import { recall, remember } from '../lib/storage';
 import type { Connection } from '../live/connection';
 import type { EventError } from '../live/events';
+import { NO_EDITS, recallEdits, rememberEdits, type Edits } from './edits';
 import { emptyChat, reduceChat, resumeSeq, type ChatAction, type ChatState, type Unsent } from './state';
 import { settled } from './upload';
 
@@ -29,6 +30,8 @@ export interface OpenChat {
   /** Why the conversation cannot be shown. */
   error: ApiError | undefined;
   loadingEarlier: boolean;
+  /** The editors that are open. */
+  edits: Edits;
 }
 
 export class Chat {
@@ -57,7 +60,7 @@ export class Chat {
     this.#id = conversationId;
     this.#connection = connection;
     const state = emptyChat(conversationId, characterId, userId, removals);
-    this.store = createStore<OpenChat>({ state, error: undefined, loadingEarlier: false });
+    this.store = createStore<OpenChat>({ state, error: undefined, loadingEarlier: false, edits: NO_EDITS });
   }
 
   open(): void {
@@ -91,6 +94,7 @@ export class Chat {
       const type = this.store.get().state.needsReload ? 'anew' : 'history';
       this.#do({ type, messages: page.items, hasMore: page.hasMore });
       this.#do({ type: 'restored', unsent: kept });
+      this.#patch({ edits: { ...recallEdits(this.#id, page.items), ...this.store.get().edits } });
       this.#join();
     } catch (error) {
       this.#patch({ error: asApiError(error) });
@@ -170,6 +174,20 @@ export class Chat {
   /** Puts what was said last in other words: one's own message is asked again, the reply says them. */
   async edit(message: string, text: string): Promise<void> {
     await http.patch(`/api/conversations/${this.#id}/messages/${message}`, { text });
+  }
+
+  /** Opens the editor of a message. */
+  beginEdit({ id, text }: Message): void {
+    this.typeEdit(id, text);
+  }
+
+  typeEdit(message: string, text: string): void {
+    this.#takeEdits({ ...this.store.get().edits, [message]: { text } });
+  }
+
+  endEdit(message: string): void {
+    const { [message]: _, ...edits } = this.store.get().edits;
+    this.#takeEdits(edits);
   }
 
   /** Removes one's last message with its reply; the socket tells when it is gone. */
@@ -333,6 +351,11 @@ export class Chat {
 
   #patch(change: Partial<OpenChat>): void {
     this.store.set({ ...this.store.get(), ...change });
+  }
+
+  #takeEdits(edits: Edits): void {
+    this.#patch({ edits });
+    rememberEdits(this.#id, edits);
   }
 
   #rememberUnsent(unsent: readonly Unsent[]): void {

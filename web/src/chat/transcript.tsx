@@ -282,6 +282,7 @@ function TranscriptRow(props: {
             answers={row.answers}
             failure={props.open.state.failures[row.message.inReplyTo ?? row.message.id]}
             isOpen={row.isOpen}
+            edit={props.open.edits[row.message.id]}
             character={character}
             chat={chat}
           />
