@@ -70,6 +70,66 @@ signedIn('on a phone a reply is put in other words', async (page) => {
   assert.equal((await stored(page, conversation)).at(-1).text, 'At home.');
 }, PHONE);
 
+for (const [where, settings] of [['desk', {}], ['phone', { ...PHONE, viewport: { width: 390, height: 844 } }]]) {
+  signedIn(`what another screen made of a reply is told in its editor, on a ${where}`, async (page, { username, elsewhere }) => {
+    const conversation = await meet(page);
+    await say(page, 'Who keeps the lamp?');
+    await quiet(page, 2);
+    model.plan = { ...model.plan, says: 'Nobody keeps it. It burns by *itself*.' };
+    await page.getByRole('button', { name: 'Another variant' }).click();
+    await page.getByText('2/2', { exact: true }).waitFor();
+    const there = await elsewhere(username);
+    await there.page.goto(`/c/${conversation}`);
+    await there.page.getByText('2/2', { exact: true }).waitFor();
+    const last = async () => (await stored(page, conversation)).at(-1);
+    const told = page.getByText('This reply was changed meanwhile.');
+    const shows = page.getByRole('group', { name: 'What it says now' });
+
+    // Another variant is chosen there.
+    await edit(page).click();
+    await editor(page).fill('I keep it, of course.');
+    assert.equal(await told.count(), 0);
+    await there.page.getByRole('button', { name: 'Previous variant' }).click();
+    await told.waitFor();
+    await editor(page).press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Show it', 'it is not saved by the way');
+    const first = await last();
+    assert.equal(first.variants.selected, 0);
+    await pictured(page, `reply-changed-${where}`);
+    await page.keyboard.press('Enter');
+    await shows.getByText(first.text.slice(0, 20).trim()).waitFor();
+    await assertAccessible(page, 'the editor of a reply that was changed');
+    await assertFits(page, 'the editor of a reply that was changed');
+    await pictured(page, `reply-changed-shown-${where}`);
+    await page.getByRole('button', { name: 'Save mine anyway' }).click();
+    await page.locator('[data-seq="3"]').getByText('I keep it, of course.').waitFor();
+    await there.page.locator('[data-seq="3"]').getByText('I keep it, of course.').waitFor();
+    assert.deepEqual([(await last()).text, (await last()).variants.selected], ['I keep it, of course.', 1]);
+    await there.page.getByRole('button', { name: 'Previous variant' }).click();
+    await page.getByText('1/2', { exact: true }).waitFor();
+    assert.equal((await last()).text, first.text, 'what was chosen meanwhile is as it was');
+
+    // It is put in other words there, and stays so.
+    await edit(page).click();
+    await editor(page).fill('Mine.');
+    await edit(there.page).click();
+    await editor(there.page).fill('The keeper’s daughter does.');
+    await there.page.getByRole('button', { name: 'Save' }).click();
+    await told.waitFor();
+    await page.getByRole('button', { name: 'Keep it' }).click();
+    await page.locator('[data-seq="3"]').getByText('The keeper’s daughter does.').waitFor();
+
+    // It is answered anew there: the editor is back with its text once that is done.
+    await edit(page).click();
+    await editor(page).fill('Still mine.');
+    await there.page.getByRole('button', { name: 'Regenerate' }).click();
+    await there.page.getByText('3/3', { exact: true }).waitFor();
+    await told.waitFor();
+    assert.equal(await editor(page).inputValue(), 'Still mine.');
+    model.plan = { ...model.plan, says: undefined };
+  }, settings);
+}
+
 const NAMES = { user_name: 'Ann', character_name: 'Mara', create_date: '2024-1-5@14h03m22s' };
 const SAID = [
   { name: 'Mara', is_user: false, send_date: 'January 5, 2024 2:03pm', mes: 'Ahoy, Ann.' },

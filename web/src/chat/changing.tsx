@@ -2,13 +2,14 @@
  * What can be done with what was said last: paging through the variants of a reply, asking for another one or for more,
  * putting it in other words, and asking again in other words.
  */
-import { useEffect, useRef, type ReactNode, type RefObject, type TouchEvent } from 'react';
+import { useEffect, useId, useRef, useState, type ReactNode, type RefObject, type TouchEvent } from 'react';
 import type { Message } from '../api/types';
 import { useAction } from '../lib/load';
 import type { EventError } from '../live/events';
 import { Icon } from '../ui/icons';
+import { Markdown } from '../ui/markdown';
 import type { Chat } from './chat';
-import type { Edit } from './edits';
+import { wasChanged, type Edit } from './edits';
 
 /** As far across as a finger has to go, in pixels, and so much further than up or down. */
 const SWIPE = 60;
@@ -138,6 +139,11 @@ export function Editing({
   ref: RefObject<HTMLTextAreaElement | null>;
 }) {
   const { text } = edit;
+  /** What the message says by now, where that was asked for. */
+  const [shows, setShows] = useState(false);
+  const shower = useRef<HTMLButtonElement>(null);
+  const shownId = useId();
+  const isChanged = wasChanged(edit, message);
   const { busy, error, run } = useAction();
   const isReply = message.role === 'character';
   const close = () => chat.endEdit(message.id);
@@ -147,10 +153,7 @@ export function Editing({
       close();
       return;
     }
-    void run(async () => {
-      await chat.edit(message.id, text);
-      close();
-    });
+    void run(() => chat.saveEdit(message, edit));
   };
   return (
     <form
@@ -175,10 +178,34 @@ export function Editing({
           }
           if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
             event.preventDefault();
-            send();
+            // Whoever did not see it yet is led there.
+            if (isChanged) shower.current?.focus();
+            else send();
           }
         }}
       />
+      <p className="said__meta">
+        <span className="editing__changed" role="status">
+          {isChanged && `This ${isReply ? 'reply' : 'message'} was changed meanwhile.`}
+        </span>
+        {isChanged && (
+          <button
+            type="button"
+            className="link-button"
+            ref={shower}
+            aria-expanded={shows}
+            aria-controls={shownId}
+            onClick={() => setShows(!shows)}
+          >
+            {shows ? 'Hide it' : 'Show it'}
+          </button>
+        )}
+      </p>
+      {isChanged && shows && (
+        <div className="bubble" id={shownId} role="group" aria-label="What it says now">
+          <Markdown text={message.text} />
+        </div>
+      )}
       <p className="said__meta">
         {error !== undefined && (
           <span className="said__trouble" role="alert">
@@ -186,7 +213,7 @@ export function Editing({
           </span>
         )}
         <button type="submit" className="link-button" disabled={busy || text.trim() === ''}>
-          {isReply ? 'Save' : 'Send again'}
+          {isChanged ? `${isReply ? 'Save' : 'Send'} mine anyway` : isReply ? 'Save' : 'Send again'}
         </button>
         <button type="button" className="link-button" onClick={close}>
           Keep it

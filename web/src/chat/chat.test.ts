@@ -300,9 +300,28 @@ describe('sending', () => {
 describe('the editor of a message', () => {
   const edits = () => chat.store.get().edits;
 
+  it('saves into the variant that it was made of, and into no other', async () => {
+    const [calls, [hello]]: [string[], Message[]] = [[], history];
+    vi.stubGlobal('fetch', (path: string, { method, body }: { method: string; body: string }) => {
+      calls.push(`${method} ${path.split('/messages/')[1]} ${body}`);
+      return Promise.resolve(Response.json({}));
+    });
+    const two = (selected: number) => ({ ...(hello ?? message(1)), variants: { count: 2, selected } });
+    const save = (of: Message, now: Message) => {
+      chat.beginEdit(of);
+      chat.typeEdit('m1', 'Good day.');
+      const edit = edits().m1;
+      return edit && chat.saveEdit(now, edit);
+    };
+    await save(two(0), two(0));
+    await save(two(0), two(1));
+    const [chosen, saved] = ['PUT m1/variant {"selected":0}', 'PATCH m1 {"text":"Good day."}'];
+    expect(calls).toEqual([saved, chosen, saved]);
+    expect(edits()).toEqual({});
+  });
+
   it('is open with its text until it is closed, also on a page that is opened again', async () => {
-    const [hello] = history;
-    chat.beginEdit(hello ?? message(1));
+    chat.beginEdit(history[0] ?? message(1));
     chat.typeEdit('m1', 'Good day.');
     chat.close();
     chat = open();
@@ -318,6 +337,7 @@ describe('the editor of a message', () => {
   });
 
   it('stays open while all is read anew', async () => {
+    chat.beginEdit(history[0] ?? message(1));
     chat.typeEdit('m1', 'Good day.');
     wire.answers = () => ({ ok: true, state: 'idle', pending: 0, messages: [], removals: 1 });
     wire.emit({ name: 'conversation:resync', payload: { conversationId: CONVERSATION } });

@@ -10,7 +10,7 @@ import { createStore, type Store } from '../lib/store';
 import { recall, remember } from '../lib/storage';
 import type { Connection } from '../live/connection';
 import type { EventError } from '../live/events';
-import { NO_EDITS, recallEdits, rememberEdits, type Edits } from './edits';
+import { editOf, NO_EDITS, recallEdits, rememberEdits, variantOf, type Edit, type Edits } from './edits';
 import { emptyChat, reduceChat, resumeSeq, type ChatAction, type ChatState, type Unsent } from './state';
 import { settled } from './upload';
 
@@ -177,17 +177,26 @@ export class Chat {
   }
 
   /** Opens the editor of a message. */
-  beginEdit({ id, text }: Message): void {
-    this.typeEdit(id, text);
+  beginEdit(message: Message): void {
+    this.#takeEdits({ ...this.store.get().edits, [message.id]: editOf(message) });
   }
 
   typeEdit(message: string, text: string): void {
-    this.#takeEdits({ ...this.store.get().edits, [message]: { text } });
+    const { edits } = this.store.get();
+    const edit = edits[message];
+    if (edit !== undefined) this.#takeEdits({ ...edits, [message]: { ...edit, text } });
   }
 
   endEdit(message: string): void {
     const { [message]: _, ...edits } = this.store.get().edits;
     this.#takeEdits(edits);
+  }
+
+  /** Saves what was typed, whatever the message says by now: of a reply in the variant that it was made of, and no other. */
+  async saveEdit(message: Message, { text, of }: Edit): Promise<void> {
+    if (of.variant !== variantOf(message)) await this.choose(message.id, of.variant);
+    await this.edit(message.id, text);
+    this.endEdit(message.id);
   }
 
   /** Removes one's last message with its reply; the socket tells when it is gone. */

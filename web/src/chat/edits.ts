@@ -5,15 +5,34 @@
 import type { Message } from '../api/types';
 import { recall, remember } from '../lib/storage';
 
+/** What a message says, and as which of its variants, counted from 0. */
+interface Said {
+  text: string;
+  variant: number;
+}
+
 /** An editor that is open. */
 export interface Edit {
   text: string;
+  /** What it is made of. */
+  of: Said;
 }
 
 /** By the message that each is of. */
 export type Edits = Readonly<Record<string, Edit>>;
 
 export const NO_EDITS: Edits = {};
+
+export const variantOf = (message: Message): number => message.variants?.selected ?? 0;
+
+export const editOf = (message: Message): Edit => ({
+  text: message.text,
+  of: { text: message.text, variant: variantOf(message) },
+});
+
+/** Whether it would take the place of something else than it is made of. */
+export const wasChanged = ({ text, of }: Edit, message: Message): boolean =>
+  message.text !== text && (message.text !== of.text || variantOf(message) !== of.variant);
 
 const placeOf = (conversation: string) => `edits.${conversation}`;
 
