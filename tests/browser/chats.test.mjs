@@ -167,7 +167,6 @@ signedIn('a chat is imported, goes on, and is saved as a file', async (page) => 
   // What is wrong is told, and another file may follow.
   await file.setInputFiles(chat(NAMES, SAID[0], { name: 'Ann' }));
   await dialog.getByText(/Line 3 is no message/).waitFor();
-  await pictured(page, 'chat-import-refused-desk');
   await file.setInputFiles(chat(NAMES, ...SAID));
   const conversation = await assertImported(page);
   await assertShownAsStored(page, conversation);
@@ -182,6 +181,30 @@ signedIn('a chat is imported, goes on, and is saved as a file', async (page) => 
   assert.equal(lines.length, 6);
   assert.deepEqual(lines.map(({ mes }) => mes).slice(1, 5), ['Ahoy, Ann.', 'Where are we?', 'Off the reef.', 'And now?']);
 });
+
+for (const [where, settings] of [['desk', {}], ['phone', { ...PHONE, viewport: { width: 390, height: 844 } }]]) {
+  signedIn(`the focus stays with the choice of a file when one is refused, on a ${where}`, async (page) => {
+    const dialog = await opens(page);
+    const choose = dialog.getByRole('button', { name: 'Choose a file' });
+    let file;
+    page.on('filechooser', (chooser) => chooser.setFiles(file));
+    const chosen = async (next) => {
+      file = next;
+      await page.keyboard.press('Enter');
+    };
+    await choose.focus();
+    for (const line of [3, 4]) {
+      await chosen(chat(NAMES, ...SAID.slice(0, line - 2), { name: 'Ann' }));
+      await dialog.getByRole('alert').getByText(`Line ${line} is no message`).waitFor();
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Choose a file');
+    }
+    await assertWcag(page, 'an import that was refused');
+    await pictured(page, `chat-import-refused-${where}`);
+    await chosen(chat(NAMES, ...SAID));
+    await assertImported(page);
+  }, settings);
+}
 
 signedIn('on a phone a chat is dropped into its dialog', async (page) => {
   const dialog = await opens(page);
