@@ -1,7 +1,7 @@
 // What people of SillyTavern do every day: they put a reply in other words, and bring their chats along.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { assertShownAsStored, CHARACTER, meet, quiet, say, stored } from './chromium.mjs';
+import { assertShownAsStored, CHARACTER, finger, meet, quiet, say, stored } from './chromium.mjs';
 import { assertAccessible, assertFits, assertWcag, PHONE, pictured, product } from './harness.mjs';
 
 const { model, signedIn } = product();
@@ -159,6 +159,35 @@ async function assertImported(page) {
   return new URL(page.url()).pathname.split('/').at(-1);
 }
 
+/** Nothing is offered that would be refused, whatever one does. */
+async function assertNothingNew(page, act) {
+  await page.getByRole('button', { name: 'Edit the reply' }).waitFor();
+  for (const name of ['Regenerate', 'Another variant', 'Continue', 'Edit']) {
+    assert.equal(await page.locator('.log').getByRole('button', { name, exact: true }).count(), 0, name);
+  }
+  const asked = [];
+  const note = (request) => request.method() === 'POST' && /regenerate|continue/.test(request.url()) && asked.push(request.url());
+  page.on('request', note);
+  await page.keyboard.press('ArrowRight');
+  await act();
+  page.off('request', note);
+  assert.deepEqual(asked, []);
+}
+
+/** The variants of the last reply are those that it came with. */
+async function assertAsItCame(page, swipe = async () => {}) {
+  const last = page.locator('[data-seq="3"]');
+  await last.getByText('2/2', { exact: true }).waitFor();
+  await assertNothingNew(page, async () => {
+    await last.getByRole('button', { name: 'Next variant' }).click({ force: true });
+    await swipe(260, 90);
+    await last.getByRole('button', { name: 'Previous variant' }).click();
+    await last.getByText('1/2', { exact: true }).waitFor();
+    await page.keyboard.press('ArrowRight');
+    await last.getByText('2/2', { exact: true }).waitFor();
+  });
+}
+
 signedIn('a chat is imported, goes on, and is saved as a file', async (page) => {
   const dialog = await opens(page);
   await assertWcag(page, 'the dialog of an import');
@@ -170,8 +199,18 @@ signedIn('a chat is imported, goes on, and is saved as a file', async (page) => 
   await file.setInputFiles(chat(NAMES, ...SAID));
   const conversation = await assertImported(page);
   await assertShownAsStored(page, conversation);
+  await assertAsItCame(page);
+  // A branch within it is of the same kind.
+  await page.locator('[data-seq="3"]').getByRole('button', { name: /^Branch/ }).click();
+  await page.waitForURL((url) => url.pathname.startsWith('/c/') && !url.pathname.endsWith(conversation));
+  await assertNothingNew(page, async () => {
+    assert.equal(await page.getByRole('button', { name: 'Next variant' }).count(), 0, 'it has one answer');
+  });
+  await page.goto(`/c/${conversation}`);
   await say(page, 'And now?');
   await quiet(page, 3);
+  await page.getByRole('button', { name: 'Regenerate' }).waitFor();
+  await page.getByRole('button', { name: 'Continue', exact: true }).waitFor();
 
   await page.getByRole('button', { name: 'Conversation menu' }).click();
   await pictured(page, 'chat-menu-desk');
@@ -206,7 +245,7 @@ for (const [where, settings] of [['desk', {}], ['phone', { ...PHONE, viewport: {
   }, settings);
 }
 
-signedIn('on a phone a chat is dropped into its dialog', async (page) => {
+signedIn('on a phone a chat is dropped into its dialog', async (page, { context }) => {
   const dialog = await opens(page);
   await assertFits(page, 'the dialog of an import');
   await pictured(page, 'chat-import-phone');
@@ -219,4 +258,5 @@ signedIn('on a phone a chat is dropped into its dialog', async (page) => {
   await dialog.locator('.chat-file').dispatchEvent('drop', { dataTransfer });
   await assertImported(page);
   await assertFits(page, 'an imported conversation');
+  await assertAsItCame(page, await finger(page, context));
 }, PHONE);

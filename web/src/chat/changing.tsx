@@ -24,21 +24,26 @@ function usesArrows(target: EventTarget | null): boolean {
   return target.closest('input, select, audio, video, dialog, [role="menu"], [role="dialog"]') !== null;
 }
 
-/** The last reply: swiped to the left for the next variant, behind the last one for a new one; to the right for the one before. */
+/**
+ * The last reply: swiped to the left for the next variant, behind the last one for a new one; to the right for the one before.
+ * One that was said elsewhere has the variants that it came with.
+ */
 export function Variants(props: {
   reply: Message;
   failure: EventError | undefined;
+  isImported: boolean;
   chat: Chat;
   /** What else can be done with it: a button beside the others. */
   edit: ReactNode;
   children: ReactNode;
 }) {
-  const { reply, chat } = props;
+  const { reply, isImported, chat } = props;
   const { busy, error, run } = useAction();
   const began = useRef<{ x: number; y: number } | undefined>(undefined);
   const { count, selected } = reply.variants ?? { count: 1, selected: 0 };
+  const isEnd = isImported && selected + 1 >= count;
   const go = (to: number) => {
-    if (busy || to < 0) return;
+    if (busy || to < 0 || (isImported && to >= count)) return;
     void run(() => (to < count ? chat.choose(reply.id, to) : chat.regenerate(reply.id)));
   };
   // The arrows of the keyboard, unless they move something else.
@@ -74,48 +79,56 @@ export function Variants(props: {
         {props.children}
       </div>
       <div className="variants" role="group" aria-label="Variants of this reply">
-        <button
-          type="button"
-          className="variants__button"
-          aria-label="Previous variant"
-          aria-disabled={busy || selected === 0}
-          onClick={() => go(selected - 1)}
-        >
-          <Icon name="back" />
-        </button>
-        <span className="variants__count" aria-live="polite">
-          {selected + 1}/{count}
-        </span>
-        <button
-          type="button"
-          className="variants__button"
-          aria-label={selected + 1 < count ? 'Next variant' : 'Another variant'}
-          aria-disabled={busy}
-          onClick={() => go(selected + 1)}
-        >
-          <Icon name="forward" />
-        </button>
-        <button
-          type="button"
-          className="variants__button"
-          aria-label="Regenerate"
-          title="Regenerate"
-          aria-disabled={busy}
-          onClick={() => go(count)}
-        >
-          <Icon name="retry" />
-        </button>
+        {(count > 1 || !isImported) && (
+          <>
+            <button
+              type="button"
+              className="variants__button"
+              aria-label="Previous variant"
+              aria-disabled={busy || selected === 0}
+              onClick={() => go(selected - 1)}
+            >
+              <Icon name="back" />
+            </button>
+            <span className="variants__count" aria-live="polite">
+              {selected + 1}/{count}
+            </span>
+            <button
+              type="button"
+              className="variants__button"
+              aria-label={isImported || selected + 1 < count ? 'Next variant' : 'Another variant'}
+              aria-disabled={busy || isEnd}
+              onClick={() => go(selected + 1)}
+            >
+              <Icon name="forward" />
+            </button>
+          </>
+        )}
+        {!isImported && (
+          <button
+            type="button"
+            className="variants__button"
+            aria-label="Regenerate"
+            title="Regenerate"
+            aria-disabled={busy}
+            onClick={() => go(count)}
+          >
+            <Icon name="retry" />
+          </button>
+        )}
         {props.edit}
-        <button
-          type="button"
-          className="link-button"
-          aria-disabled={busy}
-          onClick={() => {
-            if (!busy) void run(() => chat.continueReply(reply.id));
-          }}
-        >
-          Continue
-        </button>
+        {!isImported && (
+          <button
+            type="button"
+            className="link-button"
+            aria-disabled={busy}
+            onClick={() => {
+              if (!busy) void run(() => chat.continueReply(reply.id));
+            }}
+          >
+            Continue
+          </button>
+        )}
       </div>
       {trouble !== undefined && (
         <p className="said__meta" role="alert">

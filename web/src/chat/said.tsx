@@ -108,6 +108,8 @@ export const SaidMessage = memo(function SaidMessage(props: {
   failure: EventError | undefined;
   /** Nothing was said after it, and nothing is under way: it can be changed. */
   isOpen: boolean;
+  /** It was said elsewhere: no model is asked about it. */
+  isImported: boolean;
   /** Its editor, where that is open. */
   edit: Edit | undefined;
   character: CharacterSummary;
@@ -123,7 +125,9 @@ export const SaidMessage = memo(function SaidMessage(props: {
     box.current?.focus();
   };
   const isCharacter = message.role === 'character';
-  const isEditable = props.isOpen && (isMine || isCharacter) && message.type === 'text';
+  // One's own message is asked again, a reply only says something else.
+  const isEditable =
+    props.isOpen && (isCharacter || (isMine && !props.isImported)) && message.type === 'text';
   const mood = moodWord(message.personality);
   const room = useRoom();
   const sender = room.person(message.senderId);
@@ -159,6 +163,7 @@ export const SaidMessage = memo(function SaidMessage(props: {
           <Variants
             reply={message}
             failure={props.failure}
+            isImported={props.isImported}
             chat={chat}
             edit={
               <button
@@ -217,7 +222,7 @@ export const SaidMessage = memo(function SaidMessage(props: {
           failure={props.failure}
           chat={chat}
           name={character.name}
-          decides={room.decides(message.senderId)}
+          decides={room.decides(message.senderId) && !props.isImported}
         />
       )}
     </Said>

@@ -25,10 +25,12 @@ export function Transcript(props: {
   character: CharacterSummary;
   connected: boolean;
   onEdit: (text: string) => void;
+  /** The `seq` of the last message that was said elsewhere. */
+  importedSeq?: number | undefined;
   /** The `seq` of a message to show first, instead of the newest. */
   at?: number | undefined;
 }) {
-  const { chat, at } = props;
+  const { chat, at, importedSeq } = props;
   const { state, loadingEarlier } = props.open;
   const { decides } = useRoom();
   const scroll = useRef<HTMLDivElement>(null);
@@ -40,7 +42,7 @@ export function Transcript(props: {
   /** Whether something in here had the focus when rows came and went. */
   const hadFocus = useRef(false);
   const unsentCount = state.unsent.length;
-  const rows = useMemo(() => transcriptRows(state, decides), [state, decides]);
+  const rows = useMemo(() => transcriptRows(state, decides, importedSeq), [state, decides, importedSeq]);
   const [end, setEnd] = useState<WindowEnd>(undefined);
   const shown = rowWindow(rows, end);
   const hasLater = shown.below > 0;
@@ -282,6 +284,7 @@ function TranscriptRow(props: {
             answers={row.answers}
             failure={props.open.state.failures[row.message.inReplyTo ?? row.message.id]}
             isOpen={row.isOpen}
+            isImported={row.isImported}
             edit={props.open.edits[row.message.id]}
             character={character}
             chat={chat}
