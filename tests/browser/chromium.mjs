@@ -85,6 +85,19 @@ export async function say(page, text) {
   await page.keyboard.press('Enter');
 }
 
+/** Swipes across the last reply, from one place to another, in pixels from the left. */
+export async function finger(page, context) {
+  const client = await context.newCDPSession(page);
+  const touch = (type, ...touchPoints) => client.send('Input.dispatchTouchEvent', { type, touchPoints });
+  return async (from, to) => {
+    const box = await page.locator('.variants__reply').boundingBox();
+    const y = box.y + Math.min(box.height / 2, 30);
+    await touch('touchStart', { x: from, y });
+    for (let i = 1; i <= 5; i += 1) await touch('touchMove', { x: from + ((to - from) * i) / 5, y });
+    await touch('touchEnd');
+  };
+}
+
 /** All messages as the server has them. */
 export async function stored(page, conversation) {
   const answer = await page.request.get(`/api/conversations/${conversation}/messages?limit=100`);

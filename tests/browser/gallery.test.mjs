@@ -93,6 +93,32 @@ signedIn('pictures are added, labelled, ordered, looked at and deleted', async (
   assert.deepEqual(stored.map((item) => item.id), shown);
 });
 
+signedIn('a picture on its way is given up, and the next one comes', async (page) => {
+  await sheet(page, 'Tilda Crane');
+  let [release, calls] = [() => {}, 0];
+  const late = new Promise((done) => (release = done));
+  await page.route('**/api/uploads', async (route) => {
+    calls += 1;
+    if (calls === 1) await late;
+    await route.continue().catch(() => undefined);
+  });
+  const files = [];
+  for (const name of ['one.png', 'two.png']) files.push(await drawn(page, { name, height: 400 }));
+  const sent = page.waitForRequest('**/api/uploads');
+  await page.locator('[data-gallery]').setInputFiles(files);
+  await sent;
+  const cancel = page.getByRole('button', { name: 'Cancel one.png' });
+  await page.getByRole('button', { name: 'Cancel two.png' }).waitFor();
+  await sound(page, 'coming');
+  await cancel.focus();
+  await page.keyboard.press('Enter');
+  await tiles(page).first().waitFor();
+  await page.locator('.gallery__coming').waitFor({ state: 'detached' });
+  release();
+  assert.equal(await tiles(page).count(), 1);
+  await page.waitForFunction(() => document.activeElement?.closest('main') != null);
+});
+
 for (const [device, viewport] of [['desk', { width: 1400, height: 850 }], ['phone', { width: 390, height: 844 }]]) {
   signedIn(`the face of the last reply's mood is shown (${device})`, async (page) => {
     await sheet(page, 'Mara Quill');

@@ -159,7 +159,7 @@ signedIn('characters are narrowed to a tag and put in order', async (page, { ope
   assert.deepEqual([counts[tag], counts['other-mills']], [2, 1]);
 });
 
-signedIn('what is too large to be kept while one writes is said, and saved all the same', async (page) => {
+signedIn('what is too large to be kept while one writes is said, and saved all the same', async (page, { username, open }) => {
   await page.setViewportSize(PHONE.viewport);
   await page.goto('/characters/new');
   await page.getByLabel('Name', { exact: true }).fill('A long story');
@@ -184,6 +184,43 @@ signedIn('what is too large to be kept while one writes is said, and saved all t
   await page.reload({ timeout: 3_000 }).catch(() => undefined);
   assert.equal(asked, 1);
   assert.equal((await story.inputValue()).length, 70_000);
+
+  // Who goes somewhere else comes back to it, by a link or by the back button; elsewhere the page is not closed unasked either.
+  const isThere = async () => {
+    await page.getByText('You go on where you left this form.').waitFor();
+    await notice.waitFor();
+    assert.equal((await story.inputValue()).length, 70_000);
+  };
+  await page.getByRole('link', { name: 'Search' }).click();
+  await page.getByRole('searchbox', { name: 'Search characters and messages' }).waitFor();
+  await page.reload({ timeout: 3_000 }).catch(() => undefined);
+  assert.equal(asked, 2);
+  await page.goBack();
+  await isThere();
+  await page.getByRole('link', { name: 'All characters' }).click();
+  await page.getByRole('link', { name: 'New character' }).click();
+  await isThere();
+  await pictured(page, 'draft-too-large-back-phone');
+  // The next one who signs in here has a form of their own.
+  const other = await open();
+  const [next, mine] = [await register(other.page), username];
+  await other.close();
+  const enter = async (name) => {
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await page.getByRole('button', { name: 'Log out' }).first().click();
+    await page.getByLabel('Email or username').fill(name);
+    await page.getByLabel('Password').fill(PASSWORD);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByRole('link', { name: 'Characters', exact: true }).click();
+    await page.getByRole('link', { name: 'New character' }).click();
+    await page.getByText('Step').first().waitFor();
+  };
+  await enter(next);
+  assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), '');
+  await page.getByLabel('Name', { exact: true }).fill('Somebody else');
+  await enter(mine);
+  await story.waitFor();
+
   // Once it fits again it is kept.
   const kept = page.waitForResponse((answer) => answer.url().includes('/api/drafts/') && answer.status() === 200);
   await story.fill('A short story.');

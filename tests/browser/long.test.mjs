@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { meet } from './chromium.mjs';
-import { PHONE, product } from './harness.mjs';
+import { PHONE, pictured, product } from './harness.mjs';
 
 const MESSAGES = 10_000;
 /** Milliseconds that nothing on the page may take in one go; a slow machine that does other things besides is meant. */
@@ -55,11 +55,93 @@ signedIn('so they are on a phone', async (page) => {
   await scrolled(page, FAR / 5);
 }, { ...PHONE, hasTouch: false, isMobile: false });
 
+signedIn('a link to a message leads there while a page of earlier ones is under way', async (page) => {
+  const conversation = await meet(page);
+  await fill(conversation, 401, 1);
+  await page.goto(`/c/${conversation}`);
+  await page.locator('[data-seq="401"]').waitFor();
+  let release = () => {};
+  const late = new Promise((done) => (release = done));
+  await page.route('**/messages?*before=352*', async (route) => {
+    await late;
+    await route.continue();
+  });
+  const asked = page.waitForRequest('**/messages?*before=352*');
+  await page.locator('.transcript__scroll').evaluate((box) => (box.scrollTop = 0));
+  await asked;
+  await page.evaluate(() => history.pushState(null, '', '?at=40'));
+  // As long as it would take to give up.
+  await page.waitForTimeout(300);
+  release();
+  const isInView = async (seq) => {
+    const found = page.locator(`[data-seq="${seq}"].said--found`);
+    await found.waitFor();
+    await page.waitForTimeout(300);
+    const { y } = await found.boundingBox();
+    assert.ok(y > 0 && y < 800, `${seq} is in view: ${y}`);
+  };
+  await isInView(40);
+
+  // One that is here is shown at once, and stays in view when a page comes in above it.
+  let releaseLast = () => {};
+  const last = new Promise((done) => (releaseLast = done));
+  await page.route('**/messages?*before=2&*', async (route) => {
+    await last;
+    await route.continue();
+  });
+  const askedLast = page.waitForRequest('**/messages?*before=2&*');
+  await page.locator('.transcript__scroll').evaluate((box) => (box.scrollTop = 0));
+  await askedLast;
+  await page.evaluate(() => history.pushState(null, '', '?at=30'));
+  await isInView(30);
+  releaseLast();
+  await page.locator('[data-seq="1"]').waitFor();
+  await isInView(30);
+  const seqs = await page.locator('[data-seq]').evaluateAll((rows) => rows.map((row) => Number(row.dataset.seq)));
+  assert.deepEqual(seqs, seqs.map((_, n) => seqs[0] + n), 'without a gap');
+});
+
+for (const [where, settings] of [['desk', {}], ['phone', PHONE]]) {
+  signedIn(`what one types into an editor is there when its row comes back, on a ${where}`, async (page) => {
+    const conversation = await meet(page);
+    await fill(conversation, 401, where.length);
+    await page.goto(`/c/${conversation}`);
+    const editor = page.getByRole('textbox', { name: 'The reply' });
+    await page.getByRole('button', { name: 'Edit the reply' }).click();
+    await page.waitForFunction(() => document.activeElement?.getAttribute('aria-label') === 'The reply');
+    await editor.fill('The lamp is out, and nobody knows.');
+    await page.evaluate(() => history.pushState(null, '', '?at=40'));
+    await page.locator('.said--found').waitFor();
+    assert.equal(await page.locator('[data-seq="401"]').count(), 0, 'its row is out of the page');
+    await page.getByRole('button', { name: 'Latest' }).click();
+    await editor.waitFor();
+    assert.equal(await editor.inputValue(), 'The lamp is out, and nobody knows.');
+    assert.notEqual(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'The reply', 'it takes no focus');
+    await pictured(page, `editor-kept-${where}`);
+
+    // Another page, and back; a reload.
+    await page.goto('/characters');
+    await page.goto(`/c/${conversation}`);
+    await editor.waitFor();
+    assert.equal(await editor.inputValue(), 'The lamp is out, and nobody knows.');
+    await editor.press('Escape');
+    await page.locator('[data-seq="401"]').getByText('message 401.').waitFor();
+    await page.reload();
+    await page.locator('[data-seq="401"]').getByText('message 401.').waitFor();
+    assert.equal(await editor.count(), 0, 'what was given up is gone');
+  }, settings);
+}
+
+/** Has so many messages in the conversation; `run` is another number for each. */
+async function fill(conversation, count, run) {
+  await promisify(execFile)('python3', ['-c', WRITE, join(aim.data, 'aim.db'), conversation, String(count), String(run)]);
+}
+
 async function scrolled(page, far) {
   const conversation = await meet(page);
   // Its last message is odd, so that every question has its reply.
   const count = MESSAGES + 1;
-  await promisify(execFile)('python3', ['-c', WRITE, join(aim.data, 'aim.db'), conversation, String(count), String(far)]);
+  await fill(conversation, count, far);
   const pages = [];
   page.on('request', (request) => {
     if (new URL(request.url()).pathname.endsWith('/messages')) pages.push(request.url());

@@ -13,6 +13,29 @@ async function talk(page) {
   return `/c/${(await opened.json()).conversation.id}`;
 }
 
+signedIn('a picture of a persona is given up while it is sent', async (page) => {
+  await page.goto('/settings');
+  await page.getByRole('button', { name: 'Add a persona' }).click();
+  const dialog = page.getByRole('dialog', { name: 'A new persona' });
+  let release = () => {};
+  const late = new Promise((done) => (release = done));
+  await page.route('**/api/uploads', async (route) => {
+    await late;
+    await route.continue().catch(() => undefined);
+  });
+  const sent = page.waitForRequest('**/api/uploads');
+  await dialog.locator('[data-picture]').setInputFiles(await drawn(page));
+  await sent;
+  const cancel = dialog.getByRole('button', { name: 'Cancel the picture' });
+  await cancel.focus();
+  await pictured(page, 'persona-picture-coming');
+  await page.keyboard.press('Enter');
+  await cancel.waitFor({ state: 'detached' });
+  release();
+  await page.waitForFunction(() => document.activeElement?.textContent === 'Choose a picture');
+  assert.equal(await dialog.locator('.avatar img').count(), 0);
+});
+
 for (const [where, settings] of [
   ['desk', {}],
   ['phone', { ...PHONE, colorScheme: 'dark' }],

@@ -145,6 +145,7 @@ signedIn('a deleted conversation comes back by Undo, and later from the list of 
   // It stays while it has the focus, and can be closed.
   await undo.press('Escape');
   await undo.waitFor({ state: 'detached' });
+  await page.waitForFunction(() => document.activeElement?.closest('main') != null);
   await page.getByRole('link', { name: 'Recently deleted' }).first().click();
   await page.getByRole('heading', { name: 'Recently deleted' }).waitFor();
   await page.getByRole('button', { name: /^Restore/ }).waitFor();

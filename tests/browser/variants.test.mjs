@@ -1,6 +1,6 @@
 // Changing what was said last, in a real browser: variants by button, key and finger, and asking in other words.
 import assert from 'node:assert/strict';
-import { assertShownAsStored, meet, quiet, say, stored } from './chromium.mjs';
+import { assertShownAsStored, finger, meet, quiet, say, stored } from './chromium.mjs';
 import { PHONE, pictured, product } from './harness.mjs';
 
 const { model, signedIn } = product();
@@ -57,16 +57,7 @@ signedIn('on a phone a reply is swiped, and one’s message is asked in other wo
   await say(page, 'Where are we?');
   await quiet(page, 2);
   await shows(page, '1/1');
-  const client = await context.newCDPSession(page);
-  const swipe = async (from, to) => {
-    const box = await page.locator('.variants__reply').boundingBox();
-    const y = box.y + Math.min(box.height / 2, 30);
-    await client.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x: from, y }] });
-    for (let i = 1; i <= 5; i += 1) {
-      await client.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [{ x: from + ((to - from) * i) / 5, y }] });
-    }
-    await client.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
-  };
+  const swipe = await finger(page, context);
   await swipe(260, 90);
   await shows(page, '2/2');
   await swipe(90, 260);

@@ -57,6 +57,9 @@ export function beginVisit(): void {
   visit += 1;
 }
 
+/** Tells one visit from the next. */
+export const visitNow = (): number => visit;
+
 /** What to do when the server no longer knows the session. */
 export function onSignedOut(handler: () => void): void {
   whenSignedOut = handler;

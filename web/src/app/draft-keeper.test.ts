@@ -163,4 +163,54 @@ describe('a draft', () => {
       }
     }
   });
+
+  it('that is left before it could be kept begins so when one comes back, and is kept once it can be', async () => {
+    const server = new Server();
+    const page = server.page('desk');
+    await page.open();
+    server.refusal = new ApiError('payload_too_large', 'This may have 65536 bytes of JSON at most.');
+    const large = { name: 'Large', step: 1 };
+    page.keep(large);
+    await page.flush();
+    await page.leave();
+    expect(page.isKept).toBe(false);
+    await page.open();
+    expect(page.store.get()).toMatchObject({ start: large, restored: true, elsewhere: undefined });
+    expect(page.store.get().trouble).toContain('over 64 KB');
+    server.refusal = undefined;
+    await vi.advanceTimersByTimeAsync(PAUSE);
+    expect(page.isKept).toBe(true);
+    expect(server.kept?.data).toMatchObject(large);
+  });
+
+  it('that is left is not told to be kept before it is, and what another device made of it is told', async () => {
+    const server = new Server();
+    const page = server.page('desk');
+    await page.open();
+    page.keep({ name: 'Desk', step: 1 });
+    server.away = true;
+    await page.leave();
+    expect(page.isKept).toBe(false);
+    server.away = false;
+    server.kept = { data: { name: 'Phone', savedBy: 'phone' }, savedAt: 't9' };
+    await page.open();
+    expect(page.store.get()).toMatchObject({
+      start: { name: 'Desk', step: 1 },
+      elsewhere: { savedAt: 't9', value: { name: 'Phone', step: 0 } },
+    });
+  });
+
+  it('that is done leaves nothing to come back to', async () => {
+    const server = new Server();
+    const page = server.page('desk');
+    await page.open();
+    server.away = true;
+    page.keep({ name: 'Desk', step: 1 });
+    await page.flush();
+    expect(page.isKept).toBe(false);
+    await page.drop();
+    await page.leave();
+    expect(page.isKept).toBe(true);
+    expect(page.store.get().start).toEqual(BLANK);
+  });
 });

@@ -51,6 +51,8 @@ export class DraftKeeper<T extends object> {
   readonly #blank: T;
   readonly #page: string;
   #waiting: T | undefined;
+  /** The last change, until the server has it. */
+  #unkept: T | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Saves and the removal come one after the other. */
   #saving: Promise<void> = Promise.resolve();
@@ -64,7 +66,17 @@ export class DraftKeeper<T extends object> {
     this.#page = page;
   }
 
+  /** Whether the server has all of it. */
+  get isKept(): boolean {
+    return this.#unkept === undefined;
+  }
+
+  /** Looks for what was kept. Who left the form before all of it was comes back to it as it was left. */
   async open(): Promise<void> {
+    if (this.#unkept !== undefined) {
+      this.keep(this.#unkept);
+      return this.look();
+    }
     try {
       const kept = await this.#place.read();
       this.#known = kept?.savedAt ?? null;
@@ -77,7 +89,7 @@ export class DraftKeeper<T extends object> {
 
   /** Keeps this, a little later. */
   keep(value: T): void {
-    this.#waiting = value;
+    this.#waiting = this.#unkept = value;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.flush(), PAUSE);
   }
@@ -91,15 +103,25 @@ export class DraftKeeper<T extends object> {
     return this.#next(async () => {
       const saved = await this.#place.save({ ...value, [SAVED_BY]: this.#page });
       this.#known = saved.savedAt;
+      if (this.#unkept === value) this.#unkept = undefined;
       // This one is the last now.
       this.#patch({ elsewhere: undefined, trouble: undefined });
     });
   }
 
+  /** One leaves the form: it is saved once more, and where it cannot be, it begins with this when one comes back. */
+  async leave(): Promise<void> {
+    if (this.#unkept !== undefined) {
+      this.#waiting = this.#unkept;
+      this.#patch({ start: this.#unkept, restored: true });
+    }
+    return this.flush();
+  }
+
   /** It is done, or given up. */
   async drop(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#waiting = undefined;
+    this.#waiting = this.#unkept = undefined;
     this.#known = null;
     this.#patch({ elsewhere: undefined, trouble: undefined });
     return this.#next(() => this.#place.remove());

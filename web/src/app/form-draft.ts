@@ -1,6 +1,6 @@
 /** The draft of a form, in a component: see `draft-keeper.ts`. */
 import { useEffect, useState } from 'react';
-import { ApiError, http } from '../api/client';
+import { ApiError, http, visitNow } from '../api/client';
 import type { Answer } from '../api/types';
 import { freshId } from '../lib/id';
 import { useStore } from '../lib/store';
@@ -20,18 +20,58 @@ function placeOf(key: string): DraftPlace {
   };
 }
 
+/**
+ * Forms that were left before all of them was kept, by their keys. Whoever comes back finds them as they were, by whichever way
+ * they went: a link, the back button, a key. Asking first would stop some of these ways and not others.
+ */
+const left = new Map<string, unknown>();
+
+const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+
+/** Who closes the page would lose them: the browser asks first. */
+function guard(): void {
+  if (left.size > 0) addEventListener('beforeunload', ask);
+  else removeEventListener('beforeunload', ask);
+}
+
+function forget(key: string): void {
+  left.delete(key);
+  guard();
+}
+
+async function leave<T extends object>(key: string, keeper: DraftKeeper<T>): Promise<void> {
+  left.set(key, keeper);
+  guard();
+  await keeper.leave();
+  if (keeper.isKept && left.get(key) === keeper) forget(key);
+}
+
+/** They are of somebody who is no longer here. */
+export function forgetForms(): void {
+  left.clear();
+  guard();
+}
+
 /** `blank` is what the form begins with where nothing was kept; fields that a kept form lacks are taken from it. */
 export function useFormDraft<T extends object>(
   key: string,
   blank: T,
 ): { keeper: DraftKeeper<T>; state: DraftState<T> } {
   const { connection } = useWho();
-  const [keeper] = useState(() => new DraftKeeper<T>(placeOf(key), blank, freshId()));
+  const [keeper] = useState(
+    () => (left.get(key) as DraftKeeper<T> | undefined) ?? new DraftKeeper<T>(placeOf(key), blank, freshId()),
+  );
   const state = useStore(keeper.store);
 
   useEffect(() => {
+    const visit = visitNow();
+    forget(key);
     void keeper.open();
-  }, [keeper]);
+    return () => {
+      // Who signed out leaves nothing to the next.
+      if (visit === visitNow()) void leave(key, keeper);
+    };
+  }, [keeper, key]);
 
   useEffect(
     () =>
@@ -46,9 +86,9 @@ export function useFormDraft<T extends object>(
   const isAtRisk = state.trouble !== undefined;
   useEffect(() => {
     if (!isAtRisk) return;
-    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener('beforeunload', ask);
-    return () => removeEventListener('beforeunload', ask);
+    const onClose = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener('beforeunload', onClose);
+    return () => removeEventListener('beforeunload', onClose);
   }, [isAtRisk]);
 
   // Who leaves the page in the middle of a pause loses nothing; who comes back may have missed something.
@@ -58,10 +98,7 @@ export function useFormDraft<T extends object>(
       else void keeper.look();
     };
     document.addEventListener('visibilitychange', turn);
-    return () => {
-      document.removeEventListener('visibilitychange', turn);
-      void keeper.flush();
-    };
+    return () => document.removeEventListener('visibilitychange', turn);
   }, [keeper]);
   return { keeper, state };
 }

@@ -1,6 +1,7 @@
 /** A picture of one's own for a form: chosen, sent at once, shown, and taken away. */
 import { useEffect, useId, useRef, useState } from 'react';
-import { asApiError } from '../api/client';
+import { asApiError, http } from '../api/client';
+import type { Upload } from '../api/types';
 import type { Sent } from '../chat/parts';
 import { sendFile, sendingWords, settled, unfit } from '../chat/upload';
 import { Avatar } from '../ui/avatar';
@@ -37,17 +38,25 @@ export function PictureField(props: {
     setTrouble(wrong);
     if (wrong !== undefined) return;
     setSent({ part: 0, waiting: false });
+    let upload: Upload | undefined;
     try {
-      const upload = await sendFile(file, setSent, control.signal);
+      upload = await sendFile(file, setSent, control.signal);
       const ready = await settled(connection, upload, control.signal);
       if (control.signal.aborted) return;
       if (ready.status === 'failed') setTrouble(ready.error ?? 'This picture cannot be used.');
       else props.onChange(`/media/${ready.id}/thumb`);
     } catch (reason) {
       if (!control.signal.aborted) setTrouble(asApiError(reason).message);
+      // Nothing shows it.
+      else if (upload !== undefined) http.delete(`/api/uploads/${upload.id}`).catch(() => undefined);
     } finally {
       if (!control.signal.aborted) setSent(undefined);
     }
+  };
+
+  const cancel = () => {
+    under.current?.abort();
+    setSent(undefined);
   };
 
   const error = trouble ?? props.error;
@@ -91,6 +100,17 @@ export function PictureField(props: {
                 ? 'Choose another'
                 : 'Choose a picture'}
           </button>
+          {isBusy && (
+            <button
+              type="button"
+              className="icon-button"
+              aria-label="Cancel the picture"
+              title="Cancel"
+              onClick={cancel}
+            >
+              <Icon name="close" />
+            </button>
+          )}
           {props.url !== '' && !isBusy && (
             <button
               type="button"

@@ -4,6 +4,7 @@ import type { Answer, RegisterForm, User } from '../api/types';
 import { createStore } from '../lib/store';
 import { enterPerson, forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
+import { forgetForms } from './form-draft';
 import { clearLibrary, takeUsage } from './library';
 import { forgetPersonas } from './personas';
 import { followPreferences, forgetPreferences, loadPreferences } from './preferences';
@@ -103,6 +104,7 @@ function forgetAll(): void {
   forgetPreferences();
   forgetPersonas();
   forgetBlocks();
+  forgetForms();
 }
 
 function closeConnection(): void {

@@ -2,12 +2,14 @@
  * What can be done with what was said last: paging through the variants of a reply, asking for another one or for more,
  * putting it in other words, and asking again in other words.
  */
-import { useEffect, useRef, useState, type ReactNode, type TouchEvent } from 'react';
+import { useEffect, useId, useRef, useState, type ReactNode, type RefObject, type TouchEvent } from 'react';
 import type { Message } from '../api/types';
 import { useAction } from '../lib/load';
 import type { EventError } from '../live/events';
 import { Icon } from '../ui/icons';
+import { Markdown } from '../ui/markdown';
 import type { Chat } from './chat';
+import { wasChanged, type Edit } from './edits';
 
 /** As far across as a finger has to go, in pixels, and so much further than up or down. */
 const SWIPE = 60;
@@ -22,21 +24,26 @@ function usesArrows(target: EventTarget | null): boolean {
   return target.closest('input, select, audio, video, dialog, [role="menu"], [role="dialog"]') !== null;
 }
 
-/** The last reply: swiped to the left for the next variant, behind the last one for a new one; to the right for the one before. */
+/**
+ * The last reply: swiped to the left for the next variant, behind the last one for a new one; to the right for the one before.
+ * One that was said elsewhere has the variants that it came with.
+ */
 export function Variants(props: {
   reply: Message;
   failure: EventError | undefined;
+  isImported: boolean;
   chat: Chat;
   /** What else can be done with it: a button beside the others. */
   edit: ReactNode;
   children: ReactNode;
 }) {
-  const { reply, chat } = props;
+  const { reply, isImported, chat } = props;
   const { busy, error, run } = useAction();
   const began = useRef<{ x: number; y: number } | undefined>(undefined);
   const { count, selected } = reply.variants ?? { count: 1, selected: 0 };
+  const isEnd = isImported && selected + 1 >= count;
   const go = (to: number) => {
-    if (busy || to < 0) return;
+    if (busy || to < 0 || (isImported && to >= count)) return;
     void run(() => (to < count ? chat.choose(reply.id, to) : chat.regenerate(reply.id)));
   };
   // The arrows of the keyboard, unless they move something else.
@@ -72,48 +79,56 @@ export function Variants(props: {
         {props.children}
       </div>
       <div className="variants" role="group" aria-label="Variants of this reply">
-        <button
-          type="button"
-          className="variants__button"
-          aria-label="Previous variant"
-          aria-disabled={busy || selected === 0}
-          onClick={() => go(selected - 1)}
-        >
-          <Icon name="back" />
-        </button>
-        <span className="variants__count" aria-live="polite">
-          {selected + 1}/{count}
-        </span>
-        <button
-          type="button"
-          className="variants__button"
-          aria-label={selected + 1 < count ? 'Next variant' : 'Another variant'}
-          aria-disabled={busy}
-          onClick={() => go(selected + 1)}
-        >
-          <Icon name="forward" />
-        </button>
-        <button
-          type="button"
-          className="variants__button"
-          aria-label="Regenerate"
-          title="Regenerate"
-          aria-disabled={busy}
-          onClick={() => go(count)}
-        >
-          <Icon name="retry" />
-        </button>
+        {(count > 1 || !isImported) && (
+          <>
+            <button
+              type="button"
+              className="variants__button"
+              aria-label="Previous variant"
+              aria-disabled={busy || selected === 0}
+              onClick={() => go(selected - 1)}
+            >
+              <Icon name="back" />
+            </button>
+            <span className="variants__count" aria-live="polite">
+              {selected + 1}/{count}
+            </span>
+            <button
+              type="button"
+              className="variants__button"
+              aria-label={isImported || selected + 1 < count ? 'Next variant' : 'Another variant'}
+              aria-disabled={busy || isEnd}
+              onClick={() => go(selected + 1)}
+            >
+              <Icon name="forward" />
+            </button>
+          </>
+        )}
+        {!isImported && (
+          <button
+            type="button"
+            className="variants__button"
+            aria-label="Regenerate"
+            title="Regenerate"
+            aria-disabled={busy}
+            onClick={() => go(count)}
+          >
+            <Icon name="retry" />
+          </button>
+        )}
         {props.edit}
-        <button
-          type="button"
-          className="link-button"
-          aria-disabled={busy}
-          onClick={() => {
-            if (!busy) void run(() => chat.continueReply(reply.id));
-          }}
-        >
-          Continue
-        </button>
+        {!isImported && (
+          <button
+            type="button"
+            className="link-button"
+            aria-disabled={busy}
+            onClick={() => {
+              if (!busy) void run(() => chat.continueReply(reply.id));
+            }}
+          >
+            Continue
+          </button>
+        )}
       </div>
       {trouble !== undefined && (
         <p className="said__meta" role="alert">
@@ -125,21 +140,33 @@ export function Variants(props: {
 }
 
 /** What was said last, in other words: one's own message is asked again, a reply says them from now on. */
-export function Editing(props: { message: Message; chat: Chat; onDone: () => void }) {
-  const { message, chat } = props;
+export function Editing({
+  message,
+  edit,
+  chat,
+  ref,
+}: {
+  message: Message;
+  edit: Edit;
+  chat: Chat;
+  ref: RefObject<HTMLTextAreaElement | null>;
+}) {
+  const { text } = edit;
+  /** What the message says by now, where that was asked for. */
+  const [shows, setShows] = useState(false);
+  const shower = useRef<HTMLButtonElement>(null);
+  const shownId = useId();
+  const isChanged = wasChanged(edit, message);
   const { busy, error, run } = useAction();
-  const [text, setText] = useState(message.text);
   const isReply = message.role === 'character';
+  const close = () => chat.endEdit(message.id);
   const send = () => {
     if (text.trim() === '' || busy) return;
     if (isReply && text === message.text) {
-      props.onDone();
+      close();
       return;
     }
-    void run(async () => {
-      await chat.edit(message.id, text);
-      props.onDone();
-    });
+    void run(() => chat.saveEdit(message, edit));
   };
   return (
     <form
@@ -150,26 +177,48 @@ export function Editing(props: { message: Message; chat: Chat; onDone: () => voi
       }}
     >
       <textarea
-        // It was asked for, in this place.
-        // eslint-disable-next-line jsx-a11y/no-autofocus
-        autoFocus
+        ref={ref}
         className="editing__text"
         aria-label={isReply ? 'The reply' : 'Your message'}
         rows={isReply ? REPLY_ROWS : Math.min(8, text.split('\n').length + 1)}
         maxLength={8_000}
         value={text}
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => chat.typeEdit(message.id, event.target.value)}
         onKeyDown={(event) => {
           if (event.key === 'Escape') {
             event.preventDefault();
-            props.onDone();
+            close();
           }
           if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
             event.preventDefault();
-            send();
+            // Whoever did not see it yet is led there.
+            if (isChanged) shower.current?.focus();
+            else send();
           }
         }}
       />
+      <p className="said__meta">
+        <span className="editing__changed" role="status">
+          {isChanged && `This ${isReply ? 'reply' : 'message'} was changed meanwhile.`}
+        </span>
+        {isChanged && (
+          <button
+            type="button"
+            className="link-button"
+            ref={shower}
+            aria-expanded={shows}
+            aria-controls={shownId}
+            onClick={() => setShows(!shows)}
+          >
+            {shows ? 'Hide it' : 'Show it'}
+          </button>
+        )}
+      </p>
+      {isChanged && shows && (
+        <div className="bubble" id={shownId} role="group" aria-label="What it says now">
+          <Markdown text={message.text} />
+        </div>
+      )}
       <p className="said__meta">
         {error !== undefined && (
           <span className="said__trouble" role="alert">
@@ -177,9 +226,9 @@ export function Editing(props: { message: Message; chat: Chat; onDone: () => voi
           </span>
         )}
         <button type="submit" className="link-button" disabled={busy || text.trim() === ''}>
-          {isReply ? 'Save' : 'Send again'}
+          {isChanged ? `${isReply ? 'Save' : 'Send'} mine anyway` : isReply ? 'Save' : 'Send again'}
         </button>
-        <button type="button" className="link-button" onClick={props.onDone}>
+        <button type="button" className="link-button" onClick={close}>
           Keep it
         </button>
       </p>

@@ -130,6 +130,85 @@ describe('an open conversation', () => {
   });
 });
 
+describe('earlier messages', () => {
+  /** Pages that were asked for and are not answered yet, each with a way to answer it. */
+  let asked: { before: number; answer: () => void; fail: () => void }[];
+  /** The server has so many messages. */
+  let count: number;
+
+  const page = (before: number) => {
+    const from = Math.max(1, before - 50);
+    const items = Array.from({ length: before - from }, (_, n) => message(from + n));
+    return Response.json({ items, hasMore: from > 1 });
+  };
+
+  beforeEach(async () => {
+    chat.close();
+    asked = [];
+    count = 200;
+    vi.stubGlobal('fetch', (path: string) => {
+      const before = Number(new URL(path, 'http://aim').searchParams.get('before') ?? count + 1);
+      if (before > count) return Promise.resolve(page(before));
+      return new Promise((done, lose) => {
+        asked.push({ before, answer: () => done(page(before)), fail: () => lose(new TypeError('away')) });
+      });
+    });
+    chat = open();
+    await settle();
+  });
+
+  const next = async (how: 'answer' | 'fail' = 'answer') => {
+    asked.shift()?.[how]();
+    await settle();
+  };
+  const seqs = () => state().messages.map(({ seq }) => seq);
+  const upTo = (last: number, first: number) => Array.from({ length: last - first + 1 }, (_, n) => first + n);
+
+  it('are read to a message while a page of them is under way, which is asked for once', async () => {
+    void chat.loadEarlier();
+    let isThere = false;
+    void chat.loadUntil(60).then(() => (isThere = true));
+    await settle();
+    expect(asked.map(({ before }) => before)).toEqual([151]);
+    await next();
+    expect([isThere, asked.map(({ before }) => before)]).toEqual([false, [101]]);
+    await next();
+    expect(isThere).toBe(true);
+    expect(seqs()).toEqual(upTo(200, 51));
+  });
+
+  it('are read to a message though the page that was under way does not come', async () => {
+    chat.loadEarlier().catch(() => undefined);
+    const going = chat.loadUntil(120);
+    await settle();
+    await next('fail');
+    await next();
+    await going;
+    expect(seqs()).toEqual(upTo(200, 101));
+  });
+
+  it('are read no further for who goes elsewhere', async () => {
+    const control = new AbortController();
+    const going = chat.loadUntil(1, control.signal);
+    control.abort();
+    await next();
+    await going;
+    expect(asked).toEqual([]);
+  });
+
+  it('that come late are not put into what was read anew meanwhile', async () => {
+    void chat.loadEarlier();
+    // The end was removed while this page was away, and much was said since.
+    wire.answers = () => ({ ok: true, state: 'idle', pending: 0, messages: [], removals: 1 });
+    wire.emit({ name: 'conversation:resync', payload: { conversationId: CONVERSATION } });
+    count = 400;
+    await settle(2_000);
+    await next();
+    expect(seqs()).toEqual(upTo(400, 351));
+    expect(state().hasEarlier).toBe(true);
+  });
+});
+
 describe('sending', () => {
   const stored = (ask: { clientId: string; text: string }, seq: number) => ({
     ok: true,
@@ -215,6 +294,56 @@ describe('sending', () => {
     await settle();
     expect(state().unsent).toEqual([]);
     expect(state().messages).toHaveLength(2);
+  });
+});
+
+describe('the editor of a message', () => {
+  const edits = () => chat.store.get().edits;
+
+  it('saves into the variant that it was made of, and into no other', async () => {
+    const [calls, [hello]]: [string[], Message[]] = [[], history];
+    vi.stubGlobal('fetch', (path: string, { method, body }: { method: string; body: string }) => {
+      calls.push(`${method} ${path.split('/messages/')[1]} ${body}`);
+      return Promise.resolve(Response.json({}));
+    });
+    const two = (selected: number) => ({ ...(hello ?? message(1)), variants: { count: 2, selected } });
+    const save = (of: Message, now: Message) => {
+      chat.beginEdit(of);
+      chat.typeEdit('m1', 'Good day.');
+      const edit = edits().m1;
+      return edit && chat.saveEdit(now, edit);
+    };
+    await save(two(0), two(0));
+    await save(two(0), two(1));
+    const [chosen, saved] = ['PUT m1/variant {"selected":0}', 'PATCH m1 {"text":"Good day."}'];
+    expect(calls).toEqual([saved, chosen, saved]);
+    expect(edits()).toEqual({});
+  });
+
+  it('is open with its text until it is closed, also on a page that is opened again', async () => {
+    chat.beginEdit(history[0] ?? message(1));
+    chat.typeEdit('m1', 'Good day.');
+    chat.close();
+    chat = open();
+    expect(edits()).toEqual({});
+    await settle();
+    expect(edits()).toMatchObject({ m1: { text: 'Good day.' } });
+    chat.endEdit('m1');
+    expect(edits()).toEqual({});
+    chat.close();
+    chat = open();
+    await settle();
+    expect(edits()).toEqual({});
+  });
+
+  it('stays open while all is read anew', async () => {
+    chat.beginEdit(history[0] ?? message(1));
+    chat.typeEdit('m1', 'Good day.');
+    wire.answers = () => ({ ok: true, state: 'idle', pending: 0, messages: [], removals: 1 });
+    wire.emit({ name: 'conversation:resync', payload: { conversationId: CONVERSATION } });
+    await settle(2_000);
+    expect(state().removals).toBe(1);
+    expect(edits()).toMatchObject({ m1: { text: 'Good day.' } });
   });
 });
 

@@ -4,12 +4,13 @@
  * with the same `clientId` until the server has it.
  */
 import { ApiError, asApiError, http } from '../api/client';
-import type { Answer, List, Upload } from '../api/types';
+import type { Answer, List, Message, Upload } from '../api/types';
 import { freshId } from '../lib/id';
 import { createStore, type Store } from '../lib/store';
 import { recall, remember } from '../lib/storage';
 import type { Connection } from '../live/connection';
 import type { EventError } from '../live/events';
+import { editOf, NO_EDITS, recallEdits, rememberEdits, variantOf, type Edit, type Edits } from './edits';
 import { emptyChat, reduceChat, resumeSeq, type ChatAction, type ChatState, type Unsent } from './state';
 import { settled } from './upload';
 
@@ -29,6 +30,8 @@ export interface OpenChat {
   /** Why the conversation cannot be shown. */
   error: ApiError | undefined;
   loadingEarlier: boolean;
+  /** The editors that are open. */
+  edits: Edits;
 }
 
 export class Chat {
@@ -43,6 +46,8 @@ export class Chat {
   #joinTimer: ReturnType<typeof setTimeout> | undefined;
   #typingSince: number | undefined;
   #typingTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The page of earlier messages that is under way. */
+  #earlier: Promise<void> | undefined;
 
   /** `removals`: as it was known before anything is read. */
   constructor(
@@ -55,7 +60,7 @@ export class Chat {
     this.#id = conversationId;
     this.#connection = connection;
     const state = emptyChat(conversationId, characterId, userId, removals);
-    this.store = createStore<OpenChat>({ state, error: undefined, loadingEarlier: false });
+    this.store = createStore<OpenChat>({ state, error: undefined, loadingEarlier: false, edits: NO_EDITS });
   }
 
   open(): void {
@@ -89,31 +94,29 @@ export class Chat {
       const type = this.store.get().state.needsReload ? 'anew' : 'history';
       this.#do({ type, messages: page.items, hasMore: page.hasMore });
       this.#do({ type: 'restored', unsent: kept });
+      this.#patch({ edits: { ...recallEdits(this.#id, page.items), ...this.store.get().edits } });
       this.#join();
     } catch (error) {
       this.#patch({ error: asApiError(error) });
     }
   }
 
-  async loadEarlier(): Promise<void> {
-    const { state, loadingEarlier } = this.store.get();
-    const first = state.messages[0];
-    if (loadingEarlier || !state.hasEarlier || first === undefined) return;
-    this.#patch({ loadingEarlier: true });
-    try {
-      const page = await this.#page(first.seq);
-      this.#do({ type: 'history', messages: page.items, hasMore: page.hasMore });
-    } finally {
-      this.#patch({ loadingEarlier: false });
-    }
+  /** The page before what is here. Whoever asks while one is under way waits for that one. */
+  loadEarlier(): Promise<void> {
+    this.#earlier ??= this.#readEarlier().finally(() => (this.#earlier = undefined));
+    return this.#earlier;
   }
 
-  /** Older pages, until this message is among them; so many at the most, for each is a call. */
-  async loadUntil(seq: number): Promise<void> {
-    for (let pages = 0; pages < JUMP_PAGES; pages += 1) {
+  /**
+   * Older pages, until this message is among them; so many at the most, for each is a call. None more once `signal` says
+   * that one no longer goes there.
+   */
+  async loadUntil(seq: number, signal?: AbortSignal): Promise<void> {
+    for (let pages = 0; pages < JUMP_PAGES && signal?.aborted !== true; pages += 1) {
       const { state } = this.store.get();
       if (!state.hasEarlier || (state.messages[0]?.seq ?? 0) <= seq) return;
-      await this.loadEarlier();
+      // One that was asked for by scrolling may fail, and is no reason not to go.
+      await (this.#earlier?.catch(() => undefined) ?? this.loadEarlier());
     }
   }
 
@@ -173,6 +176,29 @@ export class Chat {
     await http.patch(`/api/conversations/${this.#id}/messages/${message}`, { text });
   }
 
+  /** Opens the editor of a message. */
+  beginEdit(message: Message): void {
+    this.#takeEdits({ ...this.store.get().edits, [message.id]: editOf(message) });
+  }
+
+  typeEdit(message: string, text: string): void {
+    const { edits } = this.store.get();
+    const edit = edits[message];
+    if (edit !== undefined) this.#takeEdits({ ...edits, [message]: { ...edit, text } });
+  }
+
+  endEdit(message: string): void {
+    const { [message]: _, ...edits } = this.store.get().edits;
+    this.#takeEdits(edits);
+  }
+
+  /** Saves what was typed, whatever the message says by now: of a reply in the variant that it was made of, and no other. */
+  async saveEdit(message: Message, { text, of }: Edit): Promise<void> {
+    if (of.variant !== variantOf(message)) await this.choose(message.id, of.variant);
+    await this.edit(message.id, text);
+    this.endEdit(message.id);
+  }
+
   /** Removes one's last message with its reply; the socket tells when it is gone. */
   async removeExchange(message: string): Promise<void> {
     await http.delete(`/api/conversations/${this.#id}/messages/${message}`);
@@ -200,6 +226,21 @@ export class Chat {
     } else if (this.#typingSince !== undefined) {
       this.#typingSince = undefined;
       this.#connection.tell('typing', { conversationId: this.#id, typing });
+    }
+  }
+
+  async #readEarlier(): Promise<void> {
+    const { state } = this.store.get();
+    const first = state.messages[0];
+    if (!state.hasEarlier || first === undefined) return;
+    this.#patch({ loadingEarlier: true });
+    try {
+      const page = await this.#page(first.seq);
+      // Where all was read anew meanwhile, it would leave a gap.
+      if (this.store.get().state.messages[0]?.id !== first.id) return;
+      this.#do({ type: 'history', messages: page.items, hasMore: page.hasMore });
+    } finally {
+      this.#patch({ loadingEarlier: false });
     }
   }
 
@@ -319,6 +360,11 @@ export class Chat {
 
   #patch(change: Partial<OpenChat>): void {
     this.store.set({ ...this.store.get(), ...change });
+  }
+
+  #takeEdits(edits: Edits): void {
+    this.#patch({ edits });
+    rememberEdits(this.#id, edits);
   }
 
   #rememberUnsent(unsent: readonly Unsent[]): void {

@@ -62,6 +62,23 @@ describe('the rows of a transcript', () => {
     expect(kinds(follower).at(-1)).toBe('reply reply-m1');
   });
 
+  it('tell what was said elsewhere from what was said here', () => {
+    const model = new Model();
+    for (const reply of ['r1', 'r2']) {
+      const { id } = model.send();
+      model.start(reply, id);
+      model.commit(id);
+    }
+    const follower = new Follower(model, model.told.length);
+    const imported = (upTo?: number) =>
+      transcriptRows(follower.state, undefined, upTo).flatMap((row) =>
+        row.kind === 'message' ? [row.isImported] : [],
+      );
+    expect(imported(2)).toEqual([true, true, false, false]);
+    expect(imported(4)).toEqual([true, true, true, true]);
+    expect(imported()).toEqual([false, false, false, false]);
+  });
+
   it('begin each day anew and stand together within five minutes', () => {
     const model = new Model();
     const at = (createdAt: string) => model.send({ role: 'character', senderId: CHARACTER, createdAt });

@@ -29,14 +29,23 @@ export type Row =
       ahead: number;
       /** It is part of the last exchange, and nothing is under way: it can be changed. */
       isOpen: boolean;
+      /** It was said elsewhere and taken in: no model answers it anew. */
+      isImported: boolean;
     })
   | (Common & { kind: 'unsent'; unsent: Unsent })
   | (Common & { kind: 'reply'; reply: ReplyUnderWay | undefined; answers: Message | undefined });
 
 type Said = Exclude<Row, { kind: 'day' }>;
 
-/** `decides`: whether the one who looks decides on the reply to what this person said. */
-export function transcriptRows(state: ChatState, decides: (senderId: string) => boolean = () => true): Row[] {
+/**
+ * `decides`: whether the one who looks decides on the reply to what this person said; `importedSeq`: the last message that was
+ * said elsewhere.
+ */
+export function transcriptRows(
+  state: ChatState,
+  decides: (senderId: string) => boolean = () => true,
+  importedSeq = 0,
+): Row[] {
   const rows: Row[] = [];
   let before: { sender: string; at: string; id: string } | undefined;
   const byId = new Map(state.messages.map((message) => [message.id, message]));
@@ -95,6 +104,7 @@ export function transcriptRows(state: ChatState, decides: (senderId: string) => 
       waits,
       ahead: waits ? ahead : 0,
       isOpen,
+      isImported: message.seq <= importedSeq,
     };
     if (message.replyState === 'due') ahead += 1;
     add(row, message.senderId, message.createdAt, message.id);

@@ -1,5 +1,6 @@
 /** One thing that was said, is being said, or could not be sent. */
-import { memo, useRef, useState, type ReactNode } from 'react';
+import { memo, useRef, type ReactNode } from 'react';
+import { flushSync } from 'react-dom';
 import type { CharacterSummary, Message, Personality, Played } from '../api/types';
 import { useWho } from '../app/who';
 import { useFocusBack } from '../lib/focus';
@@ -17,6 +18,7 @@ import { Icon } from '../ui/icons';
 import { Markdown } from '../ui/markdown';
 import { Editing, Variants } from './changing';
 import type { Chat } from './chat';
+import type { Edit } from './edits';
 import { ShownMedia } from './media';
 import { Branch, RemoveExchange } from './parting';
 import { SpeakerLine, usePlayed } from './speaking';
@@ -106,15 +108,26 @@ export const SaidMessage = memo(function SaidMessage(props: {
   failure: EventError | undefined;
   /** Nothing was said after it, and nothing is under way: it can be changed. */
   isOpen: boolean;
+  /** It was said elsewhere: no model is asked about it. */
+  isImported: boolean;
+  /** Its editor, where that is open. */
+  edit: Edit | undefined;
   character: CharacterSummary;
   chat: Chat;
 }) {
-  const { message, isMine, character } = props;
-  const [edits, setEdits] = useState(false);
-  const editor = useRef<HTMLButtonElement>(null);
-  useFocusBack(edits, editor);
+  const { message, isMine, character, chat, edit } = props;
+  const opener = useRef<HTMLButtonElement>(null);
+  const box = useRef<HTMLTextAreaElement>(null);
+  useFocusBack(edit !== undefined, opener);
+  // An editor that comes back with its row takes the focus from nothing.
+  const openEditor = () => {
+    flushSync(() => chat.beginEdit(message));
+    box.current?.focus();
+  };
   const isCharacter = message.role === 'character';
-  const isEditable = props.isOpen && (isMine || isCharacter) && message.type === 'text';
+  // One's own message is asked again, a reply only says something else.
+  const isEditable =
+    props.isOpen && (isCharacter || (isMine && !props.isImported)) && message.type === 'text';
   const mood = moodWord(message.personality);
   const room = useRoom();
   const sender = room.person(message.senderId);
@@ -144,21 +157,22 @@ export const SaidMessage = memo(function SaidMessage(props: {
     >
       <Folded sender={message.senderId}>
         {message.media && <ShownMedia media={message.media} type={message.type} from={from} />}
-        {edits && isEditable ? (
-          <Editing message={message} chat={props.chat} onDone={() => setEdits(false)} />
+        {edit !== undefined && isEditable ? (
+          <Editing message={message} edit={edit} chat={chat} ref={box} />
         ) : isCharacter && props.isOpen ? (
           <Variants
             reply={message}
             failure={props.failure}
-            chat={props.chat}
+            isImported={props.isImported}
+            chat={chat}
             edit={
               <button
                 type="button"
                 className="variants__button"
-                ref={editor}
+                ref={opener}
                 aria-label="Edit the reply"
                 title="Edit the reply"
-                onClick={() => setEdits(true)}
+                onClick={openEditor}
               >
                 <Icon name="edit" />
               </button>
@@ -171,13 +185,13 @@ export const SaidMessage = memo(function SaidMessage(props: {
         )}
       </Folded>
       <div className="said__meta">
-        {isEditable && isMine && !edits && (
-          <button type="button" className="link-button" ref={editor} onClick={() => setEdits(true)}>
+        {isEditable && isMine && edit === undefined && (
+          <button type="button" className="link-button" ref={opener} onClick={openEditor}>
             Edit
           </button>
         )}
-        {props.isOpen && isMine && !edits && <RemoveExchange message={message} chat={props.chat} />}
-        <Branch message={message} chat={props.chat} />
+        {props.isOpen && isMine && edit === undefined && <RemoveExchange message={message} chat={chat} />}
+        <Branch message={message} chat={chat} />
         {props.waits && (
           <>
             <Icon name="clock" />
@@ -206,9 +220,9 @@ export const SaidMessage = memo(function SaidMessage(props: {
         <Unanswered
           message={message}
           failure={props.failure}
-          chat={props.chat}
+          chat={chat}
           name={character.name}
-          decides={room.decides(message.senderId)}
+          decides={room.decides(message.senderId) && !props.isImported}
         />
       )}
     </Said>

@@ -25,10 +25,12 @@ export function Transcript(props: {
   character: CharacterSummary;
   connected: boolean;
   onEdit: (text: string) => void;
+  /** The `seq` of the last message that was said elsewhere. */
+  importedSeq?: number | undefined;
   /** The `seq` of a message to show first, instead of the newest. */
   at?: number | undefined;
 }) {
-  const { chat, at } = props;
+  const { chat, at, importedSeq } = props;
   const { state, loadingEarlier } = props.open;
   const { decides } = useRoom();
   const scroll = useRef<HTMLDivElement>(null);
@@ -40,7 +42,7 @@ export function Transcript(props: {
   /** Whether something in here had the focus when rows came and went. */
   const hadFocus = useRef(false);
   const unsentCount = state.unsent.length;
-  const rows = useMemo(() => transcriptRows(state, decides), [state, decides]);
+  const rows = useMemo(() => transcriptRows(state, decides, importedSeq), [state, decides, importedSeq]);
   const [end, setEnd] = useState<WindowEnd>(undefined);
   const shown = rowWindow(rows, end);
   const hasLater = shown.below > 0;
@@ -130,11 +132,12 @@ export function Transcript(props: {
   // A message that was searched for: read until it is there, then brought into view.
   useEffect(() => {
     if (at === undefined) return;
-    let isOver = false;
+    const control = new AbortController();
+    const { signal } = control;
     isAtFoot.current = false;
     const point = () => {
       const said = inner.current?.querySelector<HTMLElement>(`[data-seq="${at}"]`);
-      if (isOver || !said) return;
+      if (signal.aborted || !said) return;
       isAtFoot.current = false;
       said.scrollIntoView({ block: 'center' });
       // From here on this is what is read, also while rows around it get their height.
@@ -145,19 +148,18 @@ export function Transcript(props: {
       said.focus({ preventScroll: true });
     };
     chat
-      .loadUntil(at)
+      .loadUntil(at, signal)
       .catch(() => undefined)
       .finally(() =>
         requestAnimationFrame(() => {
-          if (isOver) return;
+          if (signal.aborted) return;
           isAtFoot.current = false;
           bring(at);
-          requestAnimationFrame(point);
+          // At once: where the box stands by then others may come near, and take the place of this one.
+          point();
         }),
       );
-    return () => {
-      isOver = true;
-    };
+    return () => control.abort();
   }, [at, chat]);
 
   // The keyboard of a phone, a turned device, a font that arrives late, a row that comes into sight.
@@ -282,6 +284,8 @@ function TranscriptRow(props: {
             answers={row.answers}
             failure={props.open.state.failures[row.message.inReplyTo ?? row.message.id]}
             isOpen={row.isOpen}
+            isImported={row.isImported}
+            edit={props.open.edits[row.message.id]}
             character={character}
             chat={chat}
           />

@@ -64,6 +64,23 @@ function focusNear(path: Path, box: HTMLElement): void {
   }
 }
 
+/** Where the focus was last in a page that keeps it. */
+let place: { home: HTMLElement; element: HTMLElement; path: Path } | undefined;
+
+/** Gives the focus back to the page, from something that stands over it: where it was, or near there, or to the heading. */
+export function focusBack(): void {
+  if (place?.home.isConnected) {
+    const { home, element, path } = place;
+    element.focus({ preventScroll: true });
+    if (isFocusLost()) focusNear(path, home);
+  }
+  if (!isFocusLost()) return;
+  const heading = document.querySelector<HTMLElement>('main h1');
+  if (heading === null) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+}
+
 /**
  * Keeps the focus within `box`: when what had it is gone, what stands in its place gets it, or what stood before it, or
  * a heading; when it only could not be used for a while, it gets it back.
@@ -73,11 +90,14 @@ export function useKeptFocus(box: RefObject<HTMLElement | null>): void {
     const home = box.current;
     if (home === null) return;
     let last: { element: HTMLElement; path: Path; wasDisabled: boolean } | undefined;
+    const keep = (element: HTMLElement, wasDisabled: boolean) => {
+      const path = pathOf(element, home);
+      last = { element, path, wasDisabled };
+      place = { home, element, path };
+    };
     const note = ({ target }: FocusEvent) => {
-      last =
-        target instanceof HTMLElement && home.contains(target)
-          ? { element: target, path: pathOf(target, home), wasDisabled: false }
-          : undefined;
+      if (target instanceof HTMLElement && home.contains(target)) keep(target, false);
+      else last = undefined;
     };
     // Who points somewhere else has left it.
     const point = ({ target }: PointerEvent) => {
@@ -95,7 +115,7 @@ export function useKeptFocus(box: RefObject<HTMLElement | null>): void {
         return;
       }
       const isDisabled = element.matches(':disabled');
-      last = { element, path: pathOf(element, home), wasDisabled: isDisabled };
+      keep(element, isDisabled);
       // Only what was disabled lost it against somebody's will.
       if (wasDisabled && !isDisabled && isFocusLost()) element.focus({ preventScroll: true });
     };

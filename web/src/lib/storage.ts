@@ -1,6 +1,8 @@
 /** `localStorage` that is never in the way: blocked or full, it forgets. */
 
 const PREFIX = 'aim.';
+/** What belongs to a person begins so. */
+const PERSONAL = ['draft.', 'unsent.', 'edits.'].map((kind) => PREFIX + kind);
 
 export function recall(key: string): string | undefined {
   try {
@@ -30,8 +32,7 @@ export function enterPerson(id: string): void {
 export function forgetPerson(): void {
   try {
     for (const key of Object.keys(localStorage)) {
-      if (key.startsWith(`${PREFIX}draft.`) || key.startsWith(`${PREFIX}unsent.`))
-        localStorage.removeItem(key);
+      if (PERSONAL.some((kind) => key.startsWith(kind))) localStorage.removeItem(key);
     }
   } catch {
     // Nothing was kept then.

@@ -1,5 +1,5 @@
 /** A character's sheet: who it is, and the way into a conversation. */
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import {
   beginConversation,
@@ -14,6 +14,7 @@ import { loadPersonas, personas } from '../app/personas';
 import { useWho } from '../app/who';
 import type { Character, Conversation } from '../api/types';
 import { expandMacros } from '../chat/macros';
+import { useKeptFocus } from '../lib/focus';
 import { useAction, useLoad } from '../lib/load';
 import { SafetyActions } from '../safety/actions';
 import { DeedDialog } from '../safety/deed';
@@ -31,8 +32,10 @@ import { ImportChat } from './import/import-chat';
 export function CharacterPage({ id }: { id: string }) {
   const character = useWholeCharacter(id);
   const { error, again } = useLoad(character === undefined ? id : undefined, () => loadWholeCharacter(id));
+  const main = useRef<HTMLElement>(null);
+  useKeptFocus(main);
   return (
-    <main className="page" id="content">
+    <main className="page" id="content" ref={main}>
       <div className="page__inner page__inner--narrow">
         <header className="page__head">
           <Link href="/characters" className="icon-button page__back" aria-label="All characters">

@@ -164,6 +164,7 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
             character={character}
             connected={connectionState === 'connected'}
             onEdit={write}
+            importedSeq={conversation.importedSeq ?? undefined}
             at={Number.isNaN(at) ? undefined : at}
           />
         ) : (

@@ -119,10 +119,19 @@ interface Coming {
   error?: string;
 }
 
-async function add(characterId: string, uploadId: string): Promise<void> {
+/** Why one is given up. One that is whole when its person only leaves this page is added all the same. */
+const UNWANTED = 'unwanted';
+
+async function add(characterId: string, uploadId: string, signal: AbortSignal): Promise<void> {
+  const isUnwanted = () => signal.reason === UNWANTED;
   for (let tries = 1; ; tries += 1) {
+    if (isUnwanted()) {
+      await http.delete(`/api/uploads/${uploadId}`);
+      return;
+    }
     try {
-      await addPicture(characterId, uploadId);
+      const { id } = await addPicture(characterId, uploadId);
+      if (isUnwanted()) await removePicture(characterId, id);
       return;
     } catch (error) {
       const isSlow = error instanceof ApiError && error.code === 'conflict' && error.retryAfter !== undefined;
@@ -138,10 +147,15 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
   const [isOver, setIsOver] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   const line = useRef<Promise<void>>(Promise.resolve());
-  const leaving = useRef<AbortController>(undefined);
+  /** Those that are not added yet, each with a way to give it up. */
+  const ways = useRef(new Map<string, AbortController>());
   const update = (id: string, change: Partial<Coming>) =>
     setComing((list) => list.map((one) => (one.id === id ? { ...one, ...change } : one)));
-  const drop = (id: string) => setComing((list) => list.filter((one) => one.id !== id));
+  const drop = (id: string) => {
+    ways.current.get(id)?.abort(UNWANTED);
+    ways.current.delete(id);
+    setComing((list) => list.filter((one) => one.id !== id));
+  };
 
   const send = async (id: string, file: File, signal: AbortSignal) => {
     const isGone = () => signal.aborted;
@@ -149,7 +163,7 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
     try {
       const upload = await sendFile(file, (sent) => update(id, { sent }), signal);
       update(id, { sent: { part: 1, waiting: false } });
-      await add(characterId, upload.id);
+      await add(characterId, upload.id, signal);
       drop(id);
     } catch (error) {
       if (!isGone()) update(id, { error: asApiError(error).message });
@@ -159,16 +173,16 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
   const take = (files: Iterable<File>): boolean => {
     const pictures = [...files].filter((file) => file.type.startsWith('image/'));
     if (pictures.length === 0 || document.querySelector('dialog[open]') !== null) return false;
-    const signal = leaving.current?.signal;
-    if (signal === undefined) return false;
     for (const file of pictures) {
       const id = freshId();
+      const control = new AbortController();
+      ways.current.set(id, control);
       const error = unfit(file);
       setComing((list) => [
         ...list,
         { id, name: file.name, sent: { part: 0, waiting: false }, ...(error && { error }) },
       ]);
-      if (error === undefined) line.current = line.current.then(() => send(id, file, signal));
+      if (error === undefined) line.current = line.current.then(() => send(id, file, control.signal));
     }
     return true;
   };
@@ -193,12 +207,15 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
   useEffect(() => {
     const control = new AbortController();
     const { signal } = control;
-    leaving.current = control;
+    const under = ways.current;
     document.addEventListener('paste', (event) => onPaste(event), { signal });
     document.addEventListener('dragover', (event) => onDrag(event), { signal });
     document.addEventListener('dragleave', (event) => onLeave(event), { signal });
     document.addEventListener('drop', (event) => onDrop(event), { signal });
-    return () => control.abort();
+    return () => {
+      control.abort();
+      for (const way of under.values()) way.abort();
+    };
   }, []);
 
   return (
@@ -237,15 +254,18 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
                   <span role="status">{sent.waiting && sendingWords(sent)}</span>
                 </>
               ) : (
-                <>
-                  <span className="field__error" role="alert">
-                    {error}
-                  </span>
-                  <button type="button" className="link-button" onClick={() => drop(id)}>
-                    Dismiss
-                  </button>
-                </>
+                <span className="field__error" role="alert">
+                  {error}
+                </span>
               )}
+              <button
+                type="button"
+                className="link-button"
+                aria-label={error === undefined ? `Cancel ${name}` : undefined}
+                onClick={() => drop(id)}
+              >
+                {error === undefined ? 'Cancel' : 'Dismiss'}
+              </button>
             </li>
           ))}
         </ul>

@@ -1,6 +1,7 @@
-import { act } from 'react';
+import { act, useRef } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { useKeptFocus } from '../lib/focus';
 import { clearToasts, showToast } from '../lib/toasts';
 import { Toasts } from './toast';
 
@@ -105,4 +106,76 @@ it('takes a lost focus of those who go by the keyboard, and Escape closes it', (
     button().dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
   });
   expect(toast()).toBeNull();
+});
+
+/** A page with rows, of which each can be taken away. */
+function Rows({ rows }: { rows: string[] }) {
+  const home = useRef<HTMLElement>(null);
+  useKeptFocus(home);
+  return (
+    <main ref={home}>
+      <h1>Chats</h1>
+      {rows.map((row) => (
+        <button key={row}>{row}</button>
+      ))}
+    </main>
+  );
+}
+
+const page = (...rows: string[]) =>
+  act(() =>
+    root.render(
+      <>
+        <Rows rows={rows} />
+        <Toasts />
+      </>,
+    ),
+  );
+const row = (name: string) =>
+  [...box.querySelectorAll('button')].find((one) => one.textContent === name)?.focus();
+const undo = () => box.querySelector<HTMLElement>('.toast button');
+const escape = () => {
+  act(() => {
+    undo()?.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
+  });
+  pass(0.05);
+};
+const focused = () => document.activeElement?.textContent;
+
+it('gives the focus back to where one came from when Escape closes it', () => {
+  page('one', 'two');
+  act(() => row('two'));
+  act(() => undo()?.focus());
+  expect(focused()).toBe('Undo');
+  escape();
+  expect(toast()).toBeNull();
+  expect(focused()).toBe('two');
+});
+
+it('gives the focus to what is near where that is gone, and to the heading where nothing is', () => {
+  page('one', 'two', 'three');
+  act(() => row('two'));
+  act(() => undo()?.focus());
+  page('one', 'three');
+  escape();
+  expect(focused()).toBe('three');
+  act(() => showToast('Deleted.', 'Undo', () => Promise.resolve()));
+  act(() => undo()?.focus());
+  page();
+  escape();
+  expect(focused()).toBe('Chats');
+});
+
+it('gives the focus back when what it offers is done', async () => {
+  page('one');
+  act(() => row('one'));
+  act(() => undo()?.focus());
+  act(() => undo()?.click());
+  await act(async () => {
+    done();
+    await Promise.resolve();
+  });
+  pass(0.05);
+  expect(toast()).toBeNull();
+  expect(focused()).toBe('one');
 });

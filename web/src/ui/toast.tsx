@@ -1,7 +1,7 @@
 /** Shows the word that goes by itself, with one thing to do about it: see `lib/toasts.ts`. */
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { asApiError } from '../api/client';
-import { goesByKey, isFocusLost } from '../lib/focus';
+import { focusBack, goesByKey, isFocusLost } from '../lib/focus';
 import { useStore } from '../lib/store';
 import { hide, toasts, type Toast } from '../lib/toasts';
 
@@ -21,6 +21,7 @@ export function Toasts() {
 }
 
 function Shown({ toast }: { toast: Toast }) {
+  const box = useRef<HTMLParagraphElement>(null);
   const button = useRef<HTMLButtonElement>(null);
   const [trouble, setTrouble] = useState<string>();
   const [busy, setBusy] = useState(false);
@@ -30,6 +31,17 @@ function Shown({ toast }: { toast: Toast }) {
   useEffect(() => {
     if (goesByKey() && isFocusLost()) button.current?.focus();
   }, [toast]);
+  // Whoever closes it, or did what it offers, goes on in the page.
+  useLayoutEffect(() => {
+    const shown = box.current;
+    return () => {
+      if (!shown?.contains(document.activeElement)) return;
+      // Another one that comes in its place has the focus by then.
+      requestAnimationFrame(() => {
+        if (isFocusLost()) focusBack();
+      });
+    };
+  }, []);
   useEffect(() => {
     // What is under way is seen to its end, and trouble for as long as the word was.
     if (isHeld) return;
@@ -51,6 +63,7 @@ function Shown({ toast }: { toast: Toast }) {
     // The keys of what is inside.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
     <p
+      ref={box}
       className="toast"
       onPointerEnter={() => setPointer(true)}
       onPointerLeave={() => setPointer(false)}

@@ -74,9 +74,10 @@ function Importing(props: { character: Pick<CharacterSummary, 'id' | 'name'>; on
         <p role="status">{outcomeOf(made)}</p>
         <div className="dialog__actions">
           <button
+            key="open"
             type="button"
             className="button button--primary"
-            // It takes the place of what was pressed.
+            // It takes the place of what was pressed, and is another one.
             // eslint-disable-next-line jsx-a11y/no-autofocus
             autoFocus
             onClick={() => go(`/c/${made.conversation.id}`)}
@@ -94,16 +95,21 @@ function Importing(props: { character: Pick<CharacterSummary, 'id' | 'name'>; on
         dates and the swipes of its replies. Nothing of it counts as sent.
       </p>
       <div className={isOver ? 'chat-file chat-file--over' : 'chat-file'} ref={place}>
-        {busy ? (
-          <p role="status">Importing {file.name}…</p>
-        ) : (
-          <>
-            <button type="button" className="button button--primary" onClick={() => input.current?.click()}>
-              Choose a file
-            </button>
-            <p className="chat-file__hint">or drop one here</p>
-          </>
-        )}
+        <button
+          type="button"
+          className="button button--primary"
+          // It stays, and keeps the focus: the file may be refused, and another one follow.
+          aria-disabled={busy}
+          onClick={() => {
+            if (!busy) input.current?.click();
+          }}
+        >
+          Choose a file
+        </button>
+        <p className="chat-file__hint">
+          <span role="status">{busy && `Importing ${file.name}…`}</span>
+          {!busy && 'or drop one here'}
+        </p>
         <input
           ref={input}
           type="file"
