@@ -99,6 +99,11 @@ impl Names {
         format!("{}cache:told:5", self.prefix)
     }
 
+    /// What a model, `PROVIDER/MODEL`, cost on a UTC day.
+    pub fn tokens(&self, day: &str, model: &str) -> String {
+        format!("{}ai:tokens:{day}:{model}", self.prefix)
+    }
+
     pub fn rate_limit(&self, rule: Rule, subject: &str) -> String {
         format!("{}ratelimit:{}:{}", self.prefix, rule.as_str(), self.tagged(subject))
     }

@@ -16,6 +16,7 @@ mod pair;
 pub mod queue;
 pub mod sessions;
 mod stripes;
+pub mod tokens;
 pub mod turns;
 pub mod usage;
 
@@ -52,6 +53,8 @@ pub struct Backbone {
     pub bus: Arc<dyn bus::Bus>,
     pub turns: Arc<dyn turns::Turns>,
     pub sessions: Arc<dyn sessions::Sessions>,
+    /// Beside the seven, for who looks into Redis.
+    pub tokens: tokens::TokenCopies,
     /// What the platform tells of the other servers.
     pub fleet: Fleet,
     /// None where everything is in this process.
@@ -101,6 +104,7 @@ impl Backbone {
             bus: Arc::new(bus::pair::BusPair::new(bus)),
             turns: Arc::new(turns::pair::TurnsPair::new(turns, lines, settings.turns.lease, settings.answers)),
             sessions: Arc::new(sessions::redis::RedisSessions::new(links.main.client("sessions"), &fleet, ambient)),
+            tokens: tokens::TokenCopies::in_redis(links.main.client("tokens")),
             fleet,
             links: Some(links),
         }
@@ -136,6 +140,7 @@ impl Backbone {
             bus: Arc::new(bus::local::LocalBus::new()),
             turns: Arc::new(turns::local::LocalTurns::new(settings.turns, ambient)),
             sessions: Arc::new(sessions::local::LocalSessions::new(ambient, &fleet)),
+            tokens: tokens::TokenCopies::default(),
             fleet,
             links: None,
         }

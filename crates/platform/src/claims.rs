@@ -113,6 +113,7 @@ impl Platform {
             Committed::Stale if tries > 1 => self.stored_before(claim, &commit.reply.id).await,
             Committed::Stale => None,
         };
+        self.tokens.stored.notify_one();
         let Some((asked, reply)) = stored else {
             metrics::counter!("aim_replies_total", "outcome" => "stale").increment(1);
             return Ok(ClaimEnd::Stale);
@@ -191,6 +192,7 @@ impl Platform {
             }
             Ended::Stale => None,
         };
+        self.tokens.stored.notify_one();
         let Some(message) = ended else { return Ok(()) };
         metrics::counter!("aim_replies_total", "outcome" => state.as_str()).increment(1);
         if let Some(error) = error {

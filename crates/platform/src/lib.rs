@@ -51,6 +51,7 @@ mod signed;
 mod strays;
 mod threads;
 mod token_ceiling;
+mod token_copies;
 mod turns;
 mod uploads;
 mod usage;

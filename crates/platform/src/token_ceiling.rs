@@ -10,11 +10,16 @@ use aim_domain::Refusal;
 use aim_store::ModelTokens;
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 const READ_AGAIN: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-pub(crate) struct DailyTokens(Mutex<Option<Day>>);
+pub(crate) struct DailyTokens {
+    known: Mutex<Option<Day>>,
+    /// Told when the store counted some.
+    pub stored: Notify,
+}
 
 struct Day {
     day: String,
@@ -24,13 +29,13 @@ struct Day {
 
 impl DailyTokens {
     pub fn add(&self, day: &str, tokens: u64) {
-        if let Some(today) = self.0.lock().as_mut().filter(|today| today.day == day) {
+        if let Some(today) = self.known.lock().as_mut().filter(|today| today.day == day) {
             today.used = today.used.saturating_add(tokens);
         }
     }
 
     fn used(&self, day: &str) -> Option<u64> {
-        let known = self.0.lock();
+        let known = self.known.lock();
         known.as_ref().filter(|known| known.day == day && known.read.elapsed() < READ_AGAIN).map(|known| known.used)
     }
 }
@@ -51,7 +56,7 @@ impl Platform {
             None => {
                 let rows = self.tokens_on(&day).await?;
                 let used = rows.iter().map(|row| row.prompt.saturating_add(row.completion)).sum();
-                *self.tokens.0.lock() = Some(Day { day, used, read: Instant::now() });
+                *self.tokens.known.lock() = Some(Day { day, used, read: Instant::now() });
                 used
             }
         };

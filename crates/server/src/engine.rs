@@ -75,6 +75,10 @@ impl Engine {
             let (platform, ended) = (platform.clone(), ended.clone());
             async move { platform.keep_presence(ended).await }
         });
+        keeping.spawn({
+            let (platform, ended) = (platform.clone(), ended.clone());
+            async move { platform.keep_token_copies(ended).await }
+        });
         let grace = config.http.shutdown_grace;
         Ok(Self { platform, workers: Vec::new(), grace, stopping, ended, keeping })
     }
