@@ -70,7 +70,7 @@ test('what somebody says counts for them, whoever owns the conversation', async 
   const { ada, ben, conversation, token } = await room();
   await ben.must('POST', `/api/invites/${token}`);
   const [adas, bens] = [await ada.socket({ join: [conversation] }), await ben.socket({ join: [conversation] })];
-  // The one that sends is told by its acknowledgement.
+  // The one that sends is told by its acknowledgement, and hears it anew at the begin and the end of a burst.
   const [adasOther, bensOther] = [await ada.socket(), await ben.socket()];
   const used = async (person) => (await person.must('GET', `/api/auth/usage/${conversation.characterId}`)).text.used;
   for (const text of ['One #counts-1', 'Two #counts-2']) {

@@ -102,6 +102,19 @@ test('usage is told with its reset, to all of the sender’s own sockets and to 
   assert.equal(stranger.of('usage:updated').length, 0);
 });
 
+test('the socket that sends hears at once what is used, and of a burst the last of it', async () => {
+  const ada = await server.register();
+  const conversation = await ada.conversation();
+  const socket = await ada.socket({ join: [conversation] });
+  const began = performance.now();
+  await socket.send(conversation, 'One #burst');
+  assert.equal((await socket.until('usage:updated')).text.used, 1);
+  assert.ok(performance.now() - began < 900, 'before it is quiet');
+  for (const n of [2, 3, 4]) await socket.send(conversation, `Then ${n} #burst`);
+  await socket.until('usage:updated', ({ text }) => text.used === 4);
+  assert.ok(socket.of('usage:updated').length <= 3, JSON.stringify(socket.of('usage:updated')));
+});
+
 test('premium is without end, still counted, and takes effect on the running server', async () => {
   const ada = await server.register();
   const conversation = await ada.conversation();

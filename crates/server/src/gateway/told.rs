@@ -1,7 +1,8 @@
-//! What a socket knows already from its acknowledgements, and is told again once it is quiet.
+//! What a socket knows already from its acknowledgements, and is told again at the begin and the end of a burst.
 //!
 //! The acknowledgement of a send says how much of the allowance is used. The user's other sockets hear `usage:updated`
-//! at once; the one that sent hears only the last of a burst, so that a fast sender is not told everything twice.
+//! at once; so does the one that sent, unless it sent just before: then it hears the last of the burst once it is quiet,
+//! so that a fast sender is not told everything twice.
 
 use super::client::Socket;
 use aim_domain::CharacterId;
@@ -9,11 +10,12 @@ use engineioxide::Str;
 use engineioxide::socket::Sid;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 
 /// Without a send for this long a socket is quiet: longer than somebody in a conversation waits for a reply at its pace.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(1);
 /// How often to look who is.
 const PACE: Duration = Duration::from_millis(250);
 
@@ -22,18 +24,25 @@ pub struct Told(Mutex<HashMap<Sid, Pending>>);
 
 struct Pending {
     socket: Socket,
-    /// The newest packet about each character.
+    /// The newest packet about each character that it was not told.
     packets: HashMap<CharacterId, Str>,
     since: Instant,
 }
 
 impl Told {
     pub fn note(&self, socket: Socket, about: CharacterId, packet: Str) {
-        let mut told = self.0.lock();
-        let pending =
-            told.entry(socket.id).or_insert_with(|| Pending { socket, packets: HashMap::new(), since: Instant::now() });
-        pending.packets.insert(about, packet);
-        pending.since = Instant::now();
+        let now = Instant::now();
+        match self.0.lock().entry(socket.id) {
+            Entry::Occupied(mut pending) => {
+                let pending = pending.get_mut();
+                pending.packets.insert(about, packet);
+                pending.since = now;
+            }
+            Entry::Vacant(first) => {
+                let _ = socket.emit(packet);
+                first.insert(Pending { socket, packets: HashMap::new(), since: now });
+            }
+        }
     }
 
     /// Tells whoever has become quiet, without end.
