@@ -206,6 +206,11 @@ impl Platform {
         self.store.last_seq(id).await.or_refuse()
     }
 
+    /// The same of many, for rooms that may have missed something; those that are gone are left out.
+    pub async fn last_seqs(&self, ids: &[ConversationId]) -> Result<Vec<(ConversationId, u64)>, Refusal> {
+        self.store.last_seqs(ids).await.or_refuse()
+    }
+
     /// For rooms: messages that did not arrive.
     pub async fn missed(&self, id: &ConversationId, after: u64, limit: u32) -> Result<Vec<Message>, Refusal> {
         self.store.missed(id, after, limit).await.or_refuse()

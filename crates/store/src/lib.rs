@@ -208,6 +208,8 @@ pub trait Store:
     async fn context(&self, claim: &Claim, limit: u32) -> Result<Vec<(Author, Message)>>;
     /// The highest `seq` of a conversation, 0 when it is empty or gone. For servers, which deliver to rooms they have checked.
     async fn last_seq(&self, conversation: &ConversationId) -> Result<u64>;
+    /// The same of many, those that are gone left out.
+    async fn last_seqs(&self, conversations: &[ConversationId]) -> Result<Vec<(ConversationId, u64)>>;
     /// Messages after `seq` for a room that missed some; as `last_seq`, for servers.
     async fn missed(&self, conversation: &ConversationId, after: u64, limit: u32) -> Result<Vec<Message>>;
 

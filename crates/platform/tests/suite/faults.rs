@@ -227,6 +227,7 @@ flaky! {
     due_replies(after: Option<&MessageId>, limit: u32) -> Vec<Due>;
     context(claim: &Claim, limit: u32) -> Vec<(Author, Message)>;
     last_seq(conversation: &ConversationId) -> u64;
+    last_seqs(conversations: &[ConversationId]) -> Vec<(ConversationId, u64)>;
     missed(conversation: &ConversationId, after: u64, limit: u32) -> Vec<Message>;
     usage(user: &UserId, character: &CharacterId) -> UsageCount;
     usages(user: &UserId) -> Vec<(CharacterId, UsageCount)>;

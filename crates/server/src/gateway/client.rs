@@ -23,6 +23,8 @@ pub struct Client(Mutex<State>);
 struct State {
     identity: Option<Identity>,
     rooms: Vec<ConversationId>,
+    /// Those of them in which it is known to type.
+    types_in: Vec<ConversationId>,
     inbox: VecDeque<Str>,
     /// A task is handling the inbox.
     busy: bool,
@@ -101,6 +103,18 @@ impl Client {
 
     pub fn leave(&self, room: &ConversationId) {
         self.0.lock().rooms.retain(|one| one != room);
+    }
+
+    /// Notes whether it types in a room; answers whether it did until now.
+    pub fn types_in(&self, room: &ConversationId, now: bool) -> bool {
+        let mut state = self.0.lock();
+        let before = state.types_in.iter().position(|one| one == room);
+        match before {
+            Some(at) if !now => drop(state.types_in.swap_remove(at)),
+            None if now && !state.closed => state.types_in.push(room.clone()),
+            _ => {}
+        }
+        before.is_some()
     }
 
     pub fn is_closed(&self) -> bool {

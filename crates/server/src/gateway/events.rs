@@ -3,6 +3,7 @@
 use super::Gateway;
 use super::client::{Identity, Socket};
 use super::packet;
+use crate::unfit;
 use aim_backbone::bus::{Origin, RoomNote};
 use aim_domain::event::EventError;
 use aim_domain::{Code, ConversationId, Kind, Member, Message, Partial, Phase, Refusal, RoomEvent, UploadId, Usage};
@@ -319,19 +320,30 @@ impl Gateway {
         };
         let note = RoomNote { event, origin: Some(self.origin(socket)) };
         self.platform.backbone.bus.publish_room(&id, note).await.map_err(|_| Refusal::unavailable("Not told."))?;
+        socket.data.types_in(&id, typing.typing);
         Ok(Done { ok: true })
     }
 }
 
 impl Gateway {
+    /// Who goes while they type, types no more.
+    pub(super) async fn end_typing(&self, socket: &Socket, room: &ConversationId) {
+        let Some(identity) = socket.data.identity().filter(|_| socket.data.types_in(room, false)) else { return };
+        let (conversation_id, user_id) = (room.clone(), Some(identity.user));
+        let event = RoomEvent::Typing { conversation_id, user_id, character_id: None, typing: false };
+        let note = RoomNote { event, origin: Some(self.origin(socket)) };
+        // A hint: who is told nothing takes it down after a while.
+        let _ = self.platform.backbone.bus.publish_room(room, note).await;
+    }
+
     fn origin(&self, socket: &Socket) -> Origin {
         Origin { server: self.platform.incarnation(), socket: socket.id.to_string() }
     }
 }
 
 fn parse<T: DeserializeOwned>(payload: &RawValue) -> Result<T, Refusal> {
-    serde_json::from_str(payload.get())
-        .map_err(|error| Refusal::new(Code::Validation, format!("The payload does not fit: {error}.")))
+    unfit::read(payload.get().as_bytes())
+        .map_err(|unfit| Refusal::new(Code::Validation, format!("The payload {unfit}.")))
 }
 
 /// What is no id is nobody's conversation.

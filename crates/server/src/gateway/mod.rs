@@ -193,11 +193,15 @@ impl Gateway {
         loop {
             pace.tick().await;
             self.relieve();
-            for room in self.rooms.all() {
-                if room.awaits_reply() || room.has_gap() {
-                    self.rooms.catch_up(&room).await;
-                    self.rooms.check_turn(&room).await;
-                }
+            let (wait, at_rest): (Vec<_>, Vec<_>) =
+                self.rooms.all().into_iter().partition(|room| room.awaits_reply() || room.has_gap());
+            for room in wait {
+                self.rooms.catch_up(&room).await;
+                self.rooms.check_turn(&room).await;
+            }
+            // Nobody tells of what is said on other servers.
+            if self.platform.backbone.is_cut_off() {
+                self.rooms.look_for_news(&at_rest).await;
             }
         }
     }
@@ -222,6 +226,7 @@ impl Gateway {
     }
 
     async fn let_go(&self, socket: &Socket, id: &ConversationId) {
+        self.end_typing(socket, id).await;
         socket.data.leave(id);
         self.rooms.leave(id, socket.id).await;
     }
@@ -372,6 +377,7 @@ impl EngineIoHandler for Handler {
         let gateway = self.0.clone();
         tokio::spawn(async move {
             for room in rooms {
+                gateway.end_typing(&socket, &room).await;
                 gateway.rooms.leave(&room, socket.id).await;
             }
             if let Some(identity) = identity {

@@ -4,12 +4,12 @@ use super::client::Socket;
 use super::room::{Delivery, Room};
 use aim_backbone::Fault;
 use aim_backbone::bus::RoomNote;
-use aim_domain::{CharacterId, ConversationId, Partial, Refusal, ReplyState};
+use aim_domain::{CharacterId, ConversationId, Message, Partial, Refusal, ReplyState, RoomEvent};
 use aim_platform::Platform;
 use aim_store::RoomStanding;
 use engineioxide::socket::Sid;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
@@ -20,6 +20,8 @@ const GAP_PATIENCE: Duration = Duration::from_millis(100);
 const FILL: u32 = 200;
 /// The newest messages, among which one that is being answered is looked for: more than may wait in a conversation.
 const LOOKED_AT: u32 = 200;
+/// Rooms of which the store is asked in one call.
+const COMPARED_AT_ONCE: usize = 500;
 
 /// Notes a socket that cannot keep up, and the room that it has to join again.
 pub type NoteLagging = Box<dyn Fn(Socket, &ConversationId) + Send + Sync>;
@@ -162,14 +164,38 @@ impl Rooms {
         }
     }
 
-    /// Compares a room that awaits something with the store, and tells it what it missed.
+    /// Compares rooms that await nothing with the store, many at a time, and tells those that missed something.
+    pub async fn look_for_news(self: &Arc<Self>, rooms: &[Arc<Room>]) {
+        for some in rooms.chunks(COMPARED_AT_ONCE) {
+            let ids: Vec<_> = some.iter().map(|room| room.id.clone()).collect();
+            let stored: HashMap<_, _> = match self.platform.last_seqs(&ids).await {
+                Ok(stored) => stored.into_iter().collect(),
+                Err(refusal) => {
+                    tracing::warn!(%refusal, "rooms could not be compared with the store");
+                    return;
+                }
+            };
+            for room in some {
+                if stored.get(&room.id).is_some_and(|last| *last > room.last_seq()) {
+                    self.catch_up(room).await;
+                    self.check_turn(room).await;
+                }
+            }
+        }
+    }
+
+    /// Compares a room with the store, and tells it what it missed.
     pub async fn catch_up(self: &Arc<Self>, room: &Arc<Room>) {
         let from = room.last_seq();
         match self.platform.missed(&room.id, from, FILL).await {
             Ok(messages) if messages.len() < FILL as usize => {
                 if !messages.is_empty() {
+                    let answered = self.answered_before(&room.id, from, &messages).await;
                     let delivery = room.fill(messages);
                     self.lag(room, delivery);
+                    for message in answered {
+                        self.deliver(&room.id, Arc::new(RoomEvent::MessageUpdated { message }.into()));
+                    }
                 }
             }
             Ok(messages) => {
@@ -180,6 +206,18 @@ impl Rooms {
             }
             Err(refusal) => tracing::warn!(%refusal, "a room could not be compared with the store"),
         }
+    }
+
+    /// Messages up to `from` that these answer: their state is another than the room heard of last.
+    async fn answered_before(&self, id: &ConversationId, from: u64, replies: &[Message]) -> Vec<Message> {
+        let mut asked: HashSet<_> = replies.iter().filter_map(|reply| reply.in_reply_to.as_ref()).collect();
+        asked.retain(|id| replies.iter().all(|message| message.id != **id));
+        if asked.is_empty() {
+            return Vec::new();
+        }
+        let before = from.saturating_sub(u64::from(LOOKED_AT));
+        let said = self.platform.missed(id, before, LOOKED_AT).await.unwrap_or_default();
+        said.into_iter().filter(|message| message.seq <= from && asked.contains(&message.id)).collect()
     }
 
     /// After events of a room may have been lost: the store tells of messages, the lines of the turn. Where a reply is

@@ -185,6 +185,8 @@ pub async fn a_full_line_refuses_and_counts_nothing(world: World) {
     assert_eq!((accepted, refused), (5, 35));
     assert_eq!(store.usage(&user.id, &character.id).await.unwrap().text, 5);
     assert_eq!(store.last_seq(&conversation.id).await.unwrap(), 5);
+    let asked = [aim_domain::ConversationId::trusted("nowhere"), conversation.id.clone()];
+    assert_eq!(store.last_seqs(&asked).await.unwrap(), [(conversation.id.clone(), 5)]);
 }
 
 pub async fn the_message_being_answered_does_not_wait(world: World) {

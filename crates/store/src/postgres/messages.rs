@@ -182,6 +182,12 @@ pub(super) async fn last_seq(db: &mut Db, conversation: &ConversationId) -> Trie
     Ok(db.number(last).await?.unsigned_abs())
 }
 
+pub(super) async fn last_seqs(db: &mut Db, conversations: &[ConversationId]) -> Tried<Vec<(ConversationId, u64)>> {
+    let ids: Vec<String> = conversations.iter().map(|id| id.as_str().to_owned()).collect();
+    let last = sql("SELECT id, last_seq FROM conversations WHERE id = ANY($1)").bind(ids);
+    db.all(last, |c| Ok((ConversationId::trusted(c.text()?), c.int()?.unsigned_abs()))).await
+}
+
 pub(super) async fn missed(db: &mut Db, conversation: &ConversationId, after: u64, limit: u32) -> Tried<Vec<Message>> {
     let rows = select(conversation, "m.seq > $2 ORDER BY m.seq LIMIT $3").bind(int(after)).bind(i64::from(limit));
     db.all(rows, |c| rows::message(c, conversation)).await

@@ -326,6 +326,10 @@ impl Store for PostgresStore {
         ask!(self, messages::last_seq, conversation)
     }
 
+    async fn last_seqs(&self, conversations: &[ConversationId]) -> Result<Vec<(ConversationId, u64)>> {
+        ask!(self, messages::last_seqs, conversations)
+    }
+
     async fn missed(&self, conversation: &ConversationId, after: u64, limit: u32) -> Result<Vec<Message>> {
         ask!(self, messages::missed, conversation, after, limit)
     }

@@ -152,6 +152,15 @@ pub(super) fn last_seq(db: &Db, conversation: &ConversationId) -> Result<u64> {
     Ok(last.unsigned_abs())
 }
 
+pub(super) fn last_seqs(db: &Db, conversations: &[ConversationId]) -> Result<Vec<(ConversationId, u64)>> {
+    let ids: Vec<&str> = conversations.iter().map(ConversationId::as_str).collect();
+    let sql = "SELECT c.id, c.last_seq FROM json_each(?1) asked CROSS JOIN conversations c ON c.id = asked.value";
+    db.all(sql, [rows::json(&ids)?], |row| {
+        let mut c = Columns::of(row);
+        Ok((ConversationId::trusted(c.text()?), c.int()?.unsigned_abs()))
+    })
+}
+
 pub(super) fn missed(db: &Db, conversation: &ConversationId, after: u64, limit: u32) -> Result<Vec<Message>> {
     select(db, conversation, "m.seq > ?2 ORDER BY m.seq LIMIT ?3", &[&int(after), &limit])
 }

@@ -323,6 +323,11 @@ impl Store for SqliteStore {
         self.read(move |db| messages::last_seq(db, &id)).await
     }
 
+    async fn last_seqs(&self, conversations: &[ConversationId]) -> Result<Vec<(ConversationId, u64)>> {
+        let ids = conversations.to_vec();
+        self.read(move |db| messages::last_seqs(db, &ids)).await
+    }
+
     async fn missed(&self, conversation: &ConversationId, after: u64, limit: u32) -> Result<Vec<Message>> {
         let id = conversation.clone();
         self.read(move |db| messages::missed(db, &id, after, limit)).await

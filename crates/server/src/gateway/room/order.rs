@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 
 /// Events that may wait for a gap to be filled; more, and the room is told to join again.
-const MAX_HELD: usize = 2_000;
+pub(super) const MAX_HELD: usize = 2_000;
 
 impl State {
     pub(super) fn take(&mut self, room: &ConversationId, note: Arc<RoomNote>, delivery: &mut Delivery) {

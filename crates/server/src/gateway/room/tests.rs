@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::order::MAX_HELD;
 use super::*;
 use aim_domain::{Author, Kind, Phase, Timestamp};
 

@@ -118,3 +118,39 @@ async fn a_deleted_conversation_is_gone_for_all_its_people() {
     }
     until("the room is closed", || other.gateway.rooms.get(&talk).is_none()).await;
 }
+
+/// Nobody tells of what is said on another server, and the room awaits nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_on_a_server_that_is_not_heard_is_found_within_a_second() {
+    let (one, other) = apart().await;
+    other.gateway.platform.backbone.fleet.set_servers(2);
+    let ann = one.person("ann").await;
+    let talk = one.talk(&ann).await;
+    let socket = joined(&other, &ann, &talk).await;
+    let began = Instant::now();
+    for _ in 0..2 {
+        let seq = one.send(&ann, &talk).await;
+        hear_until(&socket, |name, payload| name == "message:new" && payload["message"]["seq"] == seq).await;
+    }
+    // Two rounds, at five times what is promised.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_goes_while_they_type_types_no_more() {
+    let world = World::new().await;
+    let ann = world.person("ann").await;
+    let talk = world.talk(&ann).await;
+    let watches = joined(&world, &ann, &talk).await;
+    for leaves in [true, false] {
+        let types = joined(&world, &ann, &talk).await;
+        types.post(&format!("42[\"typing\",{{\"conversationId\":\"{talk}\",\"typing\":true}}]")).await;
+        hear_until(&watches, |name, payload| name == "typing" && payload["typing"] == true).await;
+        if leaves {
+            types.leave(&talk).await;
+        } else {
+            types.close().await;
+        }
+        hear_until(&watches, |name, payload| name == "typing" && payload["typing"] == false).await;
+    }
+}
