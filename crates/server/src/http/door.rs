@@ -8,7 +8,7 @@ use super::identity::{self, Credential};
 use super::problem::{self, Problem};
 use super::rates::{self, Counted};
 use super::{Site, cards, chats, squeeze, tus, uploads};
-use crate::admin::board;
+use crate::pages;
 use crate::telemetry::request;
 use aim_backbone::limits::Standing;
 use aim_backbone::link::one_budget;
@@ -174,8 +174,8 @@ async fn enter(site: &Site, parts: &Parts, line: &Line, is_api: bool) -> Result<
     let (peer, trusted) = (identity::peer(&parts.extensions), &site.config.http.trusted_proxies);
     let address = client_address(headers, peer, trusted);
     let mut visit = Visit::of_nobody(address, came_over_tls(headers, peer, trusted));
-    let is_board = board::is_beneath(parts.uri.path());
-    if !is_api && !is_board {
+    let is_for_admins = pages::is_for_admins(parts.uri.path());
+    if !is_api && !is_for_admins {
         return Ok((visit, None));
     }
     let mut forbidden = None;
@@ -189,7 +189,7 @@ async fn enter(site: &Site, parts: &Parts, line: &Line, is_api: bool) -> Result<
         }
         Some(_) => visit.member = identify(site, headers).await,
     }
-    if is_board {
+    if is_for_admins {
         // Asked for who calls like the API, and counted by no limit.
         return match forbidden {
             Some(refusal) => Err((refusal, None)),

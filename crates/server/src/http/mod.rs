@@ -82,6 +82,8 @@ fn behind_the_door(
     api.route("/docs", get(docs::page))
         .route("/docs/{file}", get(docs::file))
         .route("/demo/avatars/{file}", get(pages::portrait))
+        .route("/admin", get(pages::admin))
+        .route("/admin/{*rest}", get(pages::admin))
         .merge(admin::board::routes())
         .fallback(pages::fallback)
         .layer(door::Door(site.clone()))

@@ -1,7 +1,7 @@
 //! The page and the portraits of the demo's characters, built into the binary.
 
-use crate::http::problem::Problem;
-use crate::http::squeeze;
+use crate::http::problem::{Problem, status_of};
+use crate::http::{Visit, squeeze};
 use aim_domain::Refusal;
 use axum::body::Body;
 use axum::extract::{Path, Request};
@@ -64,12 +64,41 @@ pub(crate) async fn fallback(request: Request) -> Response {
         let cache = if name.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
         return serve(file, name, cache, request.headers());
     }
-    let navigates = |accept: &HeaderValue| accept.to_str().is_ok_and(|accept| accept.contains("text/html"));
-    if path != "/" && !request.headers().get(header::ACCEPT).is_some_and(navigates) {
+    if path != "/" && !navigates(request.headers()) {
         return Problem(Refusal::not_found("address")).into_response();
     }
+    page(request.headers())
+}
+
+/// Whether only those with the role `admin` get what is at this address.
+pub(crate) fn is_for_admins(path: &str) -> bool {
+    path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The page at `/admin` and beneath it. To a browser it comes with the refusal as its status: it lets people sign in.
+pub(crate) async fn admin(visit: Visit, headers: HeaderMap) -> Response {
+    let refusal = match visit.member {
+        Ok(member) if member.is_admin() => return page(&headers),
+        Ok(_) => Refusal::forbidden("This is for administrators."),
+        Err(refusal) => refusal,
+    };
+    if !navigates(&headers) {
+        return Problem(refusal).into_response();
+    }
+    // Of no condition: a page that did not change has another status.
+    let mut response = page(&HeaderMap::new());
+    *response.status_mut() = status_of(refusal.code);
+    response
+}
+
+fn navigates(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+fn page(headers: &HeaderMap) -> Response {
     match Page::get(INDEX) {
-        Some(file) => serve(file, INDEX, "no-cache", request.headers()),
+        Some(file) => serve(file, INDEX, "no-cache", headers),
         None => {
             let mut response = Html(MISSING).into_response();
             guard(response.headers_mut());

@@ -1,12 +1,13 @@
 //! A whole server on a free port, and a client that says what it expects.
 
-use aim_domain::Ambient;
+use aim_domain::{Ambient, Role};
 use aim_server::app::{self, Running};
 use aim_server::config::Config;
 use aim_testkit::model_stub::ModelStub;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub struct TestApp {
@@ -144,6 +145,19 @@ impl TestApp {
         let form = json!({ "email": format!("{username}@example.test"), "username": username, "password": PASSWORD });
         let body = self.post("/api/auth/register").body(form).send().await.expect(201).json();
         person(&body)
+    }
+
+    /// Somebody with the role `admin`, once this server knows of it.
+    pub async fn admin(&self, username: &str) -> Person {
+        let person = self.person(username).await;
+        self.running.platform.set_user(username, None, Some(Role::Admin)).await.unwrap();
+        let let_in = async {
+            while self.get("/admin/queues/api/queues").by(&person).send().await.status != 200 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), let_in).await.unwrap();
+        person
     }
 
     pub async fn login(&self, login: &str, password: &str) -> Answer {

@@ -1,7 +1,6 @@
 //! The board of the queues at `/admin/queues`: who gets in, and what it shows and does, in this process and over Redis.
 
 use crate::app::{Answer, Person, TestApp};
-use aim_domain::Role;
 use aim_testkit::RedisServer;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -58,22 +57,10 @@ const ROUTES: [(&str, &str); 45] = [
     ("DELETE", "/admin/queues/api/queues/email/m-1"),
 ];
 
-async fn admin(app: &TestApp, name: &str) -> Person {
-    let person = app.person(name).await;
-    app.running.platform.set_user(name, None, Some(Role::Admin)).await.unwrap();
-    let let_in = async {
-        while app.get("/admin/queues/api/queues").by(&person).send().await.status != 200 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), let_in).await.unwrap();
-    person
-}
-
 #[tokio::test]
 async fn nobody_but_admins_gets_in_anywhere() {
     let app = TestApp::lifted().await;
-    let (user, admin) = (app.person("finn").await, admin(&app, "mara").await);
+    let (user, admin) = (app.person("finn").await, app.admin("mara").await);
     for (method, path) in ROUTES {
         let call = || app.call(Method::from_bytes(method.as_bytes()).unwrap(), path).header("accept", "text/html");
         call().send().await.problem(401, "unauthenticated");
@@ -96,7 +83,7 @@ async fn nobody_but_admins_gets_in_anywhere() {
 #[tokio::test]
 async fn the_page_and_its_files_come_from_here_alone() {
     let app = TestApp::lifted().await;
-    let admin = admin(&app, "mara").await;
+    let admin = app.admin("mara").await;
     let index = app.get("/admin/queues").by(&admin).send().await;
     if index.status == 503 {
         // The page is not built: the answer says so.
@@ -147,7 +134,7 @@ impl Desk {
     async fn of(redis: Option<RedisServer>) -> Self {
         let url = redis.as_ref().map(RedisServer::url).unwrap_or_default();
         let app = TestApp::with(&[("AIM_REDIS__URL", &url), ("AIM_LIMITS__MULTIPLIER", "1000")]).await;
-        let admin = admin(&app, "mara").await;
+        let admin = app.admin("mara").await;
         Self { app, admin, _redis: redis }
     }
 

@@ -123,9 +123,14 @@ fn the_doctor_says_what_to_do() {
     assert_eq!(ill.status.code(), Some(1));
     let told = text(&ill.stdout);
     assert!(told.contains("WRONG  model") && told.contains("AIM_AI__BASE_URL"), "{told}");
-    for fine in ["ok     data folder", "ok     database", "ok     address"] {
+    for fine in ["ok     data folder", "ok     database", "ok     redis", "ok     address"] {
         assert!(told.contains(fine), "{told}");
     }
+    let redis = format!("redis://:hunter2@{nobody}");
+    let ill = aim(data.path(), &["doctor"], &[("AIM_HTTP__PORT", "0"), ("AIM_REDIS__URL", &redis)], "");
+    assert_eq!(ill.status.code(), Some(1));
+    let told = text(&ill.stdout);
+    assert!(told.contains("WRONG  redis") && told.contains("(main)") && !told.contains("hunter2"), "{told}");
     done(&aim(data.path(), &["migrate"], &[], ""));
 }
 
@@ -139,7 +144,10 @@ async fn commands_work_on_postgres_and_tell_no_password() {
     assert!(told.contains("is ready for this version") && !told.contains("hunter2"), "{told}");
     done(&run(&["user", "create", "finn", "--email", "finn@example.test", "--password-stdin"], "a long password"));
     assert!(done(&run(&["user", "show", "finn"], "")).contains("finn@example.test"));
-    let told = text(&run(&["doctor"], "").stdout);
+    let redis = aim_testkit::RedisServer::start().await.unwrap();
+    let variables = [variables[0], variables[1], ("AIM_REDIS__URL", &redis.url())];
+    let told = text(&aim(data.path(), &["doctor"], &variables, "").stdout);
+    assert!(told.contains("ok     redis          answers"), "{told}");
     assert!(told.contains("ok     database") && told.contains("127.0.0.1"), "{told}");
     assert!(!data.path().join("aim.db").exists());
 

@@ -73,6 +73,16 @@ async fn pages_are_guarded_and_cached() {
     assert_eq!(portrait.header("content-type"), "image/svg+xml");
     let again = app.get("/demo/avatars/folio.svg").header("if-none-match", portrait.header("etag")).send().await;
     assert_eq!(again.expect(304).text, "");
+    // What is for operators has its status for who asks; a browser gets the page with it, which signs people in.
+    let (ann, root) = (app.person("ann").await, app.admin("root").await);
+    for path in ["/admin", "/admin/people"] {
+        app.get(path).send().await.problem(401, "unauthenticated");
+        app.get(path).by(&ann).send().await.problem(403, "forbidden");
+        assert!(app.get(path).by(&root).send().await.expect(200).header("content-type").starts_with("text/html"));
+        let nobody = app.get(path).header("accept", "text/html").send().await.expect(401);
+        assert!(nobody.header("content-type").starts_with("text/html"), "{path}");
+        app.get(path).header("accept", "text/html").by(&ann).send().await.expect(403);
+    }
     // An address of the API is never answered with a page.
     app.get("/api/nothing").header("accept", "text/html").send().await.problem(404, "not_found");
     app.stop().await;

@@ -2,18 +2,11 @@
 
 use crate::app::{PASSWORD, Person, TestApp, person};
 use crate::commands::{aim, done};
-use aim_domain::{ManualClock, Role, Timestamp};
+use aim_domain::{ManualClock, Timestamp};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// An admin, once the server knows.
-async fn admin(app: &TestApp, name: &str) -> Person {
-    let admin = app.person(name).await;
-    app.running.platform.set_user(name, None, Some(Role::Admin)).await.unwrap();
-    eventually(async || app.get("/api/admin/audit").by(&admin).send().await.status == 200).await;
-    admin
-}
-
 async fn eventually(mut holds: impl AsyncFnMut() -> bool) {
     let look = async {
         while !holds().await {
@@ -67,7 +60,7 @@ async fn the_blocked_bring_nobody_in_and_their_characters_are_in_no_list() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_shows_operators_what_it_was_of() {
     let app = TestApp::lifted().await;
-    let (ada, mara, finn) = (admin(&app, "ada").await, app.person("mara").await, app.person("finn").await);
+    let (ada, mara, finn) = (app.admin("ada").await, app.person("mara").await, app.person("finn").await);
     let nora = app.character(&finn, "Nora").await;
     let form = json!({ "kind": "character", "id": nora, "reason": "impersonation", "note": " That is me. " });
     let first = app.post("/api/reports").by(&mara).body(form.clone()).send().await.expect(201).json();
@@ -154,7 +147,7 @@ async fn somebody_makes_twenty_reports_a_day() {
 async fn an_unlisted_character_is_gone_for_others_and_goes_on_where_it_is_known() {
     let app = TestApp::lifted().await;
     let (ada, mara, finn, otto) =
-        (admin(&app, "ada").await, app.person("mara").await, app.person("finn").await, app.person("otto").await);
+        (app.admin("ada").await, app.person("mara").await, app.person("finn").await, app.person("otto").await);
     let nora = app.character(&finn, "Nora").await;
     let talk = app.conversation(&mara, &nora).await;
     let (path, at) = (format!("/api/admin/characters/{nora}"), format!("/api/characters/{nora}"));
@@ -200,7 +193,7 @@ async fn an_unlisted_character_is_gone_for_others_and_goes_on_where_it_is_known(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_suspended_are_out_at_once_and_are_told_why() {
     let app = TestApp::lifted().await;
-    let (ada, mara, otto) = (admin(&app, "ada").await, app.person("mara").await, app.person("otto").await);
+    let (ada, mara, otto) = (app.admin("ada").await, app.person("mara").await, app.person("otto").await);
     let nora = app.character(&mara, "Nora").await;
     let path = format!("/api/admin/users/{}", mara.id);
     app.get("/api/auth/me").by(&mara).send().await.expect(200);
@@ -249,7 +242,7 @@ async fn the_suspended_are_out_at_once_and_are_told_why() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminal_suspends_and_unlists() {
     let app = TestApp::lifted().await;
-    let (ada, mara, otto) = (admin(&app, "ada").await, app.person("mara").await, app.person("otto").await);
+    let (ada, mara, otto) = (app.admin("ada").await, app.person("mara").await, app.person("otto").await);
     let nora = app.character(&mara, "Nora").await;
     app.get(&format!("/api/characters/{nora}")).by(&otto).send().await.expect(200);
     let data = app.data.path();
@@ -282,7 +275,7 @@ async fn a_terminal_suspends_and_unlists() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_look_up_accounts() {
     let app = TestApp::lifted().await;
-    let (ada, mara) = (admin(&app, "ada").await, app.person("mara").await);
+    let (ada, mara) = (app.admin("ada").await, app.person("mara").await);
     let looked = async |query: &str| {
         let found = app.get(&format!("/api/admin/users?{query}")).by(&ada).send().await.expect(200).json();
         found["items"].as_array().unwrap().clone()

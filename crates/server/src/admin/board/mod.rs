@@ -33,11 +33,6 @@ pub(crate) const BASE: &str = "/admin/queues";
 const LOOK: Duration = Duration::from_secs(2);
 const ORDER: Duration = Duration::from_secs(20);
 
-/// Whether only admins may know of this address.
-pub(crate) fn is_beneath(path: &str) -> bool {
-    path.strip_prefix(BASE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 pub(crate) fn routes() -> Router<Site> {
     let at = |rest: &str| format!("{BASE}{rest}");
     let queue = |rest: &str| format!("{BASE}/api/queues/{{queue}}{rest}");
