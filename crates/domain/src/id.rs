@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Words that stand beside ids in key names, and so may be no id themselves.
-pub const RESERVED: [&str; 13] = [
+pub const RESERVED: [&str; 14] = [
     "profile",
     "username",
     "gallery",
@@ -22,6 +22,7 @@ pub const RESERVED: [&str; 13] = [
     "tokens",
     // Of the paths beside a character's.
     "tags",
+    "import",
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -73,6 +73,9 @@ impl Platform {
         let mut checks = Checks::default();
         checks.length("q", text.trim(), 0, LONGEST);
         checks.finish()?;
+        if let Some(id) = &conversation {
+            self.entered(who, id).await?;
+        }
         let Some(sought) = Sought::parse(text) else { return Ok(SearchAnswer::default()) };
         let query = SearchQuery { viewer: who.user_id().clone(), sought, conversation, limit };
         let of_characters = SearchQuery { limit: limit.min(CHARACTERS), ..query.clone() };

@@ -59,7 +59,7 @@ pub fn model(config: &Config, ambient: &Ambient) -> anyhow::Result<Arc<dyn Langu
     let remote = ProviderSettings {
         provider: ai.provider,
         base_url: ai.base_url.clone(),
-        model: ai.model.clone(),
+        model: config.model_name(),
         api_key: ApiKey::new(ai.api_key.expose()),
         connect_timeout: ai.connect_timeout,
         first_token_timeout: ai.first_token_timeout,

@@ -13,3 +13,4 @@ pub mod gateway;
 pub mod http;
 pub mod pages;
 pub mod telemetry;
+mod unfit;

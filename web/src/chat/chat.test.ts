@@ -306,7 +306,11 @@ describe('the editor of a message', () => {
       calls.push(`${method} ${path.split('/messages/')[1]} ${body}`);
       return Promise.resolve(Response.json({}));
     });
-    const two = (selected: number) => ({ ...(hello ?? message(1)), variants: { count: 2, selected } });
+    const two = (selected: number, text = 'Hello.') => ({
+      ...(hello ?? message(1)),
+      text,
+      variants: { count: 2, selected },
+    });
     const save = (of: Message, now: Message) => {
       chat.beginEdit(of);
       chat.typeEdit('m1', 'Good day.');
@@ -314,9 +318,15 @@ describe('the editor of a message', () => {
       return edit && chat.saveEdit(now, edit);
     };
     await save(two(0), two(0));
-    await save(two(0), two(1));
-    const [chosen, saved] = ['PUT m1/variant {"selected":0}', 'PATCH m1 {"text":"Good day."}'];
-    expect(calls).toEqual([saved, chosen, saved]);
+    await save(two(0), two(1, 'Another.'));
+    await save(two(0), two(0, 'Changed, and shown.'));
+    const saved = (was: string) => `PATCH m1 ${JSON.stringify({ text: 'Good day.', was })}`;
+    expect(calls).toEqual([
+      saved('Hello.'),
+      'PUT m1/variant {"selected":0}',
+      saved('Hello.'),
+      saved('Changed, and shown.'),
+    ]);
     expect(edits()).toEqual({});
   });
 

@@ -171,11 +171,6 @@ export class Chat {
     await http.put(`/api/conversations/${this.#id}/messages/${reply}/variant`, { selected });
   }
 
-  /** Puts what was said last in other words: one's own message is asked again, the reply says them. */
-  async edit(message: string, text: string): Promise<void> {
-    await http.patch(`/api/conversations/${this.#id}/messages/${message}`, { text });
-  }
-
   /** Opens the editor of a message. */
   beginEdit(message: Message): void {
     this.#takeEdits({ ...this.store.get().edits, [message.id]: editOf(message) });
@@ -192,10 +187,15 @@ export class Chat {
     this.#takeEdits(edits);
   }
 
-  /** Saves what was typed, whatever the message says by now: of a reply in the variant that it was made of, and no other. */
+  /**
+   * Saves what was typed in the place of what the message says as far as it was shown, and of a reply in the variant that it was
+   * made of. What changed in this moment, or says something else in that variant, is refused, and shown by its event.
+   */
   async saveEdit(message: Message, { text, of }: Edit): Promise<void> {
-    if (of.variant !== variantOf(message)) await this.choose(message.id, of.variant);
-    await this.edit(message.id, text);
+    const isShown = of.variant === variantOf(message);
+    if (!isShown) await this.choose(message.id, of.variant);
+    const was = isShown ? message.text : of.text;
+    await http.patch(`/api/conversations/${this.#id}/messages/${message.id}`, { text, was });
     this.endEdit(message.id);
   }
 

@@ -5,10 +5,15 @@ use crate::admin::board;
 use crate::config::{Config, Loaded};
 use crate::{app, pages};
 use aim_ai::Provider;
+use aim_backbone::link::Links;
 use aim_backbone::queue::{AI_RESPONSE, EMAIL};
 use aim_domain::Ambient;
 use anyhow::{Context, ensure};
 use std::path::Path;
+use std::time::Duration;
+
+/// A Redis that has not let us in by then is said to be away.
+const REDIS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// How one thing is.
 enum Finding {
@@ -26,6 +31,7 @@ pub(super) async fn run(loaded: &Loaded) -> anyhow::Result<()> {
     findings.extend(loaded.warnings.iter().map(|warning| ("configuration", Mind(warning.clone()))));
     findings.push(("data folder", folder(&config.data.dir)));
     findings.push(("database", database(config).await));
+    findings.push(("redis", redis(config).await));
     findings.push(("address", address(config).await));
     findings.push(("model", model(config).await));
     findings.push(("mail", mail(config).await));
@@ -74,6 +80,37 @@ async fn database(config: &Config) -> Finding {
     match try_it.await {
         Ok(()) => Fine(format!("{} opens and answers", config.database_name())),
         Err(error) => Wrong(format!("{error:#}: {remedy} with AIM_DATABASE__URL")),
+    }
+}
+
+async fn redis(config: &Config) -> Finding {
+    let Some(settings) = config.redis.settings(&config.queue) else {
+        return Fine("is not used: one server does all by itself".to_owned());
+    };
+    let links = match Links::open(settings) {
+        Ok(links) => links,
+        Err(error) => return Wrong(format!("{error}; see AIM_REDIS__URL")),
+    };
+    let (mut away, mut evicting) = (Vec::new(), Vec::new());
+    for link in links.each() {
+        if !link.ready(REDIS_PATIENCE).await {
+            away.push(link.name());
+        } else if link.name() != "cache"
+            && link.health().await.memory.is_some_and(|memory| memory.limit > 0 && memory.policy != "noeviction")
+        {
+            evicting.push(link.name());
+        }
+    }
+    match (away.is_empty(), evicting.is_empty()) {
+        (true, true) => Fine("answers, reads and writes".to_owned()),
+        (true, false) => Mind(format!(
+            "answers, and may throw away what queues and limits need ({}): set maxmemory-policy to noeviction, or give the cache a Redis of its own with AIM_REDIS__CACHE_URL",
+            evicting.join(", ")
+        )),
+        (false, _) => Wrong(format!(
+            "does not answer or does not let this server in ({}): start it, or see AIM_REDIS__URL. Servers start without it, and each goes on by itself",
+            away.join(", ")
+        )),
     }
 }
 

@@ -17,12 +17,8 @@ pub(super) enum Command {
     Set {
         /// The email or the username
         login: String,
-        /// free or premium
-        #[arg(long, required_unless_present = "role")]
-        tier: Option<Tier>,
-        /// user or admin
-        #[arg(long)]
-        role: Option<Role>,
+        #[command(flatten)]
+        standing: Standing,
     },
     /// Give an account a new password, and end all its sessions
     ResetPassword {
@@ -55,6 +51,17 @@ pub(super) enum Command {
         /// The email or the username
         login: String,
     },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+pub(super) struct Standing {
+    /// free or premium
+    #[arg(long)]
+    tier: Option<Tier>,
+    /// user or admin
+    #[arg(long)]
+    role: Option<Role>,
 }
 
 #[derive(Args)]
@@ -113,7 +120,7 @@ pub(super) async fn run(command: Command, config: &Config) -> anyhow::Result<()>
             let user = platform.create_user(form, create.tier, create.role).await.map_err(explain)?;
             say(&format!("Made {}", line(&user)))
         }
-        Command::Set { login, tier, role } => {
+        Command::Set { login, standing: Standing { tier, role } } => {
             let user = platform.set_user(&login, tier, role).await.map_err(explain)?;
             say(&format!("Now {}", line(&user)))
         }

@@ -34,7 +34,8 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
         return Err(later("AIM_FIREBASE__PROJECT_ID", "signing in with Firebase", "leave it empty"));
     }
     let ai = &config.ai;
-    if ai.provider != Provider::Local && ai.model.is_empty() {
+    // A server of one's own often has one model alone, whatever it is called.
+    if ai.provider != Provider::Local && ai.model.is_empty() && ai.base_url.is_empty() {
         let provider = ai.provider.as_str();
         return Err(ConfigError(format!("AIM_AI__MODEL: name the model that {provider} is to answer with")));
     }
@@ -107,6 +108,9 @@ pub(super) fn refuse(config: &Config) -> Result<(), ConfigError> {
     }
     mail(config)?;
     foreign(config)?;
+    if config.queue.prefix.is_empty() {
+        return Err(ConfigError("AIM_QUEUE__PREFIX: it must not be empty".to_owned()));
+    }
     if config.queue.prefix.contains(':') {
         return Err(ConfigError("AIM_QUEUE__PREFIX: it may hold no colon".to_owned()));
     }

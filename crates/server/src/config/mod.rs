@@ -156,12 +156,17 @@ fn set_from_variable(
     };
     let wrong = |what: &str| ConfigError(format!("{name}: {text:?} is not {what}"));
     let word = text.trim();
+    // As whatever fills in variables leaves those for which it has nothing.
+    if word.is_empty() && has_default(&path) {
+        warnings.push(format!("{name} is empty, and so does nothing"));
+        return Ok(());
+    }
     *place = match place {
         Value::Integer(_) => Value::Integer(word.parse().map_err(|_| wrong("a whole number"))?),
         Value::Float(_) => Value::Float(word.parse().map_err(|_| wrong("a number"))?),
-        Value::Boolean(_) => Value::Boolean(match word {
-            "true" | "1" => true,
-            "false" | "0" => false,
+        Value::Boolean(_) => Value::Boolean(match word.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => true,
+            "false" | "0" | "no" | "off" => false,
             _ => return Err(wrong("true or false")),
         }),
         Value::Array(_) => {
@@ -172,6 +177,16 @@ fn set_from_variable(
     };
     sources.insert(path.join("."), name.to_owned());
     Ok(())
+}
+
+/// Whether a setting is something where nobody sets it.
+fn has_default(path: &[String]) -> bool {
+    let Ok(defaults) = DEFAULTS.parse().map(Value::Table) else { return false };
+    match path.iter().try_fold(&defaults, |at, key| at.get(key)) {
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        found => found.is_some(),
+    }
 }
 
 /// The variables of all settings.

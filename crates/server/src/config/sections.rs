@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// What a model is asked for as that was given no name.
+const UNNAMED_MODEL: &str = "default";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
@@ -421,6 +424,7 @@ impl Config {
                 .model_path
                 .file_stem()
                 .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            _ if self.ai.model.is_empty() => UNNAMED_MODEL.to_owned(),
             _ => self.ai.model.clone(),
         }
     }

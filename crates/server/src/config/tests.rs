@@ -58,6 +58,7 @@ fn an_error_names_its_file_or_variable_and_what_to_do() {
         (None, &[("AIM_HTTP__ALLOWED_ORIGINS", "*")], "AIM_HTTP__ALLOWED_ORIGINS: \"*\" is no origin"),
         (None, &[("AIM_PROFILE", "test")], "AIM_PROFILE: unknown variant `test`"),
         (None, &[("AIM_AI__PROVIDER", "openai")], "AIM_AI__MODEL: name the model"),
+        (None, &[("AIM_AI__PROVIDER", "anthropic")], "AIM_AI__MODEL: name the model"),
         (None, &[("AIM_TRANSCRIPTION__BASE_URL", "whisper:8082/v1")], "AIM_TRANSCRIPTION__BASE_URL: it must start"),
         (None, &[("AIM_TRANSCRIPTION__BASE_URL", "http://a/v1")], "AIM_TRANSCRIPTION__MODEL: name the model"),
         (None, &[("AIM_TRANSCRIPTION__TIMEOUT", "0s")], "AIM_TRANSCRIPTION__TIMEOUT: it must be 1 at least"),
@@ -65,6 +66,33 @@ fn an_error_names_its_file_or_variable_and_what_to_do() {
         let error = error(file, variables);
         assert!(error.starts_with(said), "{error:?} should start with {said:?}");
     }
+}
+
+#[test]
+fn a_variable_that_is_empty_leaves_the_default() {
+    let empty = [("AIM_HTTP__PORT", ""), ("AIM_PROFILE", " "), ("AIM_WORKERS__ENABLED", ""), ("AIM_QUEUE__PREFIX", "")];
+    let loaded = from(None, &empty).unwrap();
+    let config = &loaded.config;
+    assert_eq!((config.http.port, config.workers.enabled, config.queue.prefix.as_str()), (8080, true, "aim"));
+    assert!(
+        loaded.warnings.iter().filter(|warning| warning.contains("is empty")).count() == 4,
+        "{:?}",
+        loaded.warnings
+    );
+    // Of what is nothing by default it takes away what a file says.
+    let file = Some("[redis]\nurl = \"redis://a\"\n");
+    assert!(from(file, &[("AIM_REDIS__URL", "")]).unwrap().config.redis.url.expose().is_empty());
+    for (word, is) in [("TRUE", true), ("yes", true), ("Off", false), ("0", false)] {
+        assert_eq!(from(None, &[("AIM_WORKERS__ENABLED", word)]).unwrap().config.workers.enabled, is, "{word}");
+    }
+}
+
+#[test]
+fn a_server_of_ones_own_may_leave_its_model_without_a_name() {
+    let named = |variables: &[(&str, &str)]| from(None, variables).unwrap().config.model_name();
+    let own = [("AIM_AI__PROVIDER", "openai"), ("AIM_AI__BASE_URL", "http://127.0.0.1:8081/v1")];
+    assert_eq!(named(&own), "default");
+    assert_eq!(named(&[own[0], own[1], ("AIM_AI__MODEL", "mistral")]), "mistral");
 }
 
 #[test]

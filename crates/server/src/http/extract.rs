@@ -3,8 +3,9 @@
 use super::Site;
 use super::address::ClientAddress;
 use super::problem::Problem;
+use crate::unfit::{self, Unfit};
 use aim_domain::message::MAX_TEXT;
-use aim_domain::{Code, FieldError, Member, Refusal};
+use aim_domain::{Code, Member, Refusal};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
@@ -109,7 +110,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
         let pairs = serde_urlencoded::Deserializer::new(form_pairs(query));
-        serde_path_to_error::deserialize(pairs).map(Self).map_err(|error| Problem(field_refusal(&error)))
+        serde_path_to_error::deserialize(pairs)
+            .map(Self)
+            .map_err(|error| Problem(Refusal::fields(vec![unfit::field_error(&error)])))
     }
 }
 
@@ -182,11 +185,7 @@ async fn read<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, P
         return Err(Problem(Refusal::new(Code::UnsupportedMediaType, detail)));
     }
     let bytes = collect(request.into_body(), most).await?;
-    match serde_json::from_slice(&bytes) {
-        Ok(value) => Ok(value),
-        // Once more for the place of the fault: only who errs pays for it.
-        Err(_) => Err(Problem(json_refusal::<T>(&bytes))),
-    }
+    unfit::read(&bytes).map_err(|unfit| Problem(refusal(unfit)))
 }
 
 async fn collect(mut body: Body, most: usize) -> Result<Bytes, Problem> {
@@ -230,70 +229,16 @@ fn is_json(headers: &HeaderMap) -> bool {
             && kind.to_ascii_lowercase().ends_with("+json"))
 }
 
-fn json_refusal<T: DeserializeOwned>(bytes: &[u8]) -> Refusal {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    match serde_path_to_error::deserialize::<_, T>(&mut json) {
-        Ok(_) => Refusal::new(Code::Validation, "The body goes on after its JSON value."),
-        Err(error) if error.inner().is_data() => field_refusal(&error),
-        Err(error) => {
-            let (line, column) = (error.inner().line(), error.inner().column());
-            Refusal::new(Code::Validation, format!("The body is not valid JSON: line {line}, column {column}."))
-        }
+fn refusal(unfit: Unfit) -> Refusal {
+    match unfit {
+        Unfit::Field(error) => Refusal::fields(vec![error]),
+        unfit => Refusal::new(Code::Validation, format!("The body {unfit}.")),
     }
-}
-
-/// Names the field that did not fit.
-fn field_refusal<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Refusal {
-    let text = error.inner().to_string();
-    // serde_json adds the place, which the field's name tells better.
-    let said = text.rsplit_once(" at line ").map_or(text.as_str(), |(said, _)| said);
-    let named = |said: &str| said.split('`').nth(1).map(str::to_owned);
-    let path = error.path().to_string();
-    let nested = |name: String| if path == "." { name } else { format!("{path}.{name}") };
-    let (field, message) = match said {
-        said if said.starts_with("missing field") => (named(said).map(nested), "is missing".to_owned()),
-        said => (None, said.to_owned()),
-    };
-    let field = field.unwrap_or_else(|| if path == "." { "body".to_owned() } else { path.clone() });
-    // What was sent stays out of answers: another's screen may show them.
-    let message = match message.split_once(", expected ") {
-        Some((_, expected)) => format!("must be {expected}"),
-        None => message,
-    };
-    Refusal::fields(vec![FieldError { field, message }])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
-
-    #[derive(Debug, Deserialize)]
-    #[allow(dead_code)]
-    struct Form {
-        name: String,
-        tags: Vec<u8>,
-        kind: aim_domain::Kind,
-    }
-
-    #[test]
-    fn a_refused_field_is_named_and_its_value_is_not_repeated() {
-        for (text, field, message) in [
-            (r#"{"name":7,"tags":[],"kind":"text"}"#, "name", "must be a string"),
-            (r#"{"name":"a","tags":[1,"x"],"kind":"text"}"#, "tags[1]", "must be u8"),
-            (r#"{"tags":[],"kind":"text"}"#, "name", "is missing"),
-            (r#"{"name":"a","tags":[],"kind":"video"}"#, "kind", "must be one of `text`, `audio`, `image`"),
-            ("[]", "body", ""),
-        ] {
-            let refusal = json_refusal::<Form>(text.as_bytes());
-            assert_eq!(refusal.code, Code::Validation);
-            let error = refusal.errors.first().unwrap_or_else(|| panic!("{text}: {refusal:?}"));
-            assert_eq!(error.field, field, "{text}");
-            assert!(message.is_empty() || error.message == message, "{text}: {}", error.message);
-        }
-        let broken = json_refusal::<Form>(b"{\"name\": ");
-        assert!(broken.errors.is_empty() && broken.detail.contains("line 1"), "{}", broken.detail);
-    }
 
     #[test]
     fn json_has_more_than_one_name() {
