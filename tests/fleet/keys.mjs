@@ -9,6 +9,7 @@ const families = Object.entries({
   jobs: '^aim:(ai-response|media-processing|email|analytics|cleanup)(:|$)',
   limits: '^aim:ratelimit:',
   usage: '^aim:user:usages?:',
+  tokens: '^aim:ai:tokens:',
   sessions: `^aim:session:([0-9a-f]{64}|user:${id})$`,
   turns: '^aim:turn:',
   'replies under way': '^aim:reply:',

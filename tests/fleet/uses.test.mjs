@@ -63,7 +63,7 @@ test('each key lies with its use, and nowhere else', async () => {
     return (await families(redisOf('cache'))).has('settings, drafts, uploads');
   }, patience);
   const expected = {
-    main: ['limits', 'usage', 'sessions'],
+    main: ['limits', 'usage', 'sessions', 'tokens'],
     cache: [
       'what the cache was told', 'profiles', 'characters', 'prompts', 'conversations', 'windows of messages', 'personalities',
       'settings, drafts, uploads',

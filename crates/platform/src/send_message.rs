@@ -124,7 +124,11 @@ impl Platform {
                 Err(Refusal::new(Code::RateLimited, "Too many messages wait in this conversation already.")
                     .retry_after(Duration::from_secs(10)))
             }
-            Sent::NotFound => Err(Refusal::not_found("conversation")),
+            Sent::NotFound => {
+                // Who is in it is told that nobody is there any more to answer.
+                self.entered(who, &outgoing.conversation).await?;
+                Err(Refusal::not_found("character"))
+            }
         }
     }
 

@@ -99,6 +99,13 @@ async fn what_belongs_to_someone_else_is_not_found() {
     app.delete(&at("/members")).by(&mara).body(someone).send().await.expect(204);
     app.get(&at("")).by(&finn).send().await.problem(404, "not_found");
 
+    // Whose character is gone is still there, and says who is missing.
+    app.delete(&format!("/api/characters/{character}")).by(&mara).send().await.expect(204);
+    let late = json!({ "type": "text", "text": "hello?", "clientId": "c2" });
+    let refused = app.post(&at("/messages")).by(&mara).body(late).send().await.problem(404, "not_found");
+    assert!(refused["detail"].as_str().unwrap().contains("character"), "{refused}");
+    app.get(&at("")).by(&mara).send().await.expect(200);
+
     let renamed = app.patch(&at("")).by(&mara).body(json!({ "title": "At night" })).send().await.expect(200).json();
     assert_eq!(renamed["conversation"]["title"], "At night");
     app.delete(&at("")).by(&mara).send().await.expect(204);

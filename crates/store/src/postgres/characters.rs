@@ -127,8 +127,10 @@ pub(super) enum Value {
 }
 
 /// Public ones from the index of their order, one's own private ones beside them, and the first of both. What narrows a list is a
-/// set of keys, and the characters of the set are put in order; which of the two is read first is not left to an estimate, which
-/// knows nothing of beginnings of words.
+/// set of keys. Of a tag or an owner, its characters are put in order; of what is typed, which may be half of all, the order is
+/// walked through and each is looked for in the set, as are one's own. Those talked with are few, and each is asked whether it
+/// belongs to it. What is read first is not left to an estimate, which knows nothing of beginnings of words, nor that one owner
+/// has thousands.
 pub(super) async fn list(db: &mut Db, query: &CharacterQuery) -> Tried<CharacterPage> {
     let (text, params) = page(query, db.now);
     let mut found = db
@@ -179,30 +181,44 @@ pub(super) fn page(query: &CharacterQuery, now: Option<i64>) -> (String, Vec<Val
         let among = param(Value::Text(among.iter().map(CharacterId::as_str).collect::<Vec<_>>().join(",")));
         wanted += &format!(" AND ch.id = ANY (string_to_array(${among}, ','))");
     }
-    let mut sets = Vec::new();
+    // What narrows the list: each as a set of keys, and as a question to one character.
+    let (mut sets, mut questions, mut is_wide) = (Vec::new(), Vec::new(), false);
     if let Some(tag) = &query.tag {
         let tag = param(Value::Text(plain(tag.trim()).to_lowercase()));
-        sets.push(format!("SELECT t.character FROM character_tags t WHERE t.tag = ${tag}"));
+        let tagged = format!("SELECT t.character FROM character_tags t WHERE t.tag = ${tag}");
+        questions.push(format!("EXISTS ({tagged} AND t.character = ch.key)"));
+        sets.push(tagged);
     }
     if let Some(text) = query.text.as_deref().and_then(|text| Text::parse(&plain(text))) {
-        let mut owned = |name: String| {
+        let mut owner = |name: String| {
             let name = param(Value::Text(name));
-            format!(
-                "SELECT o.key FROM characters o
-                 WHERE o.owner_id = (SELECT u.id FROM users u WHERE u.username = ${name} AND u.erase_at IS NULL)"
-            )
+            format!("(SELECT u.id FROM users u WHERE u.username = ${name} AND u.erase_at IS NULL)")
         };
+        let owned = |owner: &str| format!("SELECT o.key FROM characters o WHERE o.owner_id = {owner}");
         sets.push(match text {
-            Text::Of(owner) => owned(owner),
+            Text::Of(name) => {
+                let owner = owner(name);
+                questions.push(format!("ch.owner_id = {owner}"));
+                owned(&owner)
+            }
             Text::Said { part, sought } => {
-                let mut either = vec![owned(part.clone())];
+                is_wide = true;
+                let owner = owner(part.clone());
+                let (mut either, mut any) = (vec![owned(&owner)], vec![format!("ch.owner_id = {owner}")]);
                 if let Some(sought) = sought {
                     let words = param(Value::Text(search::expression(&sought, "")));
                     either.push(format!(
                         "SELECT w.character FROM character_words w WHERE w.words @@ ${words}::text::tsquery"
                     ));
+                    // As a function it is asked of the one row, and never by the index.
+                    any.push(format!(
+                        "EXISTS (SELECT FROM character_words w
+                             WHERE w.character = ch.key AND ts_match_vq(w.words, ${words}::text::tsquery))"
+                    ));
                 }
                 let part = param(Value::Text(part));
+                any.push(format!("strpos(ch.name_key, ${part}) > 0"));
+                questions.push(format!("({})", any.join(" OR ")));
                 either.push(format!(
                     "SELECT n.key FROM characters n WHERE n.visibility = 'public' AND n.deleted_at IS NULL
                          AND strpos(n.name_key, ${part}) > 0"
@@ -211,33 +227,37 @@ pub(super) fn page(query: &CharacterQuery, now: Option<i64>) -> (String, Vec<Val
                     "SELECT n.key FROM characters n WHERE n.owner_id = $1 AND n.visibility = 'private' AND n.deleted_at IS NULL
                          AND strpos(n.name_key, ${part}) > 0"
                 ));
-                either.join(" UNION ")
+                either.join(" UNION ALL ")
             }
         });
     }
+    if query.sort == Sort::Recent {
+        sets.clear();
+        wanted.extend(questions.iter().map(|question| format!(" AND {question}")));
+    }
     let sets = sets.iter().map(|set| format!("({set})")).collect::<Vec<_>>().join(" INTERSECT ");
     let asked = if sets.is_empty() { sets } else { format!("WITH asked (key) AS MATERIALIZED ({sets})") };
-    let from = |seen: &str| {
-        let from = match asked.is_empty() {
-            true => "characters ch".to_owned(),
-            false => {
-                format!("(SELECT ch.* FROM asked JOIN characters ch ON ch.key = asked.key WHERE {seen} OFFSET 0) ch")
+    let from = match query.sort {
+        Sort::Recent => {
+            "(SELECT c.character_id, max(c.updated_at) AS at FROM members me
+             JOIN conversations c ON c.key = me.conversation WHERE me.user_id = $1 GROUP BY c.character_id) talked
+             JOIN characters ch ON ch.id = talked.character_id"
+        }
+        Sort::New | Sort::Popular | Sort::Name => "characters ch",
+    };
+    let part = |seen: &str, listed: &str, is_walked: bool| {
+        let (from, within) = match (asked.is_empty(), is_walked) {
+            (true, _) => (from.to_owned(), ""),
+            // As an expression it is a set that is looked into, and no join.
+            (false, true) => (from.to_owned(), " AND (ch.key IN (SELECT asked.key FROM asked)) IS TRUE"),
+            (false, false) => {
+                let set = "SELECT ch.* FROM asked JOIN characters ch ON ch.key = asked.key";
+                (format!("({set} WHERE {seen} OFFSET 0) ch"), "")
             }
         };
-        match query.sort {
-            Sort::Recent => format!(
-                "(SELECT c.character_id, max(c.updated_at) AS at FROM members me
-                 JOIN conversations c ON c.key = me.conversation WHERE me.user_id = $1 GROUP BY c.character_id) talked
-                 JOIN {from} ON ch.id = talked.character_id"
-            ),
-            Sort::New | Sort::Popular | Sort::Name => from,
-        }
-    };
-    let part = |seen: &str, listed: &str| {
-        let from = from(seen);
         format!(
             "(SELECT {column}::text AS said, {column} AS sorted_by, ch.id, ch.key FROM {from}
-             WHERE {seen} AND {listed} AND ch.deleted_at IS NULL{wanted}
+             WHERE {seen} AND {listed} AND ch.deleted_at IS NULL{within}{wanted}
              ORDER BY {column} {direction}, ch.id {direction} LIMIT $2)"
         )
     };
@@ -246,8 +266,8 @@ pub(super) fn page(query: &CharacterQuery, now: Option<i64>) -> (String, Vec<Val
         "{asked} SELECT found.said, found.sorted_by, {CHARACTER} FROM (
              {} UNION ALL {} ORDER BY sorted_by {direction}, id {direction} LIMIT $2) found
          JOIN characters ch ON ch.key = found.key ORDER BY found.sorted_by {direction}, found.id {direction}",
-        part("ch.visibility = 'public'", &safety::listed(1, 3)),
-        part("ch.visibility = 'private' AND ch.owner_id = $1", "true"),
+        part("ch.visibility = 'public'", &safety::listed(1, 3), is_wide),
+        part("ch.visibility = 'private' AND ch.owner_id = $1", "true", true),
     );
     (text, params)
 }
