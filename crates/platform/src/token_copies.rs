@@ -17,22 +17,32 @@ impl Platform {
             return;
         }
         let work = async {
+            let mut before = self.ambient.now().day();
             loop {
                 self.tokens.stored.notified().await;
                 let day = self.ambient.now().day();
-                match self.tokens_on(&day).await {
-                    Ok(rows) => {
-                        let uses: Vec<_> = rows.into_iter().map(model_use).collect();
-                        hint("copy the day's tokens", self.backbone.tokens.keep(&day, &uses).await);
-                    }
-                    Err(refusal) => tracing::warn!(%refusal, "the day's tokens were not read"),
+                // What was stored last may be of the day that just ended.
+                let ended = std::mem::replace(&mut before, day.clone());
+                if ended != day {
+                    self.copy_tokens(&ended).await;
                 }
+                self.copy_tokens(&day).await;
                 tokio::time::sleep(REST).await;
             }
         };
         tokio::select! {
             () = stop.cancelled() => {}
             () = work => {}
+        }
+    }
+
+    async fn copy_tokens(&self, day: &str) {
+        match self.tokens_on(day).await {
+            Ok(rows) => {
+                let uses: Vec<_> = rows.into_iter().map(model_use).collect();
+                hint("copy the day's tokens", self.backbone.tokens.keep(day, &uses).await);
+            }
+            Err(refusal) => tracing::warn!(%refusal, "the day's tokens were not read"),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! another's screen may show it.
 
 use aim_domain::FieldError;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 /// Reads JSON; what does not fit is told of by its field, `body` where it is all of it.
 pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unfit> {
@@ -12,6 +12,10 @@ pub(crate) fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unfit> {
         match serde_path_to_error::deserialize::<_, T>(&mut reader) {
             Ok(_) => Unfit::GoesOn,
             Err(error) if error.inner().is_data() => Unfit::Field(field_error(&error)),
+            // One word of several was asked for, which serde_json tells as a fault of the text.
+            Err(error) if serde_json::from_slice::<IgnoredAny>(json).is_ok() => {
+                Unfit::Field(FieldError { field: field_of(&error), message: "is of another type".to_owned() })
+            }
             Err(error) => Unfit::NoJson { line: error.inner().line(), column: error.inner().column() },
         }
     })
@@ -39,12 +43,18 @@ pub(crate) fn field_error<E: std::fmt::Display>(error: &serde_path_to_error::Err
         said if said.starts_with("missing field") => (named(said).map(nested), "is missing".to_owned()),
         said => (None, said.to_owned()),
     };
-    let field = field.unwrap_or_else(|| if path == "." { "body".to_owned() } else { path.clone() });
-    let message = match message.split_once(", expected ") {
+    let field = field.unwrap_or_else(|| field_of(error));
+    let message = match message.rsplit_once(", expected ") {
+        Some((value, _)) if value.starts_with("invalid value: integer") => "is out of range".to_owned(),
         Some((_, expected)) => format!("must be {}", in_plain_words(expected)),
         None => message,
     };
     FieldError { field, message }
+}
+
+fn field_of<E>(error: &serde_path_to_error::Error<E>) -> String {
+    let path = error.path().to_string();
+    if path == "." { "body".to_owned() } else { path }
 }
 
 /// What serde expected.
@@ -80,6 +90,10 @@ mod tests {
             (r#"{"name":7,"tags":[],"kind":"text"}"#, "name", "must be a string"),
             (r#"{"name":"a","tags":[1,"x"],"kind":"text"}"#, "tags[1]", "must be a whole number, not below 0"),
             (r#"{"name":"a","tags":{},"kind":"text"}"#, "tags", "must be a list"),
+            (r#"{"name":"a","tags":[300],"kind":"text"}"#, "tags[0]", "is out of range"),
+            (r#"{"name":"a","tags":"x, expected my secret","kind":"text"}"#, "tags", "must be a list"),
+            (r#"{"name":"a","tags":[],"kind":7}"#, "kind", "is of another type"),
+            (r#"{"name":"a","tags":[],"kind":null}"#, "kind", "is of another type"),
             (r#"{"tags":[],"kind":"text"}"#, "name", "is missing"),
             (r#"{"name":"a","tags":[],"kind":"video"}"#, "kind", "must be one of `text`, `audio`, `image`"),
             ("[]", "body", "must be an object"),

@@ -181,6 +181,7 @@ export const ROUTES = [
   row('GET    /dev/mails/{name}/html', '404 404 404 404 404', () => ({ name: 'one' })),
   row('GET    /dev/mails/{name}/raw', '404 404 404 404 404', () => ({ name: 'one' })),
   row('GET    /admin', '403 403 403 401 200'),
+  row('GET    /admin/', '403 403 403 401 200'),
   row('GET    /admin/{*rest}', '403 403 403 401 200', () => ({ rest: 'people' })),
   // To others than admins the board of the queues does not exist.
   ...[

@@ -198,6 +198,13 @@ describe('a draft', () => {
       start: { name: 'Desk', step: 1 },
       elsewhere: { savedAt: 't9', value: { name: 'Phone', step: 0 } },
     });
+    await vi.advanceTimersByTimeAsync(10 * PAUSE);
+    await page.leave();
+    await page.open();
+    expect(server.kept.data).toMatchObject({ name: 'Phone' });
+    page.keep({ name: 'Desk again', step: 1 });
+    await vi.advanceTimersByTimeAsync(PAUSE);
+    expect(server.kept.data).toMatchObject({ name: 'Desk again' });
   });
 
   it('that is done leaves nothing to come back to', async () => {

@@ -73,9 +73,12 @@ export class DraftKeeper<T extends object> {
 
   /** Looks for what was kept. Who left the form before all of it was comes back to it as it was left. */
   async open(): Promise<void> {
-    if (this.#unkept !== undefined) {
-      this.keep(this.#unkept);
-      return this.look();
+    const left = this.#unkept;
+    if (left !== undefined) {
+      await this.look();
+      // What another device made of it meanwhile stays until one changes something.
+      if (this.#unkept === left && this.store.get().elsewhere === undefined) this.keep(left);
+      return;
     }
     try {
       const kept = await this.#place.read();
@@ -112,7 +115,7 @@ export class DraftKeeper<T extends object> {
   /** One leaves the form: it is saved once more, and where it cannot be, it begins with this when one comes back. */
   async leave(): Promise<void> {
     if (this.#unkept !== undefined) {
-      this.#waiting = this.#unkept;
+      if (this.store.get().elsewhere === undefined) this.#waiting = this.#unkept;
       this.#patch({ start: this.#unkept, restored: true });
     }
     return this.flush();

@@ -4,6 +4,7 @@ import {
   clearGalleries,
   galleries,
   loadGallery,
+  removePicture,
   renewGalleries,
   renewGallery,
   withAdded,
@@ -96,6 +97,30 @@ test('of a burst of changes few are read, and the last of them is', async () => 
   server.add('i');
   await renewGallery('mara');
   expect([reads, ids()]).toEqual([4, ['a', ...burst, 'i']]);
+});
+
+test('what is changed here is not undone by what was read before', async () => {
+  const server = new Server();
+  server.add('a');
+  server.add('b');
+  let answer: (() => void) | undefined;
+  vi.stubGlobal('fetch', async (_: string, { method }: { method?: string } = {}) => {
+    if (method === 'DELETE') {
+      server.remove('a');
+      return new Response(null, { status: 204 });
+    }
+    const items = server.fetch();
+    if (galleries.get()['mara'] !== undefined) await new Promise<void>((done) => (answer = done));
+    return Response.json({ items });
+  });
+  const ids = () => galleries.get()['mara']?.map(({ id }) => id);
+  await loadGallery('mara');
+  const reading = renewGallery('mara');
+  await vi.waitFor(() => expect(answer).toBeDefined());
+  await removePicture('mara', 'a');
+  answer?.();
+  await reading;
+  expect(ids()).toEqual(['b']);
 });
 
 test('what waits to be read for one account is not read for the next', async () => {

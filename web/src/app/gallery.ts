@@ -18,6 +18,14 @@ export function clearGalleries(): void {
 
 const address = (character: string) => `/api/characters/${encodeURIComponent(character)}/gallery`;
 
+/** How often something was changed from here. */
+let changes = 0;
+
+function change(character: string, how: (items: Items) => Items): void {
+  changes += 1;
+  put(character, how);
+}
+
 function put(character: string, change: (items: Items) => Items): void {
   const known = galleries.get();
   galleries.set({ ...known, [character]: change(known[character] ?? []) });
@@ -76,8 +84,10 @@ function renew(character: string): Promise<void> {
 async function readAnew(character: string): Promise<void> {
   // What is being read may be of before the change.
   await asked.get(character)?.catch(() => undefined);
+  const before = changes;
   const { items } = await http.get<Answer<'Gallery'>>(address(character));
-  put(character, () => items);
+  // Nor does it know what was changed here meanwhile: that is told as well, and read then.
+  if (changes === before) put(character, () => items);
 }
 
 async function rested(reading: Promise<void>): Promise<void> {
@@ -110,20 +120,20 @@ export function withoutPicture(items: Items, id: string): Items {
 
 export async function addPicture(character: string, uploadId: string): Promise<GalleryItem> {
   const { item } = await http.post<Answer<'GalleryItem'>>(address(character), { uploadId });
-  put(character, (items) => withAdded(items, item));
+  change(character, (items) => withAdded(items, item));
   return item;
 }
 
 export async function changePicture(
   character: string,
   id: string,
-  change: { caption?: string; expression?: string | null; position?: number },
+  news: { caption?: string; expression?: string | null; position?: number },
 ): Promise<void> {
-  const { item } = await http.patch<Answer<'GalleryItem'>>(`${address(character)}/${id}`, change);
-  put(character, (items) => withChanged(items, item));
+  const { item } = await http.patch<Answer<'GalleryItem'>>(`${address(character)}/${id}`, news);
+  change(character, (items) => withChanged(items, item));
 }
 
 export async function removePicture(character: string, id: string): Promise<void> {
   await http.delete(`${address(character)}/${id}`);
-  put(character, (items) => withoutPicture(items, id));
+  change(character, (items) => withoutPicture(items, id));
 }

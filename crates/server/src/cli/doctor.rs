@@ -5,7 +5,7 @@ use crate::admin::board;
 use crate::config::{Config, Loaded};
 use crate::{app, pages};
 use aim_ai::Provider;
-use aim_backbone::link::Links;
+use aim_backbone::link::{Links, Passage};
 use aim_backbone::queue::{AI_RESPONSE, EMAIL};
 use aim_domain::Ambient;
 use anyhow::{Context, ensure};
@@ -91,23 +91,28 @@ async fn redis(config: &Config) -> Finding {
         Ok(links) => links,
         Err(error) => return Wrong(format!("{error}; see AIM_REDIS__URL")),
     };
-    let (mut away, mut evicting) = (Vec::new(), Vec::new());
+    let (mut away, mut refusing, mut evicting) = (Vec::new(), Vec::new(), Vec::new());
     for link in links.each() {
         if !link.ready(REDIS_PATIENCE).await {
             away.push(link.name());
+        } else if link.passage() != Passage::Open {
+            refusing.push(link.name());
         } else if link.name() != "cache"
             && link.health().await.memory.is_some_and(|memory| memory.limit > 0 && memory.policy != "noeviction")
         {
             evicting.push(link.name());
         }
     }
-    match (away.is_empty(), evicting.is_empty()) {
-        (true, true) => Fine("answers, reads and writes".to_owned()),
-        (true, false) => Mind(format!(
+    match (away.is_empty(), refusing.is_empty(), evicting.is_empty()) {
+        (true, true, true) => Fine("answers, reads and writes".to_owned()),
+        (true, false, _) => {
+            Wrong(format!("takes no writes ({}): it is a replica, or its memory or disk is full", refusing.join(", ")))
+        }
+        (true, true, false) => Mind(format!(
             "answers, and may throw away what queues and limits need ({}): set maxmemory-policy to noeviction, or give the cache a Redis of its own with AIM_REDIS__CACHE_URL",
             evicting.join(", ")
         )),
-        (false, _) => Wrong(format!(
+        (false, ..) => Wrong(format!(
             "does not answer or does not let this server in ({}): start it, or see AIM_REDIS__URL. Servers start without it, and each goes on by itself",
             away.join(", ")
         )),

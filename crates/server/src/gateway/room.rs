@@ -12,7 +12,7 @@ use super::packet;
 use aim_backbone::bus::RoomNote;
 use aim_domain::message::utf16_len;
 use aim_domain::{
-    CharacterId, Conversation, ConversationId, ConversationState, Message, MessageId, Partial, RoomEvent,
+    CharacterId, Conversation, ConversationId, ConversationState, Message, MessageId, Partial, ReplyState, RoomEvent,
 };
 use aim_store::RoomStanding;
 use engineioxide::Str;
@@ -56,6 +56,8 @@ struct State {
     muted: HashSet<Sid>,
     /// The conversation as who is here knows it.
     known: Option<Conversation>,
+    /// A message was read from the store that waits for its reply: what comes of it need have no `seq`.
+    read_due: bool,
 }
 
 struct Reply {
@@ -110,6 +112,7 @@ impl Room {
             lagging: HashSet::new(),
             muted: HashSet::new(),
             known: None,
+            read_due: false,
         };
         Self { id, character, state: Mutex::new(state), opening: Arc::default() }
     }
@@ -144,6 +147,7 @@ impl Room {
         let mut delivery = Delivery::default();
         let mut state = self.state.lock();
         for message in messages {
+            state.read_due |= message.reply_state == Some(ReplyState::Due);
             state.take(&self.id, Arc::new(RoomEvent::MessageNew { message }.into()), &mut delivery);
         }
         delivery
@@ -314,6 +318,11 @@ impl Room {
 
     pub fn has_gap(&self) -> bool {
         !self.state.lock().ahead.is_empty()
+    }
+
+    /// Whether it heard from the store alone that something waits for its reply, since this was asked last.
+    pub fn had_read_due(&self) -> bool {
+        std::mem::take(&mut self.state.lock().read_due)
     }
 
     /// A reply is under way or waited for.

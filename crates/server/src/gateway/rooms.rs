@@ -232,7 +232,7 @@ impl Rooms {
         self.compare(room).await;
         self.catch_up(room).await;
         self.check_turn(room).await;
-        if awaited || room.awaits_reply() {
+        if room.had_read_due() || awaited || room.awaits_reply() {
             if self.platform.backbone.bus.partial(&room.id).await.is_err() {
                 return false;
             }

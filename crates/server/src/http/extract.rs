@@ -169,7 +169,7 @@ impl<T: DeserializeOwned, const MOST: usize> FromRequest<Site> for JsonUpTo<T, M
 pub struct MessageJson<T>(pub T);
 
 /// `\ud83d\ude00` for each character, and the fields around it.
-const LONGEST_MESSAGE: usize = MAX_TEXT * 12 + 1_024;
+pub(super) const LONGEST_MESSAGE: usize = MAX_TEXT * 12 + 1_024;
 
 impl<T: DeserializeOwned> FromRequest<Site> for MessageJson<T> {
     type Rejection = Problem;

@@ -83,6 +83,7 @@ fn behind_the_door(
         .route("/docs/{file}", get(docs::file))
         .route("/demo/avatars/{file}", get(pages::portrait))
         .route("/admin", get(pages::admin))
+        .route("/admin/", get(pages::admin))
         .route("/admin/{*rest}", get(pages::admin))
         .merge(admin::board::routes())
         .fallback(pages::fallback)

@@ -1,7 +1,7 @@
 //! `/api/conversations/{id}/messages/{messageId}`: changing what was said last.
 
 use super::Site;
-use super::extract::{Caller, Json, Named};
+use super::extract::{Caller, Json, JsonUpTo, LONGEST_MESSAGE, Named};
 use super::messages::{MessageAnswer, with_standing};
 use super::problem::{Problem, Result};
 use aim_domain::{ConversationId, MessageId};
@@ -114,7 +114,7 @@ async fn edit_message(
     State(site): State<Site>,
     caller: Caller,
     Named((id, message)): Named<(ConversationId, MessageId)>,
-    Json(form): Json<EditForm>,
+    JsonUpTo(form): JsonUpTo<EditForm, { 2 * LONGEST_MESSAGE }>,
 ) -> Response {
     accepted(site.platform.edit_message(&caller, &id, &message, &form.text, form.was.as_deref()).await)
 }

@@ -148,6 +148,9 @@ async fn commands_work_on_postgres_and_tell_no_password() {
     let variables = [variables[0], variables[1], ("AIM_REDIS__URL", &redis.url())];
     let told = text(&aim(data.path(), &["doctor"], &variables, "").stdout);
     assert!(told.contains("ok     redis          answers"), "{told}");
+    redis.command(&["REPLICAOF", "127.0.0.1", "1"]).await.unwrap();
+    let ill = aim(data.path(), &["doctor"], &variables, "");
+    assert!(text(&ill.stdout).contains("WRONG  redis          takes no writes"), "{}", text(&ill.stdout));
     assert!(told.contains("ok     database") && told.contains("127.0.0.1"), "{told}");
     assert!(!data.path().join("aim.db").exists());
 

@@ -75,7 +75,7 @@ async fn pages_are_guarded_and_cached() {
     assert_eq!(again.expect(304).text, "");
     // What is for operators has its status for who asks; a browser gets the page with it, which signs people in.
     let (ann, root) = (app.person("ann").await, app.admin("root").await);
-    for path in ["/admin", "/admin/people"] {
+    for path in ["/admin", "/admin/", "/admin/people"] {
         app.get(path).send().await.problem(401, "unauthenticated");
         app.get(path).by(&ann).send().await.problem(403, "forbidden");
         assert!(app.get(path).by(&root).send().await.expect(200).header("content-type").starts_with("text/html"));

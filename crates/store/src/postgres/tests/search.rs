@@ -72,6 +72,7 @@ async fn the_databases_words_are_the_programs() {
         "Ёлка и Άλφα",
         "海の家で会う x",
         "fire🔥 I❤️you 👍🏽ok 👩‍🚀up 🇫🇷fr 🏴\u{e0067}\u{e007f}x 1\u{fe0f} 🅰b ☀️",
+        "1️⃣ Get ℹ️nfo ❤️‍🔥x",
         &long,
     ] {
         let said: Vec<String> =
