@@ -87,8 +87,8 @@ async function fewest(network, ask) {
 
 const shown = (exchanges) => exchanges.map(({ connection, text }) => `${connection}: ${text.slice(0, 400)}`).join('\n');
 
-/** How many times longer than the network's delay an answer takes: trips one after the other. */
-async function tripsInTime(network, ask) {
+/** The shortest that an answer takes while the network is slow, in ms. */
+async function shortest(network, ask) {
   network.delay(slow);
   try {
     let least = Infinity;
@@ -98,7 +98,7 @@ async function tripsInTime(network, ask) {
       least = Math.min(least, performance.now() - began);
       await sleep(50);
     }
-    return Math.floor(least / (2 * slow));
+    return least;
   } finally {
     await network.heal();
   }
@@ -110,7 +110,10 @@ for (const [state, ways] of Object.entries(sending)) {
       const exchanges = await fewest(server.network, ask);
       assert.ok(exchanges.length >= 1, 'Redis is asked');
       assert.ok(exchanges.length <= 2, shown(exchanges));
-      assert.ok((await tripsInTime(server.network, ask)) <= 2);
+      // One after the other: a trip takes as long as that of a cached profile, which a busy machine makes longer as well.
+      await profile();
+      const [trip, all] = [await shortest(server.network, profile), await shortest(server.network, ask)];
+      assert.ok(Math.round(all / trip) <= 2, `${all} ms, and one trip ${trip}`);
     });
 
     test(`a send over ${way} that is ${state} takes one commit of the store`, async () => {
@@ -130,7 +133,7 @@ test('a cached profile takes the limiter’s trip and no other, and asks nothing
   const exchanges = await fewest(server.network, profile);
   assert.equal(exchanges.length, 1, shown(exchanges));
   assert.match(exchanges[0].text, /ratelimit:/);
-  assert.equal(await tripsInTime(server.network, profile), 1);
+  assert.equal(Math.floor(await shortest(server.network, profile) / (2 * slow)), 1);
   assert.deepEqual(await fewest(server.proxies.postgres, profile), []);
 });
 
