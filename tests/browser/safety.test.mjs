@@ -130,7 +130,10 @@ signedIn('a suspension throws a signed-in browser out, and is told at the door',
   await assertWcag(page);
   await pictured(page, 'suspended-desk');
   await people.getByRole('searchbox').fill('');
+  // The list follows what is typed a moment later.
+  await people.waitForFunction(() => document.querySelectorAll('[data-account]').length > 1);
   await people.getByRole('radio', { name: 'Suspended' }).check();
+  await people.waitForFunction(() => document.querySelectorAll('[data-account]').length === 1);
   await row.getByRole('button', { name: /^Let in again/ }).click();
   await people.getByLabel('Reason, for the audit').fill('A mistake.');
   await people.getByRole('dialog').getByRole('button', { name: 'Let in', exact: true }).click();
