@@ -6,7 +6,7 @@ use crate::keys::Names;
 use crate::link::{Client, Need};
 use futures::future::try_join_all;
 
-/// Longer than a day and its week: seconds.
+/// Eight days, in seconds.
 const KEPT: i64 = 8 * 24 * 60 * 60;
 
 /// What one model cost in a day, over all users.
