@@ -14,21 +14,22 @@ export function clearGalleries(): void {
   galleries.set({});
   asked.clear();
   renewals.clear();
+  changes.clear();
 }
 
 const address = (character: string) => `/api/characters/${encodeURIComponent(character)}/gallery`;
 
-/** How often something was changed from here. */
-let changes = 0;
+/** How often each was changed from here. */
+const changes = new Map<string, number>();
 
 function change(character: string, how: (items: Items) => Items): void {
-  changes += 1;
+  changes.set(character, (changes.get(character) ?? 0) + 1);
   put(character, how);
 }
 
-function put(character: string, change: (items: Items) => Items): void {
+function put(character: string, how: (items: Items) => Items): void {
   const known = galleries.get();
-  galleries.set({ ...known, [character]: change(known[character] ?? []) });
+  galleries.set({ ...known, [character]: how(known[character] ?? []) });
 }
 
 export async function loadGallery(character: string): Promise<void> {
@@ -84,10 +85,10 @@ function renew(character: string): Promise<void> {
 async function readAnew(character: string): Promise<void> {
   // What is being read may be of before the change.
   await asked.get(character)?.catch(() => undefined);
-  const before = changes;
+  const before = changes.get(character);
   const { items } = await http.get<Answer<'Gallery'>>(address(character));
   // Nor does it know what was changed here meanwhile: that is told as well, and read then.
-  if (changes === before) put(character, () => items);
+  if (changes.get(character) === before) put(character, () => items);
 }
 
 async function rested(reading: Promise<void>): Promise<void> {

@@ -35,7 +35,6 @@ struct EditForm {
     text: String,
     /// What it said when it was edited. Where it says something else by now, nothing is changed; where this is left out,
     /// whatever it says is.
-    #[serde(default)]
     was: Option<String>,
 }
 
