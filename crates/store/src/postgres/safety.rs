@@ -36,12 +36,14 @@ pub(super) fn listed(viewer: usize, now: usize) -> String {
     )
 }
 
-/// Keys of those that are not [`listed`], for what counts all and takes these off.
+/// Keys of public characters that are not [`listed`], for what counts all but these. Two questions, for one about both sets looks
+/// every key up again to learn who its owner is.
 pub(super) fn unlisted(viewer: usize, now: usize) -> String {
     format!(
-        "SELECT x.key FROM characters x WHERE x.owner_id IS DISTINCT FROM ${viewer} AND x.key IN (
-             SELECT u.character FROM unlisted_characters u
-             UNION ALL SELECT y.key FROM characters y WHERE y.owner_id IN ({}))",
+        "SELECT x.key FROM unlisted_characters u JOIN characters x ON x.key = u.character
+             WHERE x.owner_id IS DISTINCT FROM ${viewer}
+         UNION ALL SELECT y.key FROM characters y
+             WHERE y.visibility = 'public' AND y.deleted_at IS NULL AND y.owner_id <> ${viewer} AND y.owner_id IN ({})",
         hidden_owners(viewer, now)
     )
 }
