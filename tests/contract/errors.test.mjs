@@ -42,6 +42,8 @@ test('a body that is no JSON, or not the right JSON, is refused as a problem', a
   }
   const plain = await ada.api('POST', '/api/conversations', '{}', { 'content-type': 'text/plain' });
   assertProblem(plain, 415, 'unsupported_media_type');
+  const squeezed = await ada.api('POST', '/api/conversations', '{}', { 'content-encoding': 'gzip' });
+  assertProblem(squeezed, 415, 'unsupported_media_type');
 });
 
 test('a body that is too large is refused', async () => {

@@ -154,3 +154,24 @@ test('who looks elsewhere hears what is said, and other devices hear what was re
   const refused = await (await stranger.socket()).ask('conversation:read', { conversationId: conversation.id, seq: 1 });
   assert.equal(refused.error.code, 'not_found');
 });
+
+test('the same pair has its conversation when others may begin none any more', async () => {
+  const [ada, bea] = [await server.register(), await server.register()];
+  const character = await ada.character();
+  const begun = await bea.conversation(character);
+  const again = (form = {}) => bea.api('POST', '/api/conversations', { characterId: character.id, ...form });
+  const ends = [
+    () => ada.must('PATCH', `/api/characters/${character.id}`, { visibility: 'private' }),
+    () => ada.must('DELETE', `/api/characters/${character.id}`),
+  ];
+  for (const end of ends) {
+    await end();
+    const { status, body } = await again();
+    assert.deepEqual([status, body.conversation?.id], [200, begun.id], JSON.stringify(body));
+    assert.equal((await again({ new: true })).status, 404);
+    const other = await server.register();
+    assert.equal((await other.api('POST', '/api/conversations', { characterId: character.id })).status, 404);
+  }
+  await bea.must('DELETE', at(begun));
+  assert.equal((await again()).status, 404);
+});

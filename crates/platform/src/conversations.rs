@@ -7,7 +7,7 @@ use aim_backbone::cache::{Cached, Reach};
 use aim_backbone::keys;
 use aim_domain::error::Checks;
 use aim_domain::{
-    Character, CharacterId, Conversation, ConversationId, ConversationState, Member, Message, Refusal, RoomEvent,
+    Character, CharacterId, Code, Conversation, ConversationId, ConversationState, Member, Message, Refusal, RoomEvent,
 };
 use aim_store::{
     Change, CharacterSummary, ConversationHead, ConversationItem, ConversationPage, MessagePage, MessageQuery,
@@ -52,7 +52,14 @@ impl Platform {
         greeting: usize,
         anew: bool,
     ) -> Result<(ConversationItem, bool), Refusal> {
-        let character = self.character_to_talk_with(who, character).await?;
+        let character = match self.character_to_talk_with(who, character).await {
+            // It was made private or deleted; what there is of the pair stays.
+            Err(refusal) if !anew && refusal.code == Code::NotFound => {
+                let item = self.store.conversation_of_pair(who.user_id(), character).await.or_refuse()?;
+                return item.map(|item| (item, false)).ok_or(refusal);
+            }
+            found => found?,
+        };
         let Some(greeting) = character.greeting_at(greeting) else {
             return Err(Refusal::invalid("greeting", "is no greeting of this character"));
         };

@@ -41,6 +41,13 @@ pub(crate) fn field_error<E: std::fmt::Display>(error: &serde_path_to_error::Err
     let nested = |name: String| if path == "." { name } else { format!("{path}.{name}") };
     let (field, message) = match said {
         said if said.starts_with("missing field") => (named(said).map(nested), "is missing".to_owned()),
+        said if said.starts_with("duplicate field") => (named(said).map(nested), "is there twice".to_owned()),
+        // Of a query, where each value is text.
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            (None, "must be a whole number, not below 0".to_owned())
+        }
+        "number too large to fit in target type" => (None, "is out of range".to_owned()),
+        "provided string was not `true` or `false`" => (None, "must be true or false".to_owned()),
         said => (None, said.to_owned()),
     };
     let field = field.unwrap_or_else(|| field_of(error));

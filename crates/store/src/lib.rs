@@ -165,6 +165,8 @@ pub trait Store:
 
     /// The main conversation of this pair, made with its greeting as message 1 where there was none.
     async fn open_conversation(&self, open: OpenConversation) -> Result<(ConversationItem, bool)>;
+    /// The main conversation of this pair, whatever became of the character; none where there is none.
+    async fn conversation_of_pair(&self, owner: &UserId, character: &CharacterId) -> Result<Option<ConversationItem>>;
     /// None when there is none or `member` is not in it.
     async fn conversation(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationItem>>;
     /// As `conversation`, without a look at the character.

@@ -215,6 +215,7 @@ flaky! {
     characters(query: CharacterQuery) -> CharacterPage;
     open_conversation(open: OpenConversation) -> (ConversationItem, bool);
     conversation(id: &ConversationId, member: &UserId) -> Option<ConversationItem>;
+    conversation_of_pair(owner: &UserId, character: &CharacterId) -> Option<ConversationItem>;
     conversation_head(id: &ConversationId, member: &UserId) -> Option<ConversationHead>;
     conversations(member: &UserId, cursor: Option<&str>, limit: u32) -> ConversationPage;
     rename_conversation(id: &ConversationId, owner: &UserId, title: &str) -> bool;

@@ -5,7 +5,7 @@ use super::address::ClientAddress;
 use super::problem::Problem;
 use crate::unfit::{self, Unfit};
 use aim_domain::message::MAX_TEXT;
-use aim_domain::{Code, Member, Refusal};
+use aim_domain::{Code, FieldError, Member, Refusal};
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
@@ -109,15 +109,13 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        let pairs = serde_urlencoded::Deserializer::new(form_pairs(query));
-        serde_path_to_error::deserialize(pairs)
-            .map(Self)
-            .map_err(|error| Problem(Refusal::fields(vec![unfit::field_error(&error)])))
+        asked(query).map(Self).map_err(|error| Problem(Refusal::fields(vec![error])))
     }
 }
 
-fn form_pairs(query: &str) -> form_urlencoded::Parse<'_> {
-    form_urlencoded::parse(query.as_bytes())
+fn asked<T: DeserializeOwned>(query: &str) -> Result<T, FieldError> {
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(pairs).map_err(|error| unfit::field_error(&error))
 }
 
 /// Items of a page unless asked, and at most.
@@ -184,6 +182,10 @@ async fn read<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, P
         let detail = "Send JSON, with the header Content-Type: application/json.";
         return Err(Problem(Refusal::new(Code::UnsupportedMediaType, detail)));
     }
+    if is_encoded(request.headers()) {
+        let detail = "Send the body as it is, without Content-Encoding.";
+        return Err(Problem(Refusal::new(Code::UnsupportedMediaType, detail)));
+    }
     let bytes = collect(request.into_body(), most).await?;
     unfit::read(&bytes).map_err(|unfit| Problem(refusal(unfit)))
 }
@@ -229,6 +231,10 @@ fn is_json(headers: &HeaderMap) -> bool {
             && kind.to_ascii_lowercase().ends_with("+json"))
 }
 
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 fn refusal(unfit: Unfit) -> Refusal {
     match unfit {
         Unfit::Field(error) => Refusal::fields(vec![error]),
@@ -254,5 +260,27 @@ mod tests {
             assert_eq!(is_json(&headers), is, "{kind}");
         }
         assert!(!is_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_query_that_does_not_fit_is_told_of_in_plain_words() {
+        #[derive(Debug, serde::Deserialize)]
+        #[allow(dead_code)]
+        struct Query {
+            limit: Option<u32>,
+            deleted: Option<bool>,
+        }
+        for (query, field, message) in [
+            ("limit=ten", "limit", "must be a whole number, not below 0"),
+            ("limit=-1", "limit", "must be a whole number, not below 0"),
+            ("limit=", "limit", "must be a whole number, not below 0"),
+            ("limit=4294967296", "limit", "is out of range"),
+            ("deleted=maybe", "deleted", "must be true or false"),
+            ("limit=1&limit=2", "limit", "is there twice"),
+        ] {
+            let error = asked::<Query>(query).unwrap_err();
+            assert_eq!((error.field.as_str(), error.message.as_str()), (field, message), "{query}");
+        }
+        assert_eq!(asked::<Query>("limit=7&x=1").unwrap().limit, Some(7));
     }
 }

@@ -3,7 +3,7 @@
 use super::World;
 use super::world::MONTH;
 use crate::{AddMember, Change, CharacterQuery, MessageQuery, OpenConversation, Sort};
-use aim_domain::{Author, ConversationId};
+use aim_domain::{Author, ConversationId, User};
 use futures::future::join_all;
 
 pub async fn the_same_pair_has_one_conversation(world: World) {
@@ -13,8 +13,17 @@ pub async fn the_same_pair_has_one_conversation(world: World) {
     assert!(!made);
     assert_eq!(again.conversation, conversation);
     let other = world.user("ines").await;
+    let of_pair = async |who: &User| store.conversation_of_pair(&who.id, &character.id).await.unwrap();
+    assert_eq!(of_pair(&user).await.as_ref(), Some(&again));
+    store.add_member(&conversation.id, &user.id, &other.id).await.unwrap();
+    assert_eq!(of_pair(&other).await, None, "a guest has none of his own");
     let (theirs, made) = store.open_conversation(world.opening(&other, &character)).await.unwrap();
     assert!(made && theirs.conversation.id != conversation.id);
+    assert_eq!(of_pair(&other).await, Some(theirs));
+    assert!(store.delete_character(&character.id).await.unwrap());
+    assert_eq!(of_pair(&user).await.map(|item| item.conversation.id), Some(conversation.id.clone()));
+    assert!(store.delete_conversation(&conversation.id, &user.id).await.unwrap());
+    assert_eq!(of_pair(&user).await, None);
 }
 
 pub async fn a_pair_may_begin_anew(world: World) {

@@ -5,14 +5,14 @@ use super::faults::Fault;
 use super::rows::{self, HEAD_TABLES, ITEM_TABLES, head_columns, int, item_columns};
 use crate::text::plain;
 use crate::{Change, ConversationHead, ConversationItem, ConversationPage, OpenConversation, cursor};
-use aim_domain::{ConversationId, UserId};
+use aim_domain::{CharacterId, ConversationId, UserId};
 
 pub(super) async fn open(pg: &Postgres, open: &OpenConversation) -> Tried<(ConversationItem, bool)> {
     // The connection is released again, or as many that open at once as there are connections would wait for each other.
     let mut found = match open.anew {
         // Asked again after a lost answer, it is there.
         true => get(&mut pg.take().await?, &open.id, &open.owner).await?,
-        false => of_pair(&mut pg.take().await?, open).await?,
+        false => of_pair(&mut pg.take().await?, &open.owner, &open.character).await?,
     };
     if found.is_none() {
         create(pg, open).await?;
@@ -20,7 +20,7 @@ pub(super) async fn open(pg: &Postgres, open: &OpenConversation) -> Tried<(Conve
         // Another that was begun anew at the same time may be the main one.
         found = match open.anew {
             true => get(&mut db, &open.id, &open.owner).await?,
-            false => of_pair(&mut db, open).await?,
+            false => of_pair(&mut db, &open.owner, &open.character).await?,
         };
     }
     // Made, and gone again. Who asks again makes it anew.
@@ -29,12 +29,12 @@ pub(super) async fn open(pg: &Postgres, open: &OpenConversation) -> Tried<(Conve
     Ok((item, made))
 }
 
-async fn of_pair(db: &mut Db, open: &OpenConversation) -> Tried<Option<ConversationItem>> {
+pub(super) async fn of_pair(db: &mut Db, owner: &UserId, character: &CharacterId) -> Tried<Option<ConversationItem>> {
     let text = format!(
         "SELECT {} FROM {ITEM_TABLES} WHERE c.owner_id = $1 AND c.character_id = $2 AND c.main AND me.user_id = $1",
         item_columns()
     );
-    db.one(sql(text).bind(open.owner.as_str()).bind(open.character.as_str()), rows::item).await
+    db.one(sql(text).bind(owner.as_str()).bind(character.as_str()), rows::item).await
 }
 
 /// Does nothing when another made it meanwhile.

@@ -257,6 +257,10 @@ impl Store for PostgresStore {
         again!(self, conversations::open, &open)
     }
 
+    async fn conversation_of_pair(&self, owner: &UserId, character: &CharacterId) -> Result<Option<ConversationItem>> {
+        ask!(self, conversations::of_pair, owner, character)
+    }
+
     async fn conversation(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationItem>> {
         ask!(self, conversations::get, id, member)
     }

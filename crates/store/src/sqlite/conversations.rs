@@ -6,23 +6,28 @@ use super::{feed, messages};
 use crate::{
     Change, ConversationHead, ConversationItem, ConversationPage, OpenConversation, Result, StoreError, cursor,
 };
-use aim_domain::{Author, ConversationId, Kind, Message, UserId};
+use aim_domain::{Author, CharacterId, ConversationId, Kind, Message, UserId};
 use rusqlite::params;
 
 pub(super) fn open(db: &Db, open: &OpenConversation) -> Result<(ConversationItem, bool)> {
-    let pair = [open.owner.as_str(), open.character.as_str()];
-    let main = "SELECT id FROM conversations WHERE owner = ?1 AND character = ?2 AND main = 1";
-    let existing = match open.anew {
-        true => None,
-        false => db.one(main, pair, |row| Ok(ConversationId::trusted(Columns::of(row).text()?)))?,
-    };
-    let id = existing.as_ref().unwrap_or(&open.id);
-    if existing.is_none() {
-        greet(db, open)?;
+    if !open.anew
+        && let Some(item) = of_pair(db, &open.owner, &open.character)?
+    {
+        return Ok((item, false));
     }
-    let item = get(db, id, &open.owner)?
+    greet(db, open)?;
+    let item = get(db, &open.id, &open.owner)?
         .ok_or_else(|| StoreError::Failed("a conversation that was just opened is not there".into()))?;
-    Ok((item, existing.is_none()))
+    Ok((item, true))
+}
+
+pub(super) fn of_pair(db: &Db, owner: &UserId, character: &CharacterId) -> Result<Option<ConversationItem>> {
+    let main = "SELECT id FROM conversations WHERE owner = ?1 AND character = ?2 AND main = 1";
+    let pair = [owner.as_str(), character.as_str()];
+    match db.one(main, pair, |row| Ok(ConversationId::trusted(Columns::of(row).text()?)))? {
+        Some(id) => get(db, &id, owner),
+        None => Ok(None),
+    }
 }
 
 /// Makes the conversation, with its owner in it, and answers its key; its greeting is still to be said.

@@ -241,6 +241,11 @@ impl Store for SqliteStore {
         self.write(move |db| conversations::open(db, &open)).await
     }
 
+    async fn conversation_of_pair(&self, owner: &UserId, character: &CharacterId) -> Result<Option<ConversationItem>> {
+        let (owner, character) = (owner.clone(), character.clone());
+        self.read(move |db| conversations::of_pair(db, &owner, &character)).await
+    }
+
     async fn conversation(&self, id: &ConversationId, member: &UserId) -> Result<Option<ConversationItem>> {
         let (id, member) = (id.clone(), member.clone());
         self.read(move |db| conversations::get(db, &id, &member)).await
