@@ -69,7 +69,7 @@ function hostileCards() {
     ['no name', text(card({ name: ' ' })), /has no name/],
     ['no fields', text({ spec: 'chara_card_v2' }), /no `data`/],
     ['other JSON', text({ hello: 1 }), /neither a `spec` of a card nor a `name`/],
-    ['a greeting of 30,000 letters', text(card({ first_mes: 'x'.repeat(30_000) })), /at most 20000/],
+    ['a greeting of 130,000 letters', text(card({ first_mes: 'x'.repeat(130_000) })), /at most 100000/],
     ['3,000 entries', text(card({ character_book: { entries: Array.from({ length: 3_000 }, () => ({ keys: ['a'], content: 'b' })) } })), /at most 2000/],
   ];
 }

@@ -22,6 +22,7 @@ use entry::{Entry, Keys, Place};
 use keys::{Bounds, Looked, Patterns};
 use moka::sync::Cache;
 use said::Said;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,7 +51,8 @@ pub struct Lore {
 }
 
 /// A text that stands among the messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Among {
     /// How many messages come after it.
     pub depth: u32,

@@ -1,5 +1,5 @@
-//! The macros that authors of characters write: `{{char}}`, `{{user}}`, `{{persona}}`, `<BOT>`, `<USER>`, and those of V3
-//! cards that draw, hide and turn round. Names are known whatever their case; what is unknown stays as it stands. What a
+//! The macros that authors of characters write: `{{char}}`, `{{user}}`, `{{persona}}`, `<BOT>`, `<USER>`, those of V3
+//! cards that draw, hide and turn round, and SillyTavern's `{{newline}}`, `{{noop}}` and `{{trim}}`. Names are known whatever their case; what is unknown stays as it stands. What a
 //! macro stands for is put in as it is: a name that looks like a macro is none.
 
 use aim_domain::Random;
@@ -12,6 +12,7 @@ const MAX_DEPTH: usize = 8;
 const MAX_NAME: usize = 64;
 /// `{{roll:}}` rolls so many dice at the most.
 const MAX_DICE: u64 = 100;
+const LINE_BREAK: [char; 2] = ['\n', '\r'];
 
 /// What macros stand for, in one reply.
 #[derive(Clone, Copy)]
@@ -54,6 +55,14 @@ impl Macros<'_> {
             }
             let inner = closes.get(next_open).filter(|(open, _)| *open == at).map(|(_, close)| (at + 2, *close));
             if let Some((from, to)) = inner
+                && text[from..to].trim().eq_ignore_ascii_case("trim")
+            {
+                // Takes the line breaks around it away.
+                out.truncate(out.trim_end_matches(LINE_BREAK).len());
+                at = text.len() - text[to + 2..].trim_start_matches(LINE_BREAK).len();
+                continue;
+            }
+            if let Some((from, to)) = inner
                 && self.stands_for(&text[from..to], depth, out)
             {
                 at = to + 2;
@@ -67,16 +76,10 @@ impl Macros<'_> {
 
     /// Puts in what the macro stands for; false where it is none.
     fn stands_for(&self, inner: &str, depth: usize, out: &mut String) -> bool {
-        if inner.eq_ignore_ascii_case("char") {
-            out.push_str(self.character);
-            return true;
-        }
-        if inner.eq_ignore_ascii_case("user") {
-            out.push_str(self.user);
-            return true;
-        }
-        if inner.eq_ignore_ascii_case("persona") {
-            out.push_str(self.persona);
+        let plain =
+            [("char", self.character), ("user", self.user), ("persona", self.persona), ("newline", "\n"), ("noop", "")];
+        if let Some((_, value)) = plain.iter().find(|(name, _)| inner.trim().eq_ignore_ascii_case(name)) {
+            out.push_str(value);
             return true;
         }
         if inner.trim_start().starts_with("//") {
@@ -225,6 +228,14 @@ pub(crate) mod tests {
     fn what_is_hidden_is_gone_and_what_is_reversed_is_turned_round() {
         assert_eq!(expand("a{{// note}}b{{hidden_key:reef}}c{{comment: x}}d"), "abcd");
         assert_eq!(expand("{{reverse:{{user}} é}}"), "é moT");
+    }
+
+    #[test]
+    fn sillytaverns_own_break_lines_and_take_breaks_away() {
+        assert_eq!(expand("{{ char }}{{newline}}{{ User}}{{noop}}!"), "Mara\nTom!");
+        assert_eq!(expand("a\n\r\n{{trim}}\n\nb{{ TRIM }}c {{trim}}\n"), "abc ");
+        assert_eq!(expand("{{trim}}"), "");
+        assert_eq!(expand("{{random:x\n{{trim}}}}y"), "xy");
     }
 
     #[test]

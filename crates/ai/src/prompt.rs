@@ -6,7 +6,7 @@ use crate::macros::Macros;
 use crate::model::{Role, Turn};
 use crate::people::People;
 use crate::tokens::{TokenBudget, estimate};
-use aim_domain::{Author, Character};
+use aim_domain::{Author, Character, PromptRole};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -19,12 +19,16 @@ const SYSTEM_SHARE: u64 = 60;
 /// What of the prompt's budget may say who talks with the character.
 const PEOPLE_SHARE: u64 = 10;
 
-/// What of it the text after the messages may take.
+/// What of it the text after the messages may take, and the author's text among them.
 const CLOSING_SHARE: u64 = 10;
+const NOTE_SHARE: u64 = 10;
 
 /// Where messages must be left out, so many at a time are: the prompt then begins alike for some messages on end, and
 /// a model that remembers how it read a beginning need not read it again.
 const LEFT_OUT_STEP: usize = 8;
+
+/// Who the user is in cards that are older than macros.
+const YOU: &str = "You";
 
 /// Stands for the user until a reply is asked for.
 const USER: &str = "{{user}}";
@@ -41,8 +45,24 @@ pub struct CompiledPrompt {
     pub sheet: String,
     /// Told after what was said; mostly empty.
     pub closing: String,
+    /// What its author has to say among the messages.
+    pub note: Option<Among>,
     /// Example dialogues, each a few turns.
     pub examples: Vec<Vec<Turn>>,
+}
+
+impl CompiledPrompt {
+    /// The lore of a reply, with what the author says among the messages; of texts at one place that stands nearest to what is said next.
+    pub fn with_note(&self, mut lore: Lore, macros: &Macros<'_>, budget: &TokenBudget) -> Lore {
+        let Some(Among { depth, role, text }) = &self.note else { return lore };
+        let mut text = macros.expand(text).trim().to_owned();
+        cut_end(&mut text, budget.prompt() * NOTE_SHARE / 100);
+        if !text.is_empty() {
+            let at = lore.among_messages.partition_point(|among| among.depth < *depth);
+            lore.among_messages.insert(at, Among { depth: *depth, role: *role, text });
+        }
+        lore
+    }
 }
 
 /// A message of the conversation, as the prompt needs it.
@@ -112,12 +132,21 @@ pub fn compile(character: &Character) -> CompiledPrompt {
         system: expand(&system, name, USER),
         sheet: expand(&sheet.join("\n\n"), name, USER),
         closing: expand(closing.trim(), name, USER),
+        note: character.details.depth_prompt.as_ref().map(|note| Among {
+            depth: note.depth,
+            role: match note.role {
+                PromptRole::System => Role::System,
+                PromptRole::User => Role::User,
+                PromptRole::Assistant => Role::Character,
+            },
+            text: expand(note.prompt.trim(), name, USER),
+        }),
         examples: examples(&character.example_dialogue, name),
     }
 }
 
 /// The example dialogues: parts that `<START>` divides, in each of which `{{char}}:` and `{{user}}:`, or the character's
-/// name, begin a turn; other lines go on with the turn before them.
+/// name, begin a turn, and `You:` one of the user's, as Pygmalion's cards have it; other lines go on with the turn before them.
 fn examples(text: &str, name: &str) -> Vec<Vec<Turn>> {
     let mut parts: Vec<Vec<Turn>> = vec![Vec::new()];
     for line in expand(text, name, USER).lines() {
@@ -127,10 +156,11 @@ fn examples(text: &str, name: &str) -> Vec<Vec<Turn>> {
             continue;
         }
         let Some(turns) = parts.last_mut() else { continue };
-        let begun = [(USER, Role::User), (name, Role::Character)].into_iter().find_map(|(speaker, role)| {
-            let said = line.strip_prefix(speaker)?.trim_start().strip_prefix(':')?;
-            Some(Turn::new(role, said.trim()))
-        });
+        let begun =
+            [(USER, Role::User), (name, Role::Character), (YOU, Role::User)].into_iter().find_map(|(speaker, role)| {
+                let said = line.strip_prefix(speaker)?.trim_start().strip_prefix(':')?;
+                Some(Turn::new(role, said.trim()))
+            });
         match (begun, turns.last_mut()) {
             (Some(turn), Some(last)) if last.role == turn.role => append(last, &turn.text),
             (Some(turn), _) => turns.push(turn),
@@ -160,7 +190,8 @@ pub(crate) fn lines_of_character<'a>(text: &'a str, name: &'a str) -> impl Itera
             speaks = true;
             return Some(own);
         }
-        if line.eq_ignore_ascii_case("<start>") || said(line, USER).or_else(|| said(line, "<user>")).is_some() {
+        let users = || [USER, "<user>", YOU].into_iter().any(|speaker| said(line, speaker).is_some());
+        if line.eq_ignore_ascii_case("<start>") || users() {
             speaks = false;
         }
         speaks.then_some(line)

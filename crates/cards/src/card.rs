@@ -2,7 +2,7 @@
 
 use crate::assets::{self, Asset, Beside, embedded_path};
 use crate::charx::{self, Archive};
-use crate::{MAX_FILE, MAX_JSON, MAX_KEPT, MAX_PICTURE, Unfit, fields, files, gallery, payload, png};
+use crate::{MAX_FILE, MAX_JSON, MAX_KEPT, MAX_PICTURE, Unfit, fields, files, gallery, payload, png, world_info};
 use aim_domain::CharacterDraft;
 use serde_json::{Map, Value};
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -185,6 +185,12 @@ fn from_archive(source: &mut (impl Read + Seek), behind_jpeg: bool) -> Result<Ca
 fn card(mut json: Map<String, Value>) -> Result<(Card, Option<String>), Unfit> {
     let mut warnings = Vec::new();
     let version = upgrade(&mut json, &mut warnings)?;
+    if let Some(Value::Object(data)) = json.get_mut("data") {
+        fields::part_lists(data);
+        if let Some(book) = data.get_mut("character_book") {
+            world_info::upgrade(book);
+        }
+    }
     let (draft, more) = fields::draft(&json)?;
     warnings.extend(more);
     let icon = fields::icon(&json);
@@ -250,6 +256,8 @@ fn upgrade(json: &mut Map<String, Value>, warnings: &mut Vec<String>) -> Result<
         (Version::V1, &fields::V1)
     } else if json.contains_key("char_name") {
         (Version::Pygmalion, &fields::PYGMALION)
+    } else if json.get("entries").is_some_and(|entries| entries.is_object() || entries.is_array()) {
+        return Err(Unfit::LoreBook);
     } else {
         return Err(Unfit::NotACardsJson);
     };

@@ -2,7 +2,8 @@
 //! written by many hands: what is of another type than it should be counts as absent, and is told of.
 
 use crate::{Unfit, lore};
-use aim_domain::CharacterDraft;
+use aim_domain::character::MAX_DEPTH;
+use aim_domain::{CharacterDraft, DepthPrompt};
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
 
@@ -95,10 +96,48 @@ pub(crate) fn draft(json: &Map<String, Value>) -> Result<(CharacterDraft, Vec<St
     draft.alternate_greetings = texts(data, "alternate_greetings");
     draft.alternate_greetings.retain(|greeting| !greeting.trim().is_empty());
     draft.tags = tags(texts(data, "tags"), &mut warnings);
+    draft.depth_prompt = extension(data, DEPTH_PROMPT).and_then(depth_prompt);
     if let Some(book) = data.get("character_book").filter(|book| !book.is_null()) {
         draft.lorebook = lore::book(book, &mut warnings);
     }
     Ok((draft, warnings))
+}
+
+/// What SillyTavern's "character's note" is called in a card's `extensions`.
+pub(crate) const DEPTH_PROMPT: &str = "depth_prompt";
+
+pub(crate) fn extension<'d>(data: &'d Map<String, Value>, name: &str) -> Option<&'d Value> {
+    data.get("extensions")?.get(name)
+}
+
+/// None for one that says nothing, as SillyTavern writes into every card.
+fn depth_prompt(said: &Value) -> Option<DepthPrompt> {
+    let prompt = said.get("prompt")?.as_str().filter(|prompt| !prompt.trim().is_empty())?.to_owned();
+    let depth = match said.get("depth") {
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(value) => value.as_f64(),
+        None => None,
+    };
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast of a float ends at the ends of the type"
+    )]
+    let depth = depth.map_or(DepthPrompt::default().depth, |depth: f64| (depth as u32).min(MAX_DEPTH));
+    let role = said.get("role").and_then(Value::as_str).and_then(|role| role.parse().ok());
+    Some(DepthPrompt { prompt, depth, role: role.unwrap_or_default() })
+}
+
+/// Lists of texts that some editors write as one: tags with commas between them, a greeting alone.
+pub(crate) fn part_lists(data: &mut Map<String, Value>) {
+    if let Some(Value::String(tags)) = data.get("tags") {
+        let tags: Vec<&str> = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect();
+        let tags = Value::from(tags);
+        data.insert("tags".into(), tags);
+    }
+    if let Some(greeting) = data.get_mut("alternate_greetings").filter(|greetings| greetings.is_string()) {
+        *greeting = Value::Array(vec![greeting.take()]);
+    }
 }
 
 /// A list of texts; what is none is passed over.

@@ -19,6 +19,7 @@ mod lore;
 mod payload;
 mod png;
 mod unfit;
+mod world_info;
 mod write;
 
 pub use assets::{Asset, AssetKind, MOST_ASSETS};

@@ -1,6 +1,5 @@
 //! A card's book, read into a character's and written from it.
 
-use crate::fields::texts;
 use aim_domain::{LoreEntry, LorePosition, Lorebook};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -48,11 +47,10 @@ pub(crate) fn book(json: &Value, warnings: &mut Vec<String>) -> Option<Lorebook>
 }
 
 fn entry(said: &Map<String, Value>) -> LoreEntry {
-    let after = said.get("position").and_then(Value::as_str) == Some("after_char");
     LoreEntry {
         keys: keys(said, "keys"),
         content: text(said, "content"),
-        enabled: said.get("enabled").and_then(Value::as_bool).unwrap_or(true),
+        enabled: maybe_flag(said, "enabled").unwrap_or(true),
         insertion_order: number(said, "insertion_order").unwrap_or_default(),
         priority: number(said, "priority"),
         case_sensitive: flag(said, "case_sensitive"),
@@ -60,7 +58,7 @@ fn entry(said: &Map<String, Value>) -> LoreEntry {
         constant: flag(said, "constant"),
         selective: flag(said, "selective"),
         secondary_keys: keys(said, "secondary_keys"),
-        position: if after { LorePosition::AfterChar } else { LorePosition::BeforeChar },
+        position: position(said),
         name: text(said, "name"),
         comment: text(said, "comment"),
         extra: rest(said, &ENTRY),
@@ -71,15 +69,41 @@ fn text(of: &Map<String, Value>, name: &str) -> String {
     of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn flag(of: &Map<String, Value>, name: &str) -> bool {
-    of.get(name).and_then(Value::as_bool).unwrap_or_default()
+/// Where there is no word, SillyTavern's number counts: 1 is after the character.
+fn position(said: &Map<String, Value>) -> LorePosition {
+    let theirs = || said.get("extensions")?.as_object().and_then(|extensions| number(extensions, "position"));
+    match said.get("position") {
+        Some(Value::String(word)) if word == "after_char" => LorePosition::AfterChar,
+        Some(Value::String(_)) => LorePosition::BeforeChar,
+        _ if number(said, "position").or_else(theirs) == Some(1) => LorePosition::AfterChar,
+        _ => LorePosition::BeforeChar,
+    }
 }
 
-/// Some editors write numbers with a point.
+fn flag(of: &Map<String, Value>, name: &str) -> bool {
+    maybe_flag(of, name).unwrap_or_default()
+}
+
+/// Some editors write numbers or words.
+fn maybe_flag(of: &Map<String, Value>, name: &str) -> Option<bool> {
+    match of.get(name)? {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(number) => number.as_f64().map(|number| number != 0.0),
+        Value::String(word) => match word.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Some editors write numbers with a point, or as texts.
 fn number(of: &Map<String, Value>, name: &str) -> Option<i64> {
     let value = of.get(name)?;
+    let float = || value.as_str().map_or_else(|| value.as_f64(), |text| text.trim().parse().ok());
     #[allow(clippy::cast_possible_truncation, reason = "a cast of a float ends at the ends of the type")]
-    value.as_i64().or_else(|| value.as_f64().map(|float| float as i64))
+    value.as_i64().or_else(|| float().map(|float: f64| float as i64))
 }
 
 fn count(of: &Map<String, Value>, name: &str) -> Option<u32> {
@@ -90,9 +114,18 @@ fn count(of: &Map<String, Value>, name: &str) -> Option<u32> {
 fn keys(of: &Map<String, Value>, name: &str) -> Vec<String> {
     let keys = match of.get(name) {
         Some(Value::String(text)) => text.split(',').map(|key| key.trim().to_owned()).collect(),
-        _ => texts(of, name),
+        Some(Value::Array(keys)) => keys.iter().filter_map(key).collect(),
+        _ => Vec::new(),
     };
     keys.into_iter().filter(|key| !key.is_empty()).collect()
+}
+
+fn key(said: &Value) -> Option<String> {
+    match said {
+        Value::String(key) => Some(key.clone()),
+        Value::Number(year) => Some(year.to_string()),
+        _ => None,
+    }
 }
 
 /// What nobody here knows. Empty `extensions` are the same as none, and are written again in any case.

@@ -3,6 +3,7 @@
 
 use crate::{MAX_JSON, MAX_PICTURE, Unfit};
 use flate2::Crc;
+use flate2::read::ZlibDecoder;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
@@ -30,9 +31,14 @@ const MAX_FILES: usize = 1_000;
 /// Most bytes of a file's text.
 const MAX_FILE_TEXT: u64 = MAX_PICTURE / 3 * 4 + MAX_PICTURE / 24;
 
+/// The chunks that hold texts: as it is, compressed, and in UTF-8, compressed or not. Programs that write a picture anew change one
+/// into another.
+const TEXTS: [[u8; 4]; 3] = [*b"tEXt", *b"zTXt", *b"iTXt"];
+
 /// Where a text stands, and whether it is as it was written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
+    kind: [u8; 4],
     at: u64,
     length: u64,
     crc: u32,
@@ -67,12 +73,13 @@ pub(crate) fn texts(source: &mut (impl Read + Seek)) -> Result<Texts, Unfit> {
             return Ok(found);
         }
         let mut read = 0;
-        if &kind == b"tEXt" {
+        if TEXTS.contains(&kind) {
             let mut word = vec![0; usize::try_from(length).map_or(KEYWORD, |length| length.min(KEYWORD))];
             source.read_exact(&mut word)?;
             read = word.len();
             if let Some((name, keyword)) = name(&word)
                 && found.wants(&name)
+                && (&kind == b"tEXt" || !matches!(name, Name::File(_)))
             {
                 if length > MAX_TEXT && !matches!(name, Name::File(_)) {
                     return Err(Unfit::TextTooLarge);
@@ -80,7 +87,7 @@ pub(crate) fn texts(source: &mut (impl Read + Seek)) -> Result<Texts, Unfit> {
                 source.seek_relative(offset(length - read as u64))?;
                 let mut crc = [0; 4];
                 source.read_exact(&mut crc)?;
-                found.put(name, Found { at: at + 8, length, crc: u32::from_be_bytes(crc), keyword });
+                found.put(name, Found { kind, at: at + 8, length, crc: u32::from_be_bytes(crc), keyword });
                 at = next;
                 continue;
             }
@@ -147,11 +154,33 @@ pub(crate) fn text(source: &mut (impl Read + Seek), found: Found) -> Result<(Vec
         return Err(Unfit::CutOff("text"));
     }
     let mut crc = Crc::new();
-    crc.update(b"tEXt");
+    crc.update(&found.kind);
     crc.update(&text);
     text.drain(..found.keyword);
     // A fuzzer does not guess sums.
-    Ok((text, cfg!(fuzzing) || crc.sum() == found.crc))
+    Ok((plain(&found.kind, text)?, cfg!(fuzzing) || crc.sum() == found.crc))
+}
+
+/// The text of a chunk of this kind, of what stands there after its keyword.
+fn plain(kind: &[u8; 4], content: Vec<u8>) -> Result<Vec<u8>, Unfit> {
+    let broken = || Unfit::Damaged("text");
+    match kind {
+        b"zTXt" => inflated(content.get(1..).ok_or_else(broken)?),
+        b"iTXt" => {
+            // Whether it is compressed, and how; then a language and the keyword in it, each with its NUL.
+            let [compressed, _, rest @ ..] = content.as_slice() else { return Err(broken()) };
+            let mut parts = rest.splitn(3, |byte| *byte == 0);
+            let text = parts.by_ref().nth(2).ok_or_else(broken)?;
+            if *compressed == 0 { Ok(text.to_vec()) } else { inflated(text) }
+        }
+        _ => Ok(content),
+    }
+}
+
+fn inflated(packed: &[u8]) -> Result<Vec<u8>, Unfit> {
+    let mut text = Vec::new();
+    ZlibDecoder::new(packed).take(MAX_TEXT + 1).read_to_end(&mut text).map_err(|_| Unfit::Damaged("text"))?;
+    if text.len() as u64 > MAX_TEXT { Err(Unfit::TextTooLarge) } else { Ok(text) }
 }
 
 /// `picture` with these texts before its end, and without those that it had under the names of cards.
@@ -177,7 +206,7 @@ pub(crate) fn with_texts(picture: &[u8], texts: &[(String, String)]) -> Result<V
             out.extend_from_slice(chunk);
             return Ok(out);
         }
-        if kind != b"tEXt" || name(content).is_none() {
+        if !TEXTS.iter().any(|text| text == kind) || name(content).is_none() {
             out.extend_from_slice(chunk);
         }
     }

@@ -46,6 +46,8 @@ pub enum Unfit {
     Packed(&'static str),
     #[error("The JSON is no character card: it has neither a `spec` of a card nor a `name`.")]
     NotACardsJson,
+    #[error("This is a lore book without a character. A card that holds it as its `character_book` can be taken.")]
+    LoreBook,
     #[error("The card has no `data`, in which its fields should stand.")]
     NoData,
     #[error("The card has no name.")]

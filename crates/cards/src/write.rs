@@ -1,8 +1,9 @@
 //! Writing a card: what a character says now, over what its card said when it came. A field that nobody changed since is
 //! written as it came, in its own form.
 
+use crate::fields::DEPTH_PROMPT;
 use crate::{Unfit, fields, lore, png};
-use aim_domain::{Character, CharacterDraft};
+use aim_domain::{Character, CharacterDraft, DepthPrompt};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -75,6 +76,10 @@ pub fn export(kept: Option<&str>, character: &Character) -> Export {
             None => drop(data.remove("character_book")),
         }
     }
+    if was.depth_prompt != details.depth_prompt {
+        put_depth_prompt(&mut data, details.depth_prompt.as_ref());
+        changed = true;
+    }
     require(&mut data);
     let seconds = |time: aim_domain::Timestamp| Value::from(time.0.div_euclid(1_000));
     if new {
@@ -84,15 +89,38 @@ pub fn export(kept: Option<&str>, character: &Character) -> Export {
         data.insert("modification_date".into(), seconds(character.updated_at));
     }
     // Some editors write the fields of V1 beside `data` too; they must not tell of another character.
-    for (name, in_data) in &fields::V1[..6] {
-        if json.get(*name).is_some_and(Value::is_string)
-            && let Some(value) = data.get(*in_data)
+    let beside = fields::V1[..6].iter().chain(&[("tags", "tags"), ("creatorcomment", "creator_notes")]);
+    for (name, in_data) in beside {
+        if let (Some(old), Some(new)) = (json.get_mut(*name), data.get(*in_data))
+            && std::mem::discriminant(old) == std::mem::discriminant(new)
         {
-            json.insert((*name).into(), value.clone());
+            *old = new.clone();
         }
     }
     json.insert("data".into(), Value::Object(data));
     Export(json)
+}
+
+/// Over what other programs wrote beside it.
+fn put_depth_prompt(data: &mut Map<String, Value>, note: Option<&DepthPrompt>) {
+    let Some(extensions) = object(data, "extensions") else { return };
+    let Some(note) = note else {
+        extensions.remove(DEPTH_PROMPT);
+        return;
+    };
+    let Some(said) = object(extensions, DEPTH_PROMPT) else { return };
+    said.insert("prompt".into(), json!(note.prompt));
+    said.insert("depth".into(), note.depth.into());
+    said.insert("role".into(), note.role.as_str().into());
+}
+
+/// The object of this name; an empty one takes the place of anything else.
+fn object<'m>(of: &'m mut Map<String, Value>, name: &str) -> Option<&'m mut Map<String, Value>> {
+    let value = of.entry(name).or_insert(Value::Null);
+    if !value.is_object() {
+        *value = json!({});
+    }
+    value.as_object_mut()
 }
 
 /// Fills in what V2 and V3 say must be there.

@@ -4,6 +4,7 @@ use crate::account::words;
 use crate::error::{Checks, Refusal};
 use crate::id::{CharacterId, UserId};
 use crate::lorebook::Lorebook;
+use crate::patch::given;
 use crate::safety::Listing;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -68,12 +69,44 @@ pub struct CharacterDetails {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub character_version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth_prompt: Option<DepthPrompt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lorebook: Option<Lorebook>,
 }
+
+/// A text that stands among the messages of every prompt; SillyTavern's "character's note".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DepthPrompt {
+    pub prompt: String,
+    /// How many messages come after it, 10,000 at the most; 4 unless given. Where there are fewer, it stands before them all.
+    pub depth: u32,
+    pub role: PromptRole,
+}
+
+impl Default for DepthPrompt {
+    fn default() -> Self {
+        Self { prompt: String::new(), depth: 4, role: PromptRole::System }
+    }
+}
+
+/// As whose a text is told to the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PromptRole {
+    #[default]
+    System,
+    User,
+    Assistant,
+}
+
+words!(PromptRole { "system" => PromptRole::System, "user" => PromptRole::User, "assistant" => PromptRole::Assistant });
 
 /// Bytes of a character's details as JSON, at the most.
 const MOST_DETAILS: usize = 1_000_000;
 const MOST_GREETINGS: usize = 100;
+/// Messages that come after a [`DepthPrompt`], at the most.
+pub const MAX_DEPTH: u32 = 10_000;
 
 impl CharacterDetails {
     pub fn is_empty(&self) -> bool {
@@ -84,6 +117,7 @@ impl CharacterDetails {
     fn tidy(&mut self) {
         self.nickname = self.nickname.trim().to_owned();
         self.alternate_greetings.retain(|greeting| !greeting.trim().is_empty());
+        self.depth_prompt.take_if(|note| note.prompt.trim().is_empty());
         self.lorebook.take_if(|book| *book == Lorebook::default());
     }
 
@@ -101,6 +135,10 @@ impl CharacterDetails {
         checks.require(few, "alternateGreetings", "must be at most 100");
         for greeting in self.alternate_greetings.iter().take(MOST_GREETINGS) {
             checks.length("alternateGreetings", greeting, 0, LONG_TEXT);
+        }
+        if let Some(note) = &self.depth_prompt {
+            checks.length("depthPrompt.prompt", &note.prompt, 0, LONG_TEXT);
+            checks.require(note.depth <= MAX_DEPTH, "depthPrompt.depth", "must be at most 10000");
         }
         if let Some(book) = &self.lorebook {
             book.check(checks);
@@ -174,6 +212,8 @@ pub struct CharacterDraft {
     #[serde(default)]
     pub character_version: String,
     #[serde(default)]
+    pub depth_prompt: Option<DepthPrompt>,
+    #[serde(default)]
     pub lorebook: Option<Lorebook>,
 }
 
@@ -190,15 +230,24 @@ pub struct CharacterPatch {
     pub system_prompt: Option<String>,
     pub tags: Option<Vec<String>>,
     pub visibility: Option<Visibility>,
-    pub avatar_url: Option<String>,
+    /// Null, or an empty one, takes the picture away.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    pub avatar_url: Option<Option<String>>,
     pub nickname: Option<String>,
     pub alternate_greetings: Option<Vec<String>>,
     pub post_history_instructions: Option<String>,
     pub creator_notes: Option<String>,
     pub creator: Option<String>,
     pub character_version: Option<String>,
-    /// The whole book; one without entries takes it away.
-    pub lorebook: Option<Lorebook>,
+    /// The whole of it; null, or one without a text, takes it away.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<DepthPrompt>)]
+    pub depth_prompt: Option<Option<DepthPrompt>>,
+    /// The whole book; null, or one without entries, takes it away.
+    #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<Lorebook>)]
+    pub lorebook: Option<Option<Lorebook>>,
 }
 
 impl CharacterPatch {
@@ -208,17 +257,18 @@ impl CharacterPatch {
         }
         take!(name, description, personality, scenario, greeting, example_dialogue, system_prompt, tags, visibility);
         take!(nickname, alternate_greetings, post_history_instructions, creator_notes, creator, character_version);
+        take!(depth_prompt);
         if let Some(book) = self.lorebook {
-            draft.lorebook = Some(book).filter(|book| !book.entries.is_empty());
+            draft.lorebook = book.filter(|book| !book.entries.is_empty());
         }
         if let Some(url) = self.avatar_url {
-            draft.avatar_url = Some(url).filter(|url| !url.is_empty());
+            draft.avatar_url = url.filter(|url| !url.is_empty());
         }
     }
 }
 
 /// Characters in the longest of a character's texts.
-const LONG_TEXT: usize = 20_000;
+const LONG_TEXT: usize = 100_000;
 
 impl CharacterDraft {
     /// Trims names and tags, folds equal tags, and refuses what is too long.
@@ -301,6 +351,7 @@ impl CharacterDraft {
             creator_notes: std::mem::take(&mut self.creator_notes),
             creator: std::mem::take(&mut self.creator),
             character_version: std::mem::take(&mut self.character_version),
+            depth_prompt: self.depth_prompt.take(),
             lorebook: self.lorebook.take(),
         }
     }
@@ -312,6 +363,7 @@ impl CharacterDraft {
         self.creator_notes = details.creator_notes;
         self.creator = details.creator;
         self.character_version = details.character_version;
+        self.depth_prompt = details.depth_prompt;
         self.lorebook = details.lorebook;
     }
 }
@@ -353,6 +405,45 @@ mod tests {
     }
 
     #[test]
+    fn a_note_has_bounds_and_one_without_a_text_is_none() {
+        let noted = |prompt: &str, depth| CharacterDraft {
+            name: "Mara".into(),
+            depth_prompt: Some(DepthPrompt { prompt: prompt.into(), depth, ..Default::default() }),
+            ..Default::default()
+        };
+        let of = |draft: CharacterDraft| draft.checked().map(|draft| draft.depth_prompt.map(|note| note.prompt));
+        assert_eq!(of(noted(" \n", 0)).ok(), Some(None));
+        assert_eq!(of(noted("Be dry.", MAX_DEPTH)).ok(), Some(Some("Be dry.".to_owned())));
+        let too_deep = of(noted("Be dry.", MAX_DEPTH + 1)).err().map(|refusal| refusal.errors[0].field.clone());
+        assert_eq!(too_deep.as_deref(), Some("depthPrompt.depth"));
+        assert!(of(noted(&"x".repeat(LONG_TEXT + 1), 0)).is_err());
+        let mut draft = noted("Be dry.", 2);
+        let patch: CharacterPatch =
+            serde_json::from_str(r#"{"depthPrompt":{"prompt":"Be kind."}}"#).unwrap_or_default();
+        patch.apply(&mut draft);
+        let kind = DepthPrompt { prompt: "Be kind.".into(), depth: 4, role: PromptRole::System };
+        assert_eq!(draft.depth_prompt, Some(kind));
+        CharacterPatch { depth_prompt: Some(Some(DepthPrompt::default())), ..Default::default() }.apply(&mut draft);
+        assert_eq!(of(draft).ok(), Some(None));
+    }
+
+    #[test]
+    fn null_takes_away_what_a_character_need_not_have_and_what_is_absent_stays() {
+        let mut draft = CharacterDraft {
+            name: "Mara".into(),
+            avatar_url: Some("/media/m".into()),
+            depth_prompt: Some(DepthPrompt::default()),
+            lorebook: Some(Lorebook::default()),
+            ..Default::default()
+        };
+        let patch = |json: &str| serde_json::from_str::<CharacterPatch>(json).unwrap_or_default();
+        patch(r#"{"name":"Bo"}"#).apply(&mut draft);
+        assert!(draft.name == "Bo" && draft.avatar_url.is_some() && draft.depth_prompt.is_some());
+        patch(r#"{"avatarUrl":null,"depthPrompt":null,"lorebook":null}"#).apply(&mut draft);
+        assert_eq!((draft.avatar_url, draft.depth_prompt, draft.lorebook), (None, None, None));
+    }
+
+    #[test]
     fn details_that_say_nothing_are_left_out_and_a_book_has_bounds() {
         let draft = CharacterDraft {
             name: "Mara".into(),
@@ -362,13 +453,13 @@ mod tests {
         };
         let draft = draft.checked().unwrap_or_default();
         assert_eq!((draft.alternate_greetings.len(), draft.lorebook.is_none()), (1, true));
-        let entry = LoreEntry { content: "x".repeat(20_001), ..Default::default() };
+        let entry = LoreEntry { content: "x".repeat(LONG_TEXT + 1), ..Default::default() };
         let lorebook = Some(Lorebook { entries: vec![LoreEntry::default(), entry], ..Default::default() });
         let refused = CharacterDraft { lorebook, ..draft.clone() }.checked().err();
         let field = refused.map(|refusal| refusal.errors[0].field.clone());
         assert_eq!(field.as_deref(), Some("lorebook.entries[1].content"));
-        let entry = LoreEntry { content: "x".repeat(20_000), ..Default::default() };
-        let lorebook = Some(Lorebook { entries: vec![entry; 60], ..Default::default() });
+        let entry = LoreEntry { content: "x".repeat(LONG_TEXT), ..Default::default() };
+        let lorebook = Some(Lorebook { entries: vec![entry; 12], ..Default::default() });
         assert!(CharacterDraft { lorebook, ..draft }.checked().is_err(), "1.2 MB");
     }
 

@@ -11,7 +11,7 @@ pub const MAX_ENTRIES: usize = 2_000;
 const MAX_KEYS: usize = 200;
 const MAX_KEY: usize = 1_000;
 /// Most characters of what an entry tells.
-const MAX_CONTENT: usize = 20_000;
+const MAX_CONTENT: usize = 100_000;
 
 /// Where an entry's text stands in the prompt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

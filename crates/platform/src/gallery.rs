@@ -10,7 +10,7 @@ use aim_domain::{
     CharacterId, Code, GalleryItem, Kind, MOST_PICTURES, Member, PictureWords, Refusal, UploadId, UserId,
 };
 use aim_store::{AddPicture, Change, DeleteUpload, Gallery, NewPicture, PictureChange, StoreError};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -54,16 +54,11 @@ pub struct NewGalleryItem {
 pub struct PicturePatch {
     pub caption: Option<String>,
     /// Null, or an empty one, takes the label away.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "aim_domain::given")]
     #[schema(value_type = Option<String>)]
     pub expression: Option<Option<String>>,
     /// Its place in the gallery, from 0; the others move aside.
     pub position: Option<u32>,
-}
-
-/// What is there, null included; what is absent is none.
-fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(value).map(Some)
 }
 
 fn checked(words: &PictureWords) -> Result<(), Refusal> {

@@ -25,7 +25,7 @@ const WINDOW: u32 = 100;
 struct CachedPrompt(CompiledPrompt);
 
 impl Cached for CachedPrompt {
-    const SCHEMA: u16 = 2;
+    const SCHEMA: u16 = 3;
     fn version(&self) -> i64 {
         self.0.revision
     }
@@ -153,6 +153,7 @@ impl Platform {
         // Without a gap: its `seq` says how many there are.
         let messages = claim.message.seq + u64::from(go_on.is_some());
         let lore = self.lore(character, &history, messages, &macros, budget).await;
+        let lore = compiled.0.with_note(lore, &macros, &budget);
         if go_on.is_some() {
             // Nobody said it: it has no keys of a book.
             history.push(HistoryTurn { author: Author::User, text: GO_ON.into(), speaker: None });

@@ -14,6 +14,8 @@ describe('macros of a greeting', () => {
     ['{{random:same,same}} {{pick::{{user}}::Robin}}', 'same Robin'],
     ['{{roll:1}} {{roll:3d1}} {{roll:0}} {{roll:{{user}}}}', '1 3 {{roll:0}} {{roll:{{user}}}}'],
     ['<b> {x} }} <', '<b> {x} }} <'],
+    ['{{ char }}{{newline}}{{ User}}{{noop}}!', 'Ma$&ra\nRobin!'],
+    ['a\n\r\n{{trim}}\n\nb{{ TRIM }}c {{trim}}\n', 'abc '],
   ])('%j is %j', (text, expected) => expect(told(text)).toBe(expected));
 
   it('draw one of what is given, and the same for the same text', () => {

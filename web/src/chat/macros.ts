@@ -63,6 +63,13 @@ function expand(text: string, names: Names, draw: Draw, depth: number): string {
   while (at < text.length) {
     const tag = /^<(?:bot|user)>/i.exec(text.slice(at, at + 6))?.[0];
     const end = ends.get(at);
+    if (end !== undefined && /^\s*trim\s*$/i.test(text.slice(at + 2, Math.min(end, at + 2 + MAX_NAME)))) {
+      // Takes the line breaks around it away.
+      out = out.replace(/[\r\n]+$/, '');
+      at = end + 2;
+      while (text[at] === '\n' || text[at] === '\r') at += 1;
+      continue;
+    }
     const told = end === undefined ? undefined : standsFor(text.slice(at + 2, end), names, draw, depth);
     if (tag !== undefined) {
       out += tag.toLowerCase() === '<bot>' ? names.character : names.user;
@@ -80,13 +87,17 @@ function expand(text: string, names: Names, draw: Draw, depth: number): string {
 
 /** Undefined where it is no macro. */
 function standsFor(inner: string, names: Names, draw: Draw, depth: number): string | undefined {
-  switch (inner.slice(0, MAX_NAME).toLowerCase()) {
+  switch (inner.length > MAX_NAME ? '' : inner.trim().toLowerCase()) {
     case 'char':
       return names.character;
     case 'user':
       return names.user;
     case 'persona':
       return names.persona ?? '';
+    case 'newline':
+      return '\n';
+    case 'noop':
+      return '';
   }
   if (inner.trimStart().startsWith('//')) return '';
   // Only so far is a name looked for: one macro may be in another a thousand times.

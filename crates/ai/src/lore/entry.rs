@@ -120,7 +120,7 @@ impl Entry {
             whole_words: says.flag("match_whole_words").unwrap_or(false),
         };
         let decorated = Decorated::of(&of.content);
-        let place = place(of, &says, decorated.depth)?;
+        let place = place(of, &says, &decorated)?;
         if !of.enabled || decorated.never || decorated.content.trim().is_empty() {
             return None;
         }
@@ -250,13 +250,16 @@ fn refs(keys: &[String]) -> Vec<&str> {
 
 /// None for an outlet. What stands around an author's note in SillyTavern stands where that note does; what stands around
 /// the examples, before them.
-fn place(of: &LoreEntry, says: &Extensions<'_>, decorated: Option<u32>) -> Option<Place> {
+fn place(of: &LoreEntry, says: &Extensions<'_>, decorated: &Decorated<'_>) -> Option<Place> {
     let of_card = match of.position {
         LorePosition::BeforeChar => Place::BeforeCharacter,
         LorePosition::AfterChar => Place::AfterCharacter,
     };
-    if let Some(depth) = decorated {
-        return Some(Place::AmongMessages(depth.min(MAX_DEPTH), Role::System));
+    if let Some(depth) = decorated.depth {
+        return Some(Place::AmongMessages(depth.min(MAX_DEPTH), decorated.role));
+    }
+    if decorated.place.is_some() {
+        return decorated.place;
     }
     let role = match says.number("role") {
         Some(1) => Role::User,
@@ -278,6 +281,9 @@ struct Decorated<'c> {
     never: bool,
     scan_depth: Option<u32>,
     depth: Option<u32>,
+    /// Of one with a depth.
+    role: Role,
+    place: Option<Place>,
     only_after: u64,
     only_every: u64,
     more_keys: Vec<&'c str>,
@@ -292,29 +298,53 @@ impl<'c> Decorated<'c> {
             never: false,
             scan_depth: None,
             depth: None,
+            role: Role::System,
+            place: None,
             only_after: 0,
             only_every: 1,
             more_keys: Vec::new(),
             no_keys: Vec::new(),
         };
-        while let Some(line) = said.content.strip_prefix("@@") {
+        let mut obeyed = true;
+        while let Some(line) = said.content.trim_start().strip_prefix("@@") {
             let (line, rest) = line.split_once('\n').unwrap_or((line, ""));
             said.content = rest;
             let (name, value) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
-            let value = value.trim();
-            let list = || value.split(',').map(str::trim).filter(|key| !key.is_empty());
-            match name {
-                "activate" => said.always = true,
-                "dont_activate" => said.never = true,
-                "scan_depth" => said.scan_depth = value.parse().ok(),
-                "depth" => said.depth = value.parse().ok(),
-                "activate_only_after" => said.only_after = value.parse().unwrap_or_default(),
-                "activate_only_every" => said.only_every = value.parse().unwrap_or(1).max(1),
-                "additional_keys" => said.more_keys.extend(list()),
-                "exclude_keys" => said.no_keys.extend(list()),
-                _ => {}
-            }
+            obeyed = match name.strip_prefix('@') {
+                // Stands in for the one before, where that is unknown.
+                Some(instead) if !obeyed => said.obey(instead, value.trim()),
+                Some(_) => true,
+                None => said.obey(name, value.trim()),
+            };
         }
         said
+    }
+
+    /// Whether it is one that is known here.
+    fn obey(&mut self, name: &str, value: &'c str) -> bool {
+        let list = || value.split(',').map(str::trim).filter(|key| !key.is_empty());
+        match name.to_ascii_lowercase().as_str() {
+            "activate" => self.always = true,
+            "dont_activate" => self.never = true,
+            "scan_depth" => self.scan_depth = value.parse().ok(),
+            "depth" => self.depth = value.parse().ok(),
+            "role" => {
+                self.role = match value.to_ascii_lowercase().as_str() {
+                    "user" => Role::User,
+                    "assistant" => Role::Character,
+                    _ => Role::System,
+                }
+            }
+            "position" => {
+                let is_before = value.eq_ignore_ascii_case("before_desc");
+                self.place = Some(if is_before { Place::BeforeCharacter } else { Place::AfterCharacter });
+            }
+            "activate_only_after" => self.only_after = value.parse().unwrap_or_default(),
+            "activate_only_every" => self.only_every = value.parse().unwrap_or(1).max(1),
+            "additional_keys" => self.more_keys.extend(list()),
+            "exclude_keys" => self.no_keys.extend(list()),
+            _ => return false,
+        }
+        true
     }
 }

@@ -243,6 +243,9 @@ fn decorators_are_obeyed_and_never_told() {
         ("@@additional_keys yes, no\n@@@unknown 1\ntold", true),
         ("@@exclude_keys yes\ntold", false),
         ("@@depth 4", false),
+        ("\n  @@Activate\n@@what is this\ntold", true),
+        ("@@unknown\n@@@dont_activate\ntold", false),
+        ("@@activate\n@@@dont_activate\ntold", true),
     ] {
         assert_eq!(told(&book(vec![entry(&["reef"], content)]), &texts), if found { "told" } else { "" }, "{content}");
     }
@@ -449,11 +452,13 @@ fn entries_stand_among_the_messages_where_they_say_so() {
         at(json!(7), json!(null), "outlet"),
         at(json!(1), json!(0), "after"),
         LoreEntry { constant: true, ..entry(&[], "@@depth 3\n@@role user\nthree") },
+        LoreEntry { constant: true, ..entry(&[], "@@position before_desc\nbefore") },
     ];
     let lore = looked_up(&book(entries), &["x"]);
     let among = |depth, text: &str| Among { depth, role: Role::System, text: text.to_owned() };
-    assert_eq!(lore.among_messages, [among(0, "last"), among(2, "two a\ntwo b"), among(3, "three"), among(4, "note")]);
-    assert_eq!((lore.before_character.as_str(), lore.after_character.as_str()), ("", "after"));
+    let three = Among { role: Role::User, ..among(3, "three") };
+    assert_eq!(lore.among_messages, [among(0, "last"), among(2, "two a\ntwo b"), three, among(4, "note")]);
+    assert_eq!((lore.before_character.as_str(), lore.after_character.as_str()), ("before", "after"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::people::Person;
-use aim_domain::{CharacterDetails, CharacterId, SeededRandom, Timestamp, Visibility};
+use aim_domain::{CharacterDetails, CharacterId, DepthPrompt, SeededRandom, Timestamp, Visibility};
 
 fn mara() -> Character {
     Character {
@@ -71,6 +71,17 @@ fn example_dialogues_become_turns() {
             vec![Turn::new(Role::User, "Bye"), Turn::new(Role::Character, "Mind the step.")],
         ]
     );
+}
+
+#[test]
+fn pygmalions_examples_call_the_user_you() {
+    let dialogue = "You: Cold?\n{{char}}: Always.\nYou: Hm.\nYour lamp: out.\nMara: So it is.";
+    let compiled = compile(&Character { example_dialogue: dialogue.into(), ..mara() });
+    let said: Vec<_> = compiled.examples[0].iter().map(|turn| (turn.role, turn.text.as_str())).collect();
+    let (them, her) = (Role::User, Role::Character);
+    assert_eq!(said, [(them, "Cold?"), (her, "Always."), (them, "Hm.\nYour lamp: out."), (her, "So it is.")]);
+    let lines = lines_of_character("You: Hi\nMara: Ahoy.\nYou: Bye", "Mara").collect::<Vec<_>>();
+    assert_eq!(lines, [" Ahoy."]);
 }
 
 #[test]
@@ -145,6 +156,32 @@ fn lore_among_the_messages_stands_so_many_messages_from_the_end() {
     let history: Vec<_> = (0..60).map(|n| user(&format!("message {n:03} {}", "x".repeat(80)))).collect();
     let turns = super::assemble(&compile(&mara()), &macros, &lore, &alone("Tom", ""), &history, &budget);
     assert!(crate::tokens::estimate_turns(&turns) <= budget.prompt());
+}
+
+#[test]
+fn an_authors_note_stands_where_it_belongs_among_the_messages() {
+    let random = SeededRandom::new(1);
+    let macros = Macros { character: "Mara", user: "Tom", persona: "", random: &*random, picks: "c1" };
+    let told = |prompt: &str, depth, role| {
+        let depth_prompt = Some(DepthPrompt { prompt: prompt.into(), depth, role });
+        let compiled =
+            compile(&Character { details: CharacterDetails { depth_prompt, ..Default::default() }, ..mara() });
+        let among = |depth, text: &str| Among { depth, role: Role::System, text: text.into() };
+        let lore =
+            Lore { among_messages: vec![among(0, "LAST"), among(1, "LORE"), among(2, "EARLY")], ..Lore::default() };
+        let lore = compiled.with_note(lore, &macros, &WIDE);
+        let turns = super::assemble(&compiled, &macros, &lore, &alone("Tom", ""), &[user("Hi"), user("So?")], &WIDE);
+        turns[5..].iter().map(|turn| (turn.role, turn.text.clone())).collect::<Vec<_>>()
+    };
+    let texts =
+        |prompt, depth| told(prompt, depth, PromptRole::System).into_iter().map(|(_, text)| text).collect::<Vec<_>>();
+    assert_eq!(texts("{{char}} minds {{user}}. ", 1), ["EARLY", "Hi", "LORE", "Mara minds Tom.", "So?", "LAST"]);
+    assert_eq!(texts("First of all", 99), ["First of all", "EARLY", "Hi", "LORE", "So?", "LAST"]);
+    assert_eq!(texts("{{// nothing}}", 1), ["EARLY", "Hi", "LORE", "So?", "LAST"]);
+    assert!(told("I nod.", 0, PromptRole::Assistant).contains(&(Role::Character, "I nod.".to_owned())));
+    assert_eq!(told("I nod.", 0, PromptRole::User).last(), Some(&(Role::User, "I nod.".to_owned())));
+    let long = &texts(&"word ".repeat(50_000), 0)[5];
+    assert!(crate::tokens::estimate(long) <= WIDE.prompt() / 10, "a tenth of the prompt");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::forge::{archive, character, png_card};
 use aim_cards::{export, into_png, parse};
+use aim_domain::{DepthPrompt, PromptRole};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -54,6 +55,17 @@ fn book() -> impl Strategy<Value = Value> {
     })
 }
 
+/// SillyTavern's, with what others say beside it.
+fn extensions() -> impl Strategy<Value = Value> {
+    let role = prop_oneof![Just(json!("user")), Just(json!("assistant")), anything()];
+    let depth = prop_oneof![(0..200_u32).prop_map(Value::from), anything()];
+    (text(), depth, role, unknown(), unknown()).prop_map(|(prompt, depth, role, mut note, mut extensions)| {
+        note.extend([("prompt".to_owned(), prompt), ("depth".to_owned(), depth), ("role".to_owned(), role)]);
+        extensions.insert("depth_prompt".into(), Value::Object(note));
+        Value::Object(extensions)
+    })
+}
+
 /// `data` of V2 and V3, now and then with a field of another type than it should be.
 fn data() -> impl Strategy<Value = Map<String, Value>> {
     let texts = btree_map(
@@ -64,14 +76,18 @@ fn data() -> impl Strategy<Value = Map<String, Value>> {
     let lists = (vec("[A-Za-z ]{1,50}", 0..30), vec(text(), 0..4));
     let strange =
         btree_map("(nickname|tags|assets|extensions|source|group_only_greetings|character_version)", anything(), 0..2);
-    ("[A-Za-z]{1,20}", texts, lists, prop::option::of(book()), strange, unknown()).prop_map(
-        |(name, texts, (tags, greetings), book, strange, mut data)| {
+    let parts = (prop::option::of(book()), prop::option::of(extensions()));
+    ("[A-Za-z]{1,20}", texts, lists, parts, strange, unknown()).prop_map(
+        |(name, texts, (tags, greetings), (book, extensions), strange, mut data)| {
             data.extend(texts);
             data.insert("name".into(), name.into());
             data.insert("tags".into(), json!(tags));
             data.insert("alternate_greetings".into(), json!(greetings));
             if let Some(book) = book {
                 data.insert("character_book".into(), book);
+            }
+            if let Some(extensions) = extensions {
+                data.insert("extensions".into(), extensions);
             }
             data.extend(strange);
             data
@@ -117,8 +133,17 @@ fn lost(before: &Value, after: &Value, path: &str) -> Option<String> {
     }
 }
 
-/// A card of the old versions as V3 tells it.
+/// A card of the old versions as V3 tells it, and lists as lists.
 fn as_v3(card: &Value) -> Value {
+    let mut card = renamed(card);
+    if let Value::String(tags) = &card["data"]["tags"] {
+        let tags: Vec<&str> = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect();
+        card["data"]["tags"] = json!(tags);
+    }
+    card
+}
+
+fn renamed(card: &Value) -> Value {
     if card.get("spec").is_some() {
         let mut card = card.clone();
         card["spec"] = "chara_card_v3".into();
@@ -161,19 +186,28 @@ proptest! {
     }
 
     #[test]
-    fn a_change_is_written_and_leaves_the_rest_alone(said in card(), now in "[a-z ]{1,30}") {
+    fn a_change_is_written_and_leaves_the_rest_alone(said in card(), now in "[a-z][a-z ]{0,29}") {
         let read = parse(said.to_string().as_bytes()).unwrap();
         let mut character = character(&read);
         character.description = now.clone();
         if let Some(entry) = character.details.lorebook.as_mut().and_then(|book| book.entries.first_mut()) {
             entry.content = now.clone();
         }
+        character.details.depth_prompt = Some(DepthPrompt { prompt: now.clone(), depth: 7, role: PromptRole::User });
         let json = export(Some(&read.kept()), &character).json();
         let again = parse(json.as_bytes()).unwrap();
         prop_assert_eq!(crate::forge::character(&again), character);
         let (mut before, after) = (as_v3(&said), serde_json::from_str::<Value>(&json).unwrap());
         let book = before["data"].as_object_mut().unwrap().remove("character_book").unwrap_or_default();
         before["data"]["description"] = now.into();
+        match before["data"].get_mut("extensions") {
+            Some(Value::Object(extensions)) => match extensions.get_mut("depth_prompt") {
+                Some(Value::Object(note)) => ["prompt", "depth", "role"].map(|name| note.remove(name)).into_iter().for_each(drop),
+                _ => drop(extensions.remove("depth_prompt")),
+            },
+            // No object can be written into something else.
+            _ => drop(before["data"].as_object_mut().unwrap().remove("extensions")),
+        }
         prop_assert_eq!(lost(&before, &after, ""), None);
         let after_book = &after["data"]["character_book"]["entries"];
         for (n, entry) in book["entries"].as_array().into_iter().flatten().enumerate().skip(1) {

@@ -1,8 +1,8 @@
 //! What is read of each version, in each kind of file.
 
-use crate::forge::{archive, character, png, png_card, text_chunk};
-use aim_cards::{Picture, Version, export, into_png, parse};
-use aim_domain::{LoreEntry, LorePosition};
+use crate::forge::{archive, character, chunk, png, png_card, text_chunk};
+use aim_cards::{Picture, Unfit, Version, export, into_png, parse};
+use aim_domain::{DepthPrompt, LoreEntry, LorePosition, PromptRole};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -42,12 +42,136 @@ fn a_v3_card_gives_all_its_fields() {
         (&draft.tags, &draft.alternate_greetings),
         (&vec!["sea".into(), "storm".into()], &vec!["You again.".into()])
     );
+    let note = DepthPrompt { prompt: "x".into(), depth: 4, role: PromptRole::System };
+    assert_eq!(draft.depth_prompt, Some(note));
     let book = draft.lorebook.as_ref().unwrap();
     assert_eq!((book.scan_depth, book.token_budget, book.recursive_scanning), (Some(3), Some(200), true));
     let LoreEntry { keys, secondary_keys, priority, position, case_sensitive, extra, .. } = &book.entries[0];
     assert_eq!((keys[0].as_str(), secondary_keys[0].as_str()), ("reef", "ship"));
     assert_eq!((*priority, *position, *case_sensitive), (Some(5), LorePosition::AfterChar, true));
     assert_eq!((&extra["id"], &extra["extensions"]["weight"]), (&json!(7), &json!(3)));
+}
+
+#[test]
+fn a_note_among_the_messages_is_read_as_it_was_meant() {
+    let of = |said: Value| {
+        let mut card = v3("Mara");
+        card["data"]["extensions"]["depth_prompt"] = said;
+        let note = parse(card.to_string().as_bytes()).unwrap().draft.depth_prompt;
+        note.map(|DepthPrompt { prompt, depth, role }| (prompt, depth, role))
+    };
+    let is = |prompt: &str, depth, role| Some((prompt.to_owned(), depth, role));
+    let (system, user, assistant) = (PromptRole::System, PromptRole::User, PromptRole::Assistant);
+    for (said, note) in [
+        (json!({"prompt": " Be dry.", "depth": 0, "role": "user"}), is(" Be dry.", 0, user)),
+        (json!({"prompt": "x", "depth": "2", "role": "assistant"}), is("x", 2, assistant)),
+        (json!({"prompt": "x", "depth": 2.0, "role": 7}), is("x", 2, system)),
+        (json!({"prompt": "x", "depth": -3, "role": "narrator"}), is("x", 0, system)),
+        (json!({"prompt": "x", "depth": 1e300}), is("x", 10_000, system)),
+        (json!({"prompt": "x", "depth": null}), is("x", 4, system)),
+        // What SillyTavern writes into every card.
+        (json!({"prompt": "", "depth": 4, "role": "system"}), None),
+        (json!({"depth": 4}), None),
+        (json!("x"), None),
+    ] {
+        assert_eq!(of(said.clone()), note, "{said}");
+    }
+}
+
+#[test]
+fn world_info_in_a_card_is_a_lore_book() {
+    let mut card = v3("Mara");
+    card["data"]["character_book"] = json!({ "entries": {
+        "10": { "uid": 10, "key": ["last"], "content": "c", "order": 5, "position": 0, "disable": true },
+        "2": {
+            "uid": 2, "key": ["reef", 1912], "keysecondary": ["ship"], "comment": "The reef", "content": "It took four ships.",
+            "constant": false, "selective": true, "selectiveLogic": 2, "order": 100, "position": 1, "disable": false,
+            "excludeRecursion": true, "probability": 40, "useProbability": true, "depth": 4, "group": "", "scanDepth": null,
+            "caseSensitive": null, "role": 0, "displayIndex": 2, "x_of_mine": 7,
+        },
+    }});
+    let read = parse(&png_card("ccv3", &card)).unwrap();
+    assert_eq!(read.warnings, Vec::<String>::new());
+    let book = read.draft.lorebook.as_ref().unwrap();
+    let [first, last] = book.entries.as_slice() else { panic!("{book:?}") };
+    assert_eq!(
+        (&first.keys, &first.secondary_keys),
+        (&vec!["reef".to_owned(), "1912".into()], &vec!["ship".to_owned()])
+    );
+    assert_eq!((first.insertion_order, first.position, first.enabled), (100, LorePosition::AfterChar, true));
+    let extensions = &first.extra["extensions"];
+    assert_eq!((&extensions["selectiveLogic"], &extensions["exclude_recursion"]), (&json!(2), &json!(true)));
+    assert_eq!((&extensions["probability"], &extensions["display_index"]), (&json!(40), &json!(2)));
+    assert_eq!((&first.extra["x_of_mine"], &first.extra["id"]), (&json!(7), &json!(2)));
+    assert_eq!((last.content.as_str(), last.enabled), ("c", false));
+    // What is written is a book of V3, and says the same.
+    let json = export(Some(&read.kept()), &character(&read)).json();
+    assert!(serde_json::from_str::<Value>(&json).unwrap()["data"]["character_book"]["entries"][0]["keys"].is_array());
+    assert_eq!(parse(json.as_bytes()).unwrap().draft, read.draft);
+}
+
+#[test]
+fn numbers_and_flags_count_however_an_editor_wrote_them() {
+    let mut card = v3("Mara");
+    card["data"]["tags"] = json!("Fantasy, pirate,");
+    card["data"]["alternate_greetings"] = json!("Hey.");
+    card["data"]["character_book"] = json!({
+        "scan_depth": "1", "token_budget": "300", "recursive_scanning": "true",
+        "entries": [
+            { "keys": "a, b", "content": "x", "enabled": "false", "insertion_order": "7", "constant": 1 },
+            { "keys": ["a"], "content": "x", "enabled": 0, "insertion_order": 2.9, "extensions": {"position": 1} },
+            { "keys": ["a"], "content": "x", "enabled": null, "position": 1 },
+            { "keys": ["a"], "content": "x", "position": "before_char", "extensions": {"position": 1} },
+        ],
+    });
+    let draft = parse(card.to_string().as_bytes()).unwrap().draft;
+    assert_eq!(draft.tags, ["fantasy", "pirate"]);
+    assert_eq!(draft.alternate_greetings, ["Hey."]);
+    let book = draft.lorebook.unwrap();
+    assert_eq!((book.scan_depth, book.token_budget, book.recursive_scanning), (Some(1), Some(300), true));
+    let said = |entry: &LoreEntry| (entry.enabled, entry.insertion_order, entry.constant, entry.position);
+    assert_eq!(
+        book.entries.iter().map(said).collect::<Vec<_>>(),
+        [
+            (false, 7, true, LorePosition::BeforeChar),
+            (false, 2, false, LorePosition::AfterChar),
+            (true, 0, false, LorePosition::AfterChar),
+            (true, 0, false, LorePosition::BeforeChar),
+        ]
+    );
+}
+
+#[test]
+fn a_text_is_read_from_whatever_chunk_a_program_made_of_it() {
+    use std::io::Write;
+    let text = STANDARD.encode(v3("Mara").to_string());
+    let packed = |text: &str| {
+        let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(text.as_bytes()).unwrap();
+        packer.finish().unwrap()
+    };
+    let content = |parts: &[&[u8]]| parts.concat();
+    let bomb = packed(&"A".repeat(40 << 20));
+    for (kind, content, name) in [
+        (b"zTXt", content(&[b"chara\0\0", &packed(&text)]), Ok("Mara")),
+        (b"iTXt", content(&[b"ccv3\0\0\0\0\0", text.as_bytes()]), Ok("Mara")),
+        (b"iTXt", content(&[b"ccv3\0\x01\0en\0card\0", &packed(&text)]), Ok("Mara")),
+        (b"zTXt", content(&[b"chara\0\0", &bomb]), Err(Unfit::TextTooLarge)),
+        (b"zTXt", content(&[b"chara\0\0", &packed(&text)[..40]]), Err(Unfit::Damaged("text"))),
+        (b"zTXt", content(&[b"chara\0"]), Err(Unfit::Damaged("text"))),
+        (b"iTXt", content(&[b"chara\0\0"]), Err(Unfit::Damaged("text"))),
+        (b"iTXt", content(&[b"chara\0\0\0en\0", b"x"]), Err(Unfit::Damaged("text"))),
+    ] {
+        let file = png(&[chunk(kind, &content)], &[]);
+        let read = parse(&file).map(|card| card.draft.name);
+        assert_eq!(read, name.map(str::to_owned), "{}", String::from_utf8_lossy(&content[..content.len().min(20)]));
+    }
+    // Written with a card anew, it has that one alone.
+    let file = png(&[chunk(b"zTXt", &content(&[b"chara\0\0", &packed(&text)]))], &[]);
+    let card = parse(&file).unwrap();
+    let written = into_png(&file, &export(Some(&card.kept()), &character(&card)), &[]).unwrap();
+    assert!(!written.windows(4).any(|kind| kind == b"zTXt"));
+    assert_eq!(parse(&written).unwrap().draft, card.draft);
 }
 
 #[test]

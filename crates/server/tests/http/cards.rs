@@ -42,7 +42,7 @@ fn card() -> Value {
             "first_mes": "Ahoy, {{user}}. {{comment: hidden}}", "mes_example": "", "creator_notes": "Be kind.", "system_prompt": "",
             "post_history_instructions": "Speak of the tide, {{char}}.", "alternate_greetings": ["You again, {{user}}."],
             "tags": ["Sea"], "creator": "tess", "character_version": "1.2",
-            "extensions": {"depth_prompt": {"depth": 4}},
+            "extensions": {"depth_prompt": {"prompt": "{{char}} trusts {{user}}.", "depth": 1, "role": "system"}},
             "character_book": {"name": "Coast", "extensions": {}, "entries": [
                 {"keys": ["reef"], "content": "The reef took four ships.", "extensions": {"weight": 3}, "enabled": true,
                  "insertion_order": 1, "case_sensitive": false},
@@ -125,7 +125,7 @@ async fn a_card_that_is_unfit_is_refused_with_what_is_wrong() {
             assert!(refused.to_string().contains(says), "{says}: {refused}");
         }
     }
-    let long = json!({ "name": "Mara", "first_mes": "x".repeat(20_001) });
+    let long = json!({ "name": "Mara", "first_mes": "x".repeat(100_001) });
     let refused = app.post("/api/characters/import").by(&tess).file(long.to_string()).send().await;
     assert_eq!(refused.problem(422, "validation")["errors"][0]["field"], "greeting");
     app.post("/api/characters/import").by(&tess).body(json!({})).send().await.problem(415, "unsupported_media_type");
@@ -154,6 +154,9 @@ async fn a_conversation_begins_with_the_greeting_that_is_asked_for_and_is_told_o
         let (first, last) = (asked.messages.first().unwrap(), asked.messages.last().unwrap());
         assert_eq!(first.content.contains("The reef took four ships."), lore, "{}", first.content);
         assert_eq!((last.role.as_str(), last.content.as_str()), ("system", "Speak of the tide, Mara Vale."));
+        let [.., note, answered, _] = asked.messages.as_slice() else { panic!("{asked:?}") };
+        assert_eq!((note.role.as_str(), note.content.as_str()), ("system", "Mara Vale trusts tess."));
+        assert_eq!(answered.content, said);
     }
     app.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::{Change, CharacterPage, CharacterQuery, SaveCharacter, Sort};
-use aim_domain::{Character, CharacterDetails, CharacterId, LoreEntry, Lorebook, User, Visibility};
+use aim_domain::{Character, CharacterDetails, CharacterId, DepthPrompt, LoreEntry, Lorebook, User, Visibility};
 
 fn query(viewer: &User) -> CharacterQuery {
     CharacterQuery {
@@ -35,6 +35,7 @@ pub async fn a_card_is_kept_as_it_came_and_lists_do_without_details(world: World
     character.details = CharacterDetails {
         nickname: "Keeper".into(),
         alternate_greetings: vec!["You again.".into()],
+        depth_prompt: Some(DepthPrompt { prompt: "Be dry.".into(), ..DepthPrompt::default() }),
         lorebook: Some(Lorebook { entries: vec![entry], ..Lorebook::default() }),
         ..CharacterDetails::default()
     };
