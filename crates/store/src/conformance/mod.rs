@@ -221,6 +221,7 @@ macro_rules! store_conformance {
                 a_link_is_used_exactly_as_often_as_it_may,
                 a_conversation_has_so_many_people_and_links,
                 whom_the_owner_took_out_comes_in_by_a_newer_link_alone,
+                a_block_or_a_suspension_closes_a_link_to_who_is_not_in,
                 people_are_listed_with_their_roles,
                 a_guest_stops_what_is_theirs_alone,
                 links_go_with_their_conversation_and_uses_with_their_person
