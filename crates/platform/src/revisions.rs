@@ -36,6 +36,7 @@ impl Platform {
             let conversation = self.entered(who, id).await?;
             self.decides_on(who, &conversation, message).await?;
             said_here(&conversation, conversation.last_seq)?;
+            self.someone_answers(&conversation).await?;
             let redo = RedoReply { conversation: id.clone(), message: message.clone(), how };
             let due = self.store.redo_reply(redo).await.or_refuse()?;
             self.answer_anew(who, conversation, due).await
@@ -91,6 +92,7 @@ impl Platform {
         self.with_limits(who, &[Rule::Messaging, Rule::Ai], async {
             check_text(text)?;
             said_here(&conversation, conversation.last_seq)?;
+            self.someone_answers(&conversation).await?;
             let id = conversation.id.clone();
             let (message, by) = (message.clone(), who.user_id().clone());
             let (text, was) = (text.to_owned(), was.map(str::to_owned));
@@ -156,6 +158,12 @@ impl Platform {
         self.take_in(Change::Conversation { id: id.clone() }).await;
         self.tell_room(id, RoomEvent::MessageUpdated { message: reply.clone() }).await;
         self.tell_said(reply.clone()).await;
+    }
+
+    /// As a send: what nobody is there to answer is not made due.
+    pub(crate) async fn someone_answers(&self, conversation: &Conversation) -> Result<(), Refusal> {
+        let character = self.any_character(&conversation.character_id).await?;
+        character.map(drop).ok_or_else(|| Refusal::not_found("character"))
     }
 
     pub(crate) async fn with_limits<T>(

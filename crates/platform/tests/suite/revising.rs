@@ -1,6 +1,6 @@
 //! Changing what was said last: variants of a reply, going on, asking in other words.
 
-use crate::world::{Person, Server, World, code, until};
+use crate::world::{Person, Server, World, code, eventually, until};
 use aim_domain::{
     CharacterDraft, Code, ConversationId, LoreEntry, Lorebook, Message, MessageId, Refusal, ReplyState, RoomEvent,
     Variants,
@@ -238,4 +238,36 @@ async fn what_was_changed_meanwhile_is_not_written_over() {
     assert_eq!(code(edit(&asked.id, "Other words", "Never said").await), Code::Conflict);
     assert_eq!(server.message(&ann, &asked).await.text, asked.text);
     assert_eq!(edit(&asked.id, "Other words", &asked.text).await.unwrap().text, "Other words");
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_a_character_that_was_deleted() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let (talk, other) = (server.talk(&ann, &mara).await, server.talk_anew(&ann, &mara).await);
+    let (asked, reply) = answered(&server, &ann, &talk, "First lg#1-1").await;
+    world.model.refuse_next(1, 400);
+    let failed = server.send(&ann, &other, "Second lg#2-2").await;
+    server.until(&ann, &failed, ReplyState::Failed).await;
+    server.quiet().await;
+    assert!(server.platform.store.delete_character(&mara.id).await.unwrap());
+    eventually("the change is taken in", async || server.platform.character(&ann.who, &mara.id).await.is_err()).await;
+    let (before, calls) = (server.heard.all().len(), world.model.asked().len());
+    for of in [&asked.id, &reply.id] {
+        for how in [Redo::Variant, Redo::Continue] {
+            assert_eq!(code(redo(&server, &ann, &talk, of, how).await), Code::NotFound);
+        }
+    }
+    let edited = server.platform.edit_message(&ann.who, &talk, &asked.id, "Other words", None).await.outcome;
+    assert_eq!(code(edited), Code::NotFound);
+    assert_eq!(code(server.platform.retry(&ann.who, &other, &failed.id).await), Code::NotFound);
+    server.quiet().await;
+    assert_eq!(server.message(&ann, &asked).await.text, asked.text);
+    assert_eq!(server.message(&ann, &asked).await.reply_state, Some(ReplyState::Done));
+    assert_eq!(server.message(&ann, &failed).await.reply_state, Some(ReplyState::Failed));
+    assert_eq!((server.heard.all().len(), world.model.asked().len()), (before, calls));
+    // What was said is one's own to choose and to change as long as nobody has to answer.
+    let revised = server.platform.edit_message(&ann.who, &talk, &reply.id, "In my words", None).await.outcome;
+    assert_eq!(revised.unwrap().text, "In my words");
 }
