@@ -104,13 +104,19 @@ impl Platform {
         id: &CharacterId,
     ) -> Result<Arc<Character>, Refusal> {
         let character = self.character(who, id).await?;
-        if !character.is_owned_by(who.user_id())
-            && !self.is_listed(&character).await?
-            && !self.store.talks_with(who.user_id(), &character.id, false).await.or_refuse()?
-        {
-            return Err(Refusal::forbidden("This character takes no new conversations."));
-        }
+        self.takes_new_conversations(who, &character).await?;
         Ok(character)
+    }
+
+    /// Refuses where a character that `who` may see is closed to them; to whom it talks with already it is not.
+    pub(crate) async fn takes_new_conversations(&self, who: &Member, character: &Character) -> Result<(), Refusal> {
+        if character.is_owned_by(who.user_id())
+            || self.is_listed(character).await?
+            || self.store.talks_with(who.user_id(), &character.id, false).await.or_refuse()?
+        {
+            return Ok(());
+        }
+        Err(closed_to_new())
     }
 
     /// Of this pair it is the conversation from now on, as far as caches know.
@@ -226,6 +232,10 @@ impl Platform {
     pub(crate) fn owner_only(&self, done: bool) -> Result<(), Refusal> {
         if done { Ok(()) } else { Err(Refusal::forbidden("Only the owner of the conversation may do this.")) }
     }
+}
+
+pub(crate) fn closed_to_new() -> Refusal {
+    Refusal::forbidden("This character takes no new conversations.")
 }
 
 fn item(head: ConversationHead, character: &Character) -> ConversationItem {
