@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// Messages on a page at the most; API.md part 3.
 pub const MAX_PAGE: u32 = 100;
+/// Characters of a title.
+pub(crate) const MAX_TITLE: usize = 100;
 
 /// Which conversation a pair has, as the cache keeps it: one that is there is read, and not written to be found. Whoever
 /// follows it looks, so it does no harm when it is gone.
@@ -161,7 +163,8 @@ impl Platform {
         title: &str,
     ) -> Result<ConversationItem, Refusal> {
         let mut checks = Checks::default();
-        checks.length("title", title.trim(), 1, 100);
+        checks.length("title", title.trim(), 1, MAX_TITLE);
+        checks.one_line("title", title.trim());
         checks.finish()?;
         self.entered(who, id).await?;
         let done = self.store.rename_conversation(id, who.user_id(), title.trim()).await.or_refuse()?;

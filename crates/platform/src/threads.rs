@@ -1,7 +1,7 @@
 //! What becomes of a conversation besides being talked in: its last exchange is removed, it is branched off, deleted for a while
 //! or for good, and read.
 
-use crate::conversations::{MAX_PAGE, closed_to_new};
+use crate::conversations::{MAX_PAGE, MAX_TITLE, closed_to_new};
 use crate::faults::{OrRefuse, hint};
 use crate::{Platform, RevisionReport};
 use aim_backbone::bus::{Origin, UserNote};
@@ -18,8 +18,6 @@ use std::sync::Arc;
 const KNOWN: usize = 20_000;
 /// Members who are told of what was said while they look elsewhere.
 const TOLD: usize = 256;
-/// Characters of a title.
-const MAX_TITLE: usize = 100;
 const BRANCH: &str = " (branch)";
 
 /// Who is in the conversations that were talked in of late: told after every message, and read once. The change feed makes it
