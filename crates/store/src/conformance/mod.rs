@@ -73,7 +73,7 @@ macro_rules! store_conformance {
                 a_text_of_any_characters_can_be_searched,
                 characters_are_found_by_name_first,
                 characters_are_found_by_who_made_them,
-                tags_are_counted_of_public_characters
+                tags_are_counted_of_what_a_list_shows
             ];
             conversations: [
                 the_same_pair_has_one_conversation,
