@@ -244,6 +244,7 @@ macro_rules! store_conformance {
                 somebody_blocks_so_many,
                 a_blocked_person_brings_nobody_in,
                 characters_of_the_blocked_and_the_suspended_are_in_no_list,
+                characters_of_a_closed_account_are_in_no_list_until_it_is_had_back,
                 an_unlisted_character_is_its_owners_alone_in_lists,
                 whom_somebody_talks_with_is_known,
                 the_suspended_are_signed_out_until_their_time_is_over,
