@@ -151,6 +151,7 @@ macro_rules! store_conformance {
                 a_user_has_so_many_drafts,
                 a_draft_that_was_deleted_comes_back_newer,
                 a_closed_account_is_signed_out_and_may_come_back,
+                what_a_closed_account_waits_for_is_cancelled,
                 an_account_is_erased_when_its_grace_is_over,
                 what_is_taken_along_has_every_answer_and_what_was_deleted
             ];

@@ -183,7 +183,7 @@ async fn suspend(pg: &Postgres, id: &UserId, until: Option<Timestamp>, deed: &De
 }
 
 /// Cancels what somebody waits for; a reply to him that is under way is told to stop.
-async fn withdraw(db: &mut Db, user: &UserId, now: i64, changes: &mut Vec<Change>) -> Tried<Vec<Withdrawn>> {
+pub(super) async fn withdraw(db: &mut Db, user: &UserId, now: i64, changes: &mut Vec<Change>) -> Tried<Vec<Withdrawn>> {
     let waiting = sql("SELECT c.key, c.id, c.character_id FROM conversations c WHERE c.key IN (
              SELECT m.conversation FROM messages m WHERE m.reply_state = 'due' AND m.sender = $1)
          ORDER BY c.id FOR NO KEY UPDATE")

@@ -171,7 +171,7 @@ fn suspend(db: &Db, id: &UserId, until: Option<Timestamp>, deed: &Deed) -> Resul
 }
 
 /// Cancels what somebody waits for; a reply to him that is under way is told to stop.
-fn withdraw(db: &Db, user: &UserId, changes: &mut Vec<Change>) -> Result<Vec<Withdrawn>> {
+pub(super) fn withdraw(db: &Db, user: &UserId, changes: &mut Vec<Change>) -> Result<Vec<Withdrawn>> {
     let sql = format!(
         "SELECT DISTINCT c.key, c.id, c.character, c.fence, iif({HOLDER_LIVES}, c.claimed, NULL), c.claimed
          FROM messages m INDEXED BY messages_due_by_id JOIN conversations c ON c.key = m.conversation
