@@ -5,7 +5,7 @@ use aim_domain::{
     CharacterDraft, Code, ConversationId, LoreEntry, Lorebook, Message, MessageId, Refusal, ReplyState, RoomEvent,
     Variants,
 };
-use aim_store::Redo;
+use aim_store::{MAX_VARIANTS, Redo};
 use aim_testkit::model_stub::Behaviour;
 use std::time::Duration;
 
@@ -188,6 +188,33 @@ async fn a_message_is_asked_again_in_other_words() {
     let anew = server.message(&ann, &reply).await;
     assert!(anew.text.contains("lg#2-2") && anew.variants == Some(Variants { count: 2, selected: 1 }), "{anew:?}");
     assert_eq!(server.messages(&ann, &talk).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_edit_of_what_has_twenty_variants_makes_room_and_the_room_hears_it() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let talk = server.talk(&ann, &mara).await;
+    let (asked, reply) = answered(&server, &ann, &talk, "First lg#1-1").await;
+    for _ in 1..MAX_VARIANTS {
+        redo(&server, &ann, &talk, &reply.id, Redo::Variant).await.unwrap();
+        server.until(&ann, &asked, ReplyState::Done).await;
+        server.quiet().await;
+    }
+    let before = server.heard.all().len();
+    let edited = server.platform.edit_message(&ann.who, &talk, &asked.id, "Other words", None).await.outcome;
+    assert_eq!(edited.unwrap().reply_state, Some(ReplyState::Due));
+    let heard = server.heard.all().split_off(before);
+    let [RoomEvent::MessageUpdated { message: left }, RoomEvent::MessageUpdated { message: due }, ..] = &heard[..]
+    else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((&left.id, left.variants.map(|all| all.count)), (&reply.id, Some(MAX_VARIANTS - 1)));
+    assert_eq!(due.text, "Other words");
+    server.until(&ann, &asked, ReplyState::Done).await;
+    server.quiet().await;
+    assert_eq!(server.message(&ann, &reply).await.variants.map(|all| all.count), Some(MAX_VARIANTS));
 }
 
 #[tokio::test]

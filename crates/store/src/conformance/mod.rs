@@ -205,6 +205,7 @@ macro_rules! store_conformance {
                 a_chosen_variant_is_what_the_model_reads,
                 only_the_end_of_a_conversation_is_changed,
                 a_reply_has_so_many_variants_at_the_most,
+                an_edit_makes_room_among_twenty_variants,
                 a_reply_goes_on_in_its_chosen_variant,
                 an_edited_message_is_answered_anew,
                 a_reply_says_what_it_is_told_to,
