@@ -210,11 +210,10 @@ impl Platform {
         self.backbone.cache.get_or_load(&keys::user_profile::<CachedProfile>(id), load).await.or_refuse()
     }
 
-    /// Whether somebody is shut out right now.
-    pub(crate) async fn is_suspended(&self, id: &UserId) -> Result<bool, Refusal> {
-        let found = self.cached_profile(id).await?;
-        let until = found.and_then(|found| found.suspended_until);
-        Ok(until.is_some_and(|until| self.ambient.now() < until))
+    /// Whether somebody takes no part right now: shut out, or closed and about to be erased.
+    pub(crate) async fn is_away(&self, id: &UserId) -> Result<bool, Refusal> {
+        let Some(found) = self.cached_profile(id).await? else { return Ok(true) };
+        Ok(found.suspended_until.is_some_and(|until| self.ambient.now() < until))
     }
 
     pub async fn profile_by_username(&self, username: &str) -> Result<Arc<Profile>, Refusal> {

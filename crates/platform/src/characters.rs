@@ -89,11 +89,11 @@ impl Platform {
         })
     }
 
-    /// Whether operators leave a public character to everyone.
+    /// Whether operators, and its owner, leave a public character to everyone.
     pub(crate) async fn is_listed(&self, character: &Character) -> Result<bool, Refusal> {
         Ok(match &character.owner_id {
             _ if character.listing.unlisted => false,
-            Some(owner) => !self.is_suspended(owner).await?,
+            Some(owner) => !self.is_away(owner).await?,
             None => true,
         })
     }

@@ -9,12 +9,15 @@ use aim_store::{Change, StoreError};
 const ERASED_AT_ONCE: u32 = 50;
 
 impl Platform {
-    /// Signs one's account out everywhere and closes it; answers when it is erased. Until then its owner may have it back.
+    /// Signs one's account out everywhere and closes it, and has nothing more answered to it; tells when it is erased. Until then its owner may have it back.
     pub async fn close_account(&self, who: &Member) -> Result<Timestamp, Refusal> {
         let closed = self.store.close_account(who.user_id(), self.settings.erasure_grace).await.or_refuse()?;
         let closed = closed.ok_or_else(|| Refusal::not_found("user"))?;
         for change in closed.changes {
             self.take_in(change).await;
+        }
+        for one in closed.withdrawn {
+            self.tell_withdrawn(one).await;
         }
         self.notice_closing(who.user_id(), closed.erase_at).await;
         Ok(closed.erase_at)

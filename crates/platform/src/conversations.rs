@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// Messages on a page at the most; API.md part 3.
 pub const MAX_PAGE: u32 = 100;
+/// Characters of a title.
+pub(crate) const MAX_TITLE: usize = 100;
 
 /// Which conversation a pair has, as the cache keeps it: one that is there is read, and not written to be found. Whoever
 /// follows it looks, so it does no harm when it is gone.
@@ -104,13 +106,19 @@ impl Platform {
         id: &CharacterId,
     ) -> Result<Arc<Character>, Refusal> {
         let character = self.character(who, id).await?;
-        if !character.is_owned_by(who.user_id())
-            && !self.is_listed(&character).await?
-            && !self.store.talks_with(who.user_id(), &character.id, false).await.or_refuse()?
-        {
-            return Err(Refusal::forbidden("This character takes no new conversations."));
-        }
+        self.takes_new_conversations(who, &character).await?;
         Ok(character)
+    }
+
+    /// Refuses where a character that `who` may see is closed to them; to whom it talks with already it is not.
+    pub(crate) async fn takes_new_conversations(&self, who: &Member, character: &Character) -> Result<(), Refusal> {
+        if character.is_owned_by(who.user_id())
+            || self.is_listed(character).await?
+            || self.store.talks_with(who.user_id(), &character.id, false).await.or_refuse()?
+        {
+            return Ok(());
+        }
+        Err(closed_to_new())
     }
 
     /// Of this pair it is the conversation from now on, as far as caches know.
@@ -155,7 +163,8 @@ impl Platform {
         title: &str,
     ) -> Result<ConversationItem, Refusal> {
         let mut checks = Checks::default();
-        checks.length("title", title.trim(), 1, 100);
+        checks.length("title", title.trim(), 1, MAX_TITLE);
+        checks.one_line("title", title.trim());
         checks.finish()?;
         self.entered(who, id).await?;
         let done = self.store.rename_conversation(id, who.user_id(), title.trim()).await.or_refuse()?;
@@ -226,6 +235,10 @@ impl Platform {
     pub(crate) fn owner_only(&self, done: bool) -> Result<(), Refusal> {
         if done { Ok(()) } else { Err(Refusal::forbidden("Only the owner of the conversation may do this.")) }
     }
+}
+
+pub(crate) fn closed_to_new() -> Refusal {
+    Refusal::forbidden("This character takes no new conversations.")
 }
 
 fn item(head: ConversationHead, character: &Character) -> ConversationItem {

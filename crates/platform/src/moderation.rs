@@ -96,7 +96,8 @@ impl Platform {
         Ok((user.profile(), suspension.or_refuse()?))
     }
 
-    async fn tell_withdrawn(&self, withdrawn: Withdrawn) {
+    /// Of what nobody answers any more.
+    pub(crate) async fn tell_withdrawn(&self, withdrawn: Withdrawn) {
         let Withdrawn { conversation, character, messages } = withdrawn;
         let ids: Vec<_> = messages.iter().map(|message| message.id.clone()).collect();
         if ids.is_empty() {

@@ -13,6 +13,7 @@ impl Platform {
         let stored = stored.ok_or_else(|| Refusal::not_found("message"))?;
         said_here(&conversation, stored.seq)?;
         self.decides_on(who, &conversation, message).await?;
+        self.someone_answers(&conversation).await?;
         let Some((message, attempt)) = self.store.retry(&conversation, message).await.or_refuse()? else {
             return Err(Refusal::conflict("This message has its reply, or is waiting for it."));
         };

@@ -13,7 +13,7 @@ use aim_backbone::turns::Turn;
 use aim_domain::error::Checks;
 use aim_domain::message::MAX_TEXT;
 use aim_domain::{Author, Conversation, ConversationId, Member, Message, MessageId, Refusal, RoomEvent, Rule};
-use aim_store::{Change, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, ReviseReply, Revised, Unfit};
+use aim_store::{Change, DueAgain, EditMessage, Edited, MAX_VARIANTS, Redo, RedoReply, ReviseReply, Unfit};
 
 /// What came of it, with what the limiter said, for the headers.
 #[derive(Debug)]
@@ -36,8 +36,9 @@ impl Platform {
             let conversation = self.entered(who, id).await?;
             self.decides_on(who, &conversation, message).await?;
             said_here(&conversation, conversation.last_seq)?;
+            self.someone_answers(&conversation).await?;
             let redo = RedoReply { conversation: id.clone(), message: message.clone(), how };
-            let due = self.store.redo_reply(redo).await.or_refuse()?;
+            let due = self.store.redo_reply(redo).await.or_refuse()?.map_err(refusal)?;
             self.answer_anew(who, conversation, due).await
         })
         .await
@@ -79,7 +80,8 @@ impl Platform {
         Ok((conversation, found.role))
     }
 
-    /// Asks again in other words: the last message, one's own, has another text, and its reply another variant.
+    /// Asks again in other words: the last message, one's own, has another text, and its reply another variant, for which the
+    /// oldest one makes room that is not chosen.
     async fn ask_again(
         &self,
         who: &Member,
@@ -91,13 +93,15 @@ impl Platform {
         self.with_limits(who, &[Rule::Messaging, Rule::Ai], async {
             check_text(text)?;
             said_here(&conversation, conversation.last_seq)?;
+            self.someone_answers(&conversation).await?;
             let id = conversation.id.clone();
             let (message, by) = (message.clone(), who.user_id().clone());
             let (text, was) = (text.to_owned(), was.map(str::to_owned));
             let edit = EditMessage { conversation: id.clone(), message, by, text, was };
-            let due = self.store.edit_message(edit).await.or_refuse()?;
-            if due.is_ok() {
-                self.take_in(Change::Conversation { id }).await;
+            let Edited { due, reply } = self.store.edit_message(edit).await.or_refuse()?.map_err(refusal)?;
+            self.take_in(Change::Conversation { id: id.clone() }).await;
+            if let Some(message) = reply {
+                self.tell_room(&id, RoomEvent::MessageUpdated { message }).await;
             }
             self.answer_anew(who, conversation, due).await
         })
@@ -158,6 +162,12 @@ impl Platform {
         self.tell_said(reply.clone()).await;
     }
 
+    /// As a send: what nobody is there to answer is not made due.
+    pub(crate) async fn someone_answers(&self, conversation: &Conversation) -> Result<(), Refusal> {
+        let character = self.any_character(&conversation.character_id).await?;
+        character.map(drop).ok_or_else(|| Refusal::not_found("character"))
+    }
+
     pub(crate) async fn with_limits<T>(
         &self,
         who: &Member,
@@ -181,9 +191,8 @@ impl Platform {
         &self,
         who: &Member,
         conversation: Conversation,
-        due: Revised<DueAgain>,
+        (message, attempt): DueAgain,
     ) -> Result<Message, Refusal> {
-        let (message, attempt) = due.map_err(refusal)?;
         let id = conversation.id;
         self.tell_room(&id, RoomEvent::MessageUpdated { message: message.clone() }).await;
         let turn = Turn {

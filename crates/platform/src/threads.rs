@@ -1,7 +1,7 @@
 //! What becomes of a conversation besides being talked in: its last exchange is removed, it is branched off, deleted for a while
 //! or for good, and read.
 
-use crate::conversations::MAX_PAGE;
+use crate::conversations::{MAX_PAGE, MAX_TITLE, closed_to_new};
 use crate::faults::{OrRefuse, hint};
 use crate::{Platform, RevisionReport};
 use aim_backbone::bus::{Origin, UserNote};
@@ -18,8 +18,6 @@ use std::sync::Arc;
 const KNOWN: usize = 20_000;
 /// Members who are told of what was said while they look elsewhere.
 const TOLD: usize = 256;
-/// Characters of a title.
-const MAX_TITLE: usize = 100;
 const BRANCH: &str = " (branch)";
 
 /// Who is in the conversations that were talked in of late: told after every message, and read once. The change feed makes it
@@ -103,10 +101,10 @@ impl Platform {
         // It is another conversation with the character, which not everyone who is in this one may begin.
         let character = self.any_character(&from.character_id).await?;
         let character = character.ok_or_else(|| Refusal::not_found("character"))?;
-        let is_theirs = character.is_owned_by(who.user_id());
-        if !is_theirs && (!character.is_visible_to(who.user_id()) || !self.is_listed(&character).await?) {
-            return Err(Refusal::forbidden("This character takes no new conversations."));
+        if !character.is_visible_to(who.user_id()) {
+            return Err(closed_to_new());
         }
+        self.takes_new_conversations(who, &character).await?;
         let kept = from.title.chars().take(MAX_TITLE - BRANCH.chars().count());
         let branch = BranchConversation {
             id: self.ambient.id(),

@@ -57,7 +57,7 @@ pub use reply::{
 };
 pub use report::{Activity, Period, Report, Reports, Sample, Stale, Stretch};
 pub use revision::{
-    DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Redoing, ReviseReply, Revised, Revisions, Unfit,
+    DueAgain, EditMessage, Edited, MAX_VARIANTS, Redo, RedoReply, Redoing, ReviseReply, Revised, Revisions, Unfit,
 };
 pub use room::{AddMember, Admitted, MadeInvite, NewInvite, OpenInvite, Rooms};
 pub use roster::{Account, AccountPage, Roster, RosterQuery};

@@ -1,6 +1,6 @@
 //! What belongs to one person alone: settings, forms on the way, and the end of an account.
 
-use crate::{Change, MessagePage, Result};
+use crate::{Change, MessagePage, Result, Withdrawn};
 use aim_domain::{
     Character, CharacterId, ConversationId, DraftKey, Personality, Timestamp, Upload, UploadId, User, UserId,
 };
@@ -54,8 +54,9 @@ pub enum SaveDraft {
 #[derive(Clone, Debug)]
 pub struct Closed {
     pub erase_at: Timestamp,
-    /// What became stale: the account and the sessions that ended.
+    /// What became stale: the account, the sessions that ended, and replies under way.
     pub changes: Vec<Change>,
+    pub withdrawn: Vec<Withdrawn>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -134,8 +135,9 @@ pub trait Personal: Send + Sync + 'static {
     /// more. Writes `Change::User`.
     async fn change_email(&self, user: &UserId, email: &str) -> Result<ChangeEmail>;
 
-    /// Ends all sessions and closes the account, to be erased after `grace`; an account that is closed keeps its day. Of mails that
-    /// wait only warnings stay. None when there is no such user. Writes `Change::User` and a `Change::Session` each.
+    /// Ends all sessions and closes the account, to be erased after `grace`; an account that is closed keeps its day. Messages that
+    /// wait for a reply are cancelled, and a reply under way is told to stop. Of mails that wait only warnings stay. None when there
+    /// is no such user. Writes `Change::User`, a `Change::Session` each and a `Change::Cancel` each.
     async fn close_account(&self, user: &UserId, grace: Duration) -> Result<Option<Closed>>;
     /// Opens a closed account again; false when there is none, or its time is over. Writes `Change::User`.
     async fn restore_account(&self, user: &UserId) -> Result<bool>;

@@ -103,6 +103,14 @@ pub type Revised<T> = std::result::Result<T, Unfit>;
 /// A message that is due again, with the attempt that is to be answered.
 pub type DueAgain = (Message, u32);
 
+/// A message that was edited.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edited {
+    pub due: DueAgain,
+    /// Its reply, where one of its variants had to make room.
+    pub reply: Option<Message>,
+}
+
 /// The caller has let the asker in through the conversation's member gate.
 #[async_trait]
 pub trait Revisions: Send + Sync {
@@ -116,8 +124,9 @@ pub trait Revisions: Send + Sync {
         selected: u32,
     ) -> Result<Revised<Message>>;
     /// Changes the text of the last message, if it is a text of `by`'s; it is due again, for another variant where it has a
-    /// reply, for its first one where that failed or was cancelled. Writes `Change::Conversation`.
-    async fn edit_message(&self, edit: EditMessage) -> Result<Revised<DueAgain>>;
+    /// reply, for its first one where that failed or was cancelled. Of a reply with as many variants as it may have, the oldest goes
+    /// that is not chosen. Writes `Change::Conversation`.
+    async fn edit_message(&self, edit: EditMessage) -> Result<Revised<Edited>>;
     /// Changes what the chosen variant of the last reply says; nothing is due for it. Answers the reply. Writes
     /// `Change::Conversation`.
     async fn revise_reply(&self, revise: ReviseReply) -> Result<Revised<Message>>;

@@ -1,7 +1,8 @@
 //! Conversations of several people: who is in, and the links by which others come in.
 //!
 //! A link carries a token, which is stored as its hash. Who comes in by it, and how often it was used, is decided in the
-//! commit. Whom the owner took out, a link from before that does not let in again.
+//! commit. Whom the owner took out, a link from before that does not let in again; and none lets in whom the owner blocked, who
+//! blocked the owner, or anybody while the owner is suspended.
 
 use crate::{Cancel, Result};
 use aim_domain::{
@@ -47,7 +48,8 @@ pub enum Admitted {
     Already(ConversationId),
     /// As many people are in as may be.
     Full,
-    /// The link is unknown, over, used up, withdrawn, or from before the owner took this person out.
+    /// The link is unknown, over, used up, withdrawn, from before the owner took this person out, or of an owner who lets this
+    /// person in by none.
     NotFound,
 }
 

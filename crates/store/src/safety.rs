@@ -154,7 +154,7 @@ pub struct AuditPage {
     pub next_cursor: Option<String>,
 }
 
-/// Messages of somebody who was shut out that nobody answers any more.
+/// Messages of somebody who was shut out, or left, that nobody answers any more.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Withdrawn {
     pub conversation: ConversationId,

@@ -56,7 +56,7 @@ pub trait Search: Send + Sync + 'static {
     async fn search_messages(&self, query: &SearchQuery) -> Result<Vec<FoundMessage>>;
     /// Those whose names fit first, then those with the most conversations.
     async fn search_characters(&self, query: &SearchQuery) -> Result<Vec<FoundCharacter>>;
-    /// The most used tags of public characters that `viewer` finds in lists.
+    /// The most used tags of characters that `viewer` finds in lists: public ones, and their own private ones.
     async fn character_tags(&self, viewer: &UserId, limit: u32) -> Result<Vec<TagCount>>;
     /// Takes the words of what was deleted out of the index, a portion at a time; true while there is more to do.
     async fn tidy_search(&self) -> Result<bool>;

@@ -254,7 +254,7 @@ passes_on! {
     Revisions:
     redo_reply(redo: RedoReply) -> Revised<DueAgain>;
     select_variant(conversation: &Conversation, reply: &MessageId, selected: u32) -> Revised<Message>;
-    edit_message(edit: EditMessage) -> Revised<DueAgain>;
+    edit_message(edit: EditMessage) -> Revised<Edited>;
     revise_reply(revise: ReviseReply) -> Revised<Message>;
     revised_at(conversation: &Conversation, message: &MessageId) -> Option<Timestamp>;
 }

@@ -16,6 +16,7 @@ mod personas;
 mod post_office;
 mod revising;
 mod rooms;
+mod shut;
 mod stopping;
 mod uploads;
 mod windows;

@@ -1,11 +1,11 @@
 //! Changing what was said last: variants of a reply, going on, asking in other words.
 
-use crate::world::{Person, Server, World, code, until};
+use crate::world::{Person, Server, World, code, eventually, until};
 use aim_domain::{
     CharacterDraft, Code, ConversationId, LoreEntry, Lorebook, Message, MessageId, Refusal, ReplyState, RoomEvent,
     Variants,
 };
-use aim_store::Redo;
+use aim_store::{MAX_VARIANTS, Redo};
 use aim_testkit::model_stub::Behaviour;
 use std::time::Duration;
 
@@ -191,6 +191,33 @@ async fn a_message_is_asked_again_in_other_words() {
 }
 
 #[tokio::test]
+async fn an_edit_of_what_has_twenty_variants_makes_room_and_the_room_hears_it() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let talk = server.talk(&ann, &mara).await;
+    let (asked, reply) = answered(&server, &ann, &talk, "First lg#1-1").await;
+    for _ in 1..MAX_VARIANTS {
+        redo(&server, &ann, &talk, &reply.id, Redo::Variant).await.unwrap();
+        server.until(&ann, &asked, ReplyState::Done).await;
+        server.quiet().await;
+    }
+    let before = server.heard.all().len();
+    let edited = server.platform.edit_message(&ann.who, &talk, &asked.id, "Other words", None).await.outcome;
+    assert_eq!(edited.unwrap().reply_state, Some(ReplyState::Due));
+    let heard = server.heard.all().split_off(before);
+    let [RoomEvent::MessageUpdated { message: left }, RoomEvent::MessageUpdated { message: due }, ..] = &heard[..]
+    else {
+        panic!("{heard:?}")
+    };
+    assert_eq!((&left.id, left.variants.map(|all| all.count)), (&reply.id, Some(MAX_VARIANTS - 1)));
+    assert_eq!(due.text, "Other words");
+    server.until(&ann, &asked, ReplyState::Done).await;
+    server.quiet().await;
+    assert_eq!(server.message(&ann, &reply).await.variants.map(|all| all.count), Some(MAX_VARIANTS));
+}
+
+#[tokio::test]
 async fn a_reply_is_put_in_other_words_and_the_model_reads_them() {
     let world = World::new().await;
     let server = world.server().await;
@@ -238,4 +265,36 @@ async fn what_was_changed_meanwhile_is_not_written_over() {
     assert_eq!(code(edit(&asked.id, "Other words", "Never said").await), Code::Conflict);
     assert_eq!(server.message(&ann, &asked).await.text, asked.text);
     assert_eq!(edit(&asked.id, "Other words", &asked.text).await.unwrap().text, "Other words");
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_a_character_that_was_deleted() {
+    let world = World::new().await;
+    let server = world.server().await;
+    let (ann, mara) = (server.person("ann").await, server.character("Mara").await);
+    let (talk, other) = (server.talk(&ann, &mara).await, server.talk_anew(&ann, &mara).await);
+    let (asked, reply) = answered(&server, &ann, &talk, "First lg#1-1").await;
+    world.model.refuse_next(1, 400);
+    let failed = server.send(&ann, &other, "Second lg#2-2").await;
+    server.until(&ann, &failed, ReplyState::Failed).await;
+    server.quiet().await;
+    assert!(server.platform.store.delete_character(&mara.id).await.unwrap());
+    eventually("the change is taken in", async || server.platform.character(&ann.who, &mara.id).await.is_err()).await;
+    let (before, calls) = (server.heard.all().len(), world.model.asked().len());
+    for of in [&asked.id, &reply.id] {
+        for how in [Redo::Variant, Redo::Continue] {
+            assert_eq!(code(redo(&server, &ann, &talk, of, how).await), Code::NotFound);
+        }
+    }
+    let edited = server.platform.edit_message(&ann.who, &talk, &asked.id, "Other words", None).await.outcome;
+    assert_eq!(code(edited), Code::NotFound);
+    assert_eq!(code(server.platform.retry(&ann.who, &other, &failed.id).await), Code::NotFound);
+    server.quiet().await;
+    assert_eq!(server.message(&ann, &asked).await.text, asked.text);
+    assert_eq!(server.message(&ann, &asked).await.reply_state, Some(ReplyState::Done));
+    assert_eq!(server.message(&ann, &failed).await.reply_state, Some(ReplyState::Failed));
+    assert_eq!((server.heard.all().len(), world.model.asked().len()), (before, calls));
+    // What was said is one's own to choose and to change as long as nobody has to answer.
+    let revised = server.platform.edit_message(&ann.who, &talk, &reply.id, "In my words", None).await.outcome;
+    assert_eq!(revised.unwrap().text, "In my words");
 }

@@ -207,3 +207,16 @@ async fn a_room_hears_who_comes_and_goes_and_how_it_is_called() {
     });
     assert_eq!(last, Some(now), "as a fresh look");
 }
+
+#[tokio::test]
+async fn a_title_is_one_line() {
+    let world = World::new().await;
+    let server = world.idle(crate::world::settings()).await;
+    let (ann, _, talk) = room(&server).await;
+    let rename = async |title: &str| server.platform.rename_conversation(&ann.who, &talk, title).await;
+    for bad in ["At\nnight", "At\u{2028}night", "At\tnight", " \n ", &"x".repeat(101)] {
+        assert_eq!(code(rename(bad).await), Code::Validation, "{bad:?}");
+    }
+    assert_eq!(rename(" At night\n").await.unwrap().conversation.title, "At night");
+    assert_eq!(rename(&"é".repeat(100)).await.unwrap().conversation.title, "é".repeat(100));
+}

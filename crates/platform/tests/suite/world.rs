@@ -256,6 +256,14 @@ impl Server {
         item.conversation.id
     }
 
+    /// Another one of the same pair.
+    pub async fn talk_anew(&self, person: &Person, character: &Character) -> ConversationId {
+        let opened = self.platform.open_conversation_with(&person.who, &character.id, 0, true).await;
+        let id = opened.unwrap().0.conversation.id;
+        self.listen(&id).await;
+        id
+    }
+
     pub async fn listen(&self, id: &ConversationId) {
         self.platform.backbone.bus.subscribe_room(id).await.unwrap();
     }

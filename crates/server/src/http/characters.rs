@@ -115,7 +115,7 @@ async fn list_characters(
 
 /// The most used tags
 ///
-/// Of public characters, each with how many have it.
+/// Of public characters and one's own, each with how many have it.
 #[utoipa::path(
     get, path = "/api/characters/tags", tag = "characters", params(TagQuery),
     responses((status = 200, description = "The most used first", body = TagList)),

@@ -39,7 +39,8 @@ struct OpenForm {
 
 #[derive(Deserialize, ToSchema)]
 struct RenameForm {
-    #[schema(min_length = 1, max_length = 200)]
+    /// One line.
+    #[schema(min_length = 1, max_length = 100)]
     title: String,
 }
 

@@ -73,7 +73,7 @@ macro_rules! store_conformance {
                 a_text_of_any_characters_can_be_searched,
                 characters_are_found_by_name_first,
                 characters_are_found_by_who_made_them,
-                tags_are_counted_of_public_characters
+                tags_are_counted_of_what_a_list_shows
             ];
             conversations: [
                 the_same_pair_has_one_conversation,
@@ -151,6 +151,7 @@ macro_rules! store_conformance {
                 a_user_has_so_many_drafts,
                 a_draft_that_was_deleted_comes_back_newer,
                 a_closed_account_is_signed_out_and_may_come_back,
+                what_a_closed_account_waits_for_is_cancelled,
                 an_account_is_erased_when_its_grace_is_over,
                 what_is_taken_along_has_every_answer_and_what_was_deleted
             ];
@@ -204,6 +205,7 @@ macro_rules! store_conformance {
                 a_chosen_variant_is_what_the_model_reads,
                 only_the_end_of_a_conversation_is_changed,
                 a_reply_has_so_many_variants_at_the_most,
+                an_edit_makes_room_among_twenty_variants,
                 a_reply_goes_on_in_its_chosen_variant,
                 an_edited_message_is_answered_anew,
                 a_reply_says_what_it_is_told_to,
@@ -221,6 +223,7 @@ macro_rules! store_conformance {
                 a_link_is_used_exactly_as_often_as_it_may,
                 a_conversation_has_so_many_people_and_links,
                 whom_the_owner_took_out_comes_in_by_a_newer_link_alone,
+                a_block_or_a_suspension_closes_a_link_to_who_is_not_in,
                 people_are_listed_with_their_roles,
                 a_guest_stops_what_is_theirs_alone,
                 links_go_with_their_conversation_and_uses_with_their_person
@@ -243,6 +246,7 @@ macro_rules! store_conformance {
                 somebody_blocks_so_many,
                 a_blocked_person_brings_nobody_in,
                 characters_of_the_blocked_and_the_suspended_are_in_no_list,
+                characters_of_a_closed_account_are_in_no_list_until_it_is_had_back,
                 an_unlisted_character_is_its_owners_alone_in_lists,
                 whom_somebody_talks_with_is_known,
                 the_suspended_are_signed_out_until_their_time_is_over,

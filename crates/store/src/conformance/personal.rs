@@ -5,7 +5,7 @@ use super::world::MONTH;
 use crate::{
     Change, MessagePage, OtherVariant, Preferences, Redo, RedoReply, SaveDraft, SavePreferences, Sent, Stale, Store,
 };
-use aim_domain::{Conversation, DraftKey, User, UserId};
+use aim_domain::{Conversation, DraftKey, ReplyState, User, UserId};
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -150,6 +150,35 @@ pub async fn a_closed_account_is_signed_out_and_may_come_back(world: World) {
     world.clock.advance(MONTH);
     assert!(store.accounts_to_erase(10).await.unwrap().is_empty());
     assert!(store.close_account(&world.ambient.id(), DAY).await.unwrap().is_none());
+}
+
+pub async fn what_a_closed_account_waits_for_is_cancelled(world: World) {
+    let (owner, mara, conversation) = world.pair().await;
+    let guest = world.user("guest").await;
+    world.store.add_member(&conversation.id, &owner.id, &guest.id).await.unwrap();
+    let say = async |user: &User, text: &str| {
+        let sent = world.store.send_message(world.message(&conversation, &user.id, text)).await.unwrap();
+        let Sent::Accepted { message, .. } = sent else { panic!("{sent:?}") };
+        message
+    };
+    let first = say(&guest, "under way").await;
+    let theirs = say(&owner, "stays").await;
+    let waits = say(&guest, "waits").await;
+    let server = world.server().await;
+    let claim = world.claimed(&conversation, &server).await;
+    assert_eq!(claim.message.id, first.id);
+    let cursor = world.store.last_change().await.unwrap();
+    let closed = world.store.close_account(&guest.id, 7 * DAY).await.unwrap().unwrap();
+    let cancel = Change::Cancel { conversation: conversation.id.clone(), fence: claim.fence };
+    let gone = Change::Withdrawn { conversation: conversation.id.clone() };
+    assert!(closed.changes.contains(&cancel) && closed.changes.contains(&gone), "{:?}", closed.changes);
+    assert_eq!(told(&*world.store, cursor).await, closed.changes);
+    let [one] = closed.withdrawn.as_slice() else { panic!("{:?}", closed.withdrawn) };
+    assert_eq!((&one.conversation, &one.character), (&conversation.id, &mara.id));
+    let cancelled: Vec<_> = one.messages.iter().map(|message| (&message.id, message.reply_state)).collect();
+    assert_eq!(cancelled, [(&waits.id, Some(ReplyState::Cancelled))]);
+    world.end(&claim, ReplyState::Cancelled).await;
+    assert_eq!(world.claimed(&conversation, &server).await.message.id, theirs.id, "others are answered");
 }
 
 pub async fn an_account_is_erased_when_its_grace_is_over(world: World) {

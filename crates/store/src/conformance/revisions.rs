@@ -4,8 +4,8 @@ use super::World;
 use super::world::LEASE;
 use crate::words::Sought;
 use crate::{
-    Cancel, Change, Claimed, Committed, DueAgain, EditMessage, Ended, MAX_VARIANTS, Redo, RedoReply, ReviseReply,
-    Revised, SearchQuery, Unfit,
+    Cancel, Change, Claimed, Committed, DueAgain, EditMessage, Edited, Ended, MAX_VARIANTS, Redo, RedoReply,
+    ReviseReply, Revised, SearchQuery, Unfit,
 };
 use aim_domain::{Conversation, Incarnation, Message, MessageId, Personality, ReplyState, User, Variants};
 
@@ -24,7 +24,7 @@ async fn edit(
     message: &MessageId,
     by: &User,
     text: &str,
-) -> Revised<DueAgain> {
+) -> Revised<Edited> {
     let (conversation, message) = (conversation.id.clone(), message.clone());
     let edit = EditMessage { conversation, message, by: by.id.clone(), text: text.into(), was: None };
     world.store.edit_message(edit).await.unwrap()
@@ -247,14 +247,42 @@ pub async fn only_the_end_of_a_conversation_is_changed(world: World) {
 }
 
 pub async fn a_reply_has_so_many_variants_at_the_most(world: World) {
-    let (user, conversation, server, asked, reply) = exchange(&world).await;
+    let (_, conversation, server, _, reply) = exchange(&world).await;
     for n in 1..MAX_VARIANTS {
         again(&world, &conversation, &reply.id).await;
         world.answer(&conversation, &server, &format!("variant {n}")).await;
     }
     assert_eq!(redo(&world, &conversation, &reply.id, Redo::Variant).await, Err(Unfit::Full));
-    assert_eq!(edit(&world, &conversation, &asked.id, &user, "changed").await, Err(Unfit::Full));
     assert!(redo(&world, &conversation, &reply.id, Redo::Continue).await.is_ok(), "it goes on all the same");
+}
+
+pub async fn an_edit_makes_room_among_twenty_variants(world: World) {
+    let (user, conversation, server, asked, reply) = exchange(&world).await;
+    for n in 1..MAX_VARIANTS {
+        again(&world, &conversation, &reply.id).await;
+        world.answer(&conversation, &server, &format!("variant {n}")).await;
+    }
+    let choose = |selected| world.store.select_variant(&conversation, &reply.id, selected);
+    // The oldest goes unless it is chosen; then the next one does.
+    for (chosen, text, then) in [(19, "variant 19", 18), (0, "variant 1", 0)] {
+        assert_eq!(choose(chosen).await.unwrap().unwrap().text, text);
+        let Edited { due, reply: left } =
+            edit(&world, &conversation, &asked.id, &user, &format!("past {text}")).await.unwrap();
+        assert_eq!((&due.0.id, due.0.reply_state), (&asked.id, Some(ReplyState::Due)));
+        let left = left.unwrap();
+        assert_eq!((&left.id, left.text.as_str()), (&reply.id, text));
+        assert_eq!(left.variants, Some(Variants { count: MAX_VARIANTS - 1, selected: then }));
+        let anew = world.answer(&conversation, &server, &format!("answer past {text}")).await;
+        assert_eq!(anew.variants, Some(Variants { count: MAX_VARIANTS, selected: MAX_VARIANTS - 1 }));
+    }
+    let mut all = Vec::new();
+    for n in 0..MAX_VARIANTS {
+        all.push(choose(n).await.unwrap().unwrap().text);
+    }
+    let mut expected = vec!["variant 1".to_owned()];
+    expected.extend((3..MAX_VARIANTS).map(|n| format!("variant {n}")));
+    expected.extend(["variant 19", "variant 1"].map(|text| format!("answer past {text}")));
+    assert_eq!(all, expected);
 }
 
 pub async fn a_reply_goes_on_in_its_chosen_variant(world: World) {
@@ -294,7 +322,11 @@ pub async fn an_edited_message_is_answered_anew(world: World) {
     for (message, by) in [(&asked.id, &guest), (&reply.id, &user)] {
         assert_eq!(edit(&world, &conversation, message, by, "changed").await, Err(Unfit::NotTheirs));
     }
-    let (due, attempt) = edit(&world, &conversation, &asked.id, &user, "changed").await.unwrap();
+    let Edited { due: (due, attempt), reply: None } =
+        edit(&world, &conversation, &asked.id, &user, "changed").await.unwrap()
+    else {
+        panic!("there was room")
+    };
     assert_eq!((&due.id, due.seq, due.text.as_str(), attempt), (&asked.id, asked.seq, "changed", 2));
     assert_eq!(due.reply_state, Some(ReplyState::Due));
     let claim = world.claimed(&conversation, &server).await;
@@ -397,7 +429,7 @@ pub async fn what_says_something_else_by_now_is_not_written_over(world: World) {
     };
     assert_eq!(edit("hallo").await.unwrap(), Err(Unfit::Changed));
     assert_eq!(world.stored(&conversation, &asked.id).await.text, "hello");
-    assert_eq!(edit("hello").await.unwrap().unwrap().0.text, "anew");
+    assert_eq!(edit("hello").await.unwrap().unwrap().due.0.text, "anew");
 }
 
 pub async fn a_reply_that_was_revised_makes_a_window_stale(world: World) {

@@ -1,7 +1,7 @@
 //! Who is in a conversation, and the links by which others come in.
 
 use super::World;
-use crate::{AddMember, Admitted, Cancel, Change, Claimed, MadeInvite, NewInvite, Sent, Stale};
+use crate::{AddMember, Admitted, Cancel, Change, Claimed, Deed, MadeInvite, NewInvite, Sent, Stale};
 use aim_domain::room::{MAX_INVITES, MAX_MEMBERS};
 use aim_domain::{Conversation, Invite, Message, ReplyState, RoomRole, TokenHash, User};
 use futures::future::join_all;
@@ -172,6 +172,38 @@ pub async fn whom_the_owner_took_out_comes_in_by_a_newer_link_alone(world: World
     assert_eq!(store.add_member(id, &owner.id, &ines.id).await.unwrap(), AddMember::Added);
     assert!(store.remove_member(id, &ines.id, &ines.id).await.unwrap());
     assert_eq!(world.accept("old", &ines).await, Admitted::Joined(id.clone()), "the owner had them back");
+}
+
+pub async fn a_block_or_a_suspension_closes_a_link_to_who_is_not_in(world: World) {
+    let store = &world.store;
+    let (owner, _, conversation) = world.pair().await;
+    let id = &conversation.id;
+    let (ines, ona, inside) = (world.user("ines").await, world.user("ona").await, world.user("inside").await);
+    world.invite(&conversation, "door", None).await;
+    assert_eq!(world.accept("door", &inside).await, Admitted::Joined(id.clone()));
+    // Whichever of the two blocked the other.
+    store.block(&owner.id, &ines.id, 10).await.unwrap();
+    store.block(&ona.id, &owner.id, 10).await.unwrap();
+    store.block(&owner.id, &inside.id, 10).await.unwrap();
+    let token = TokenHash::of("door");
+    for user in [&ines, &ona] {
+        assert_eq!(store.invite(&token, &user.id).await.unwrap(), None, "{}", user.username);
+        assert_eq!(world.accept("door", user).await, Admitted::NotFound, "{}", user.username);
+    }
+    assert_eq!(world.accept("door", &inside).await, Admitted::Already(id.clone()));
+    assert_eq!(store.invites(id, &owner.id).await.unwrap().unwrap()[0].uses, 1);
+    store.unblock(&ona.id, &owner.id).await.unwrap();
+    assert_eq!(world.accept("door", &ona).await, Admitted::Joined(id.clone()));
+    store.unblock(&owner.id, &ines.id).await.unwrap();
+
+    let deed = |reason: &str| Deed { id: world.ambient.id(), operator: None, reason: reason.into() };
+    store.suspend(&owner.id, Some(world.now().plus(HOUR / 2)), &deed("spam")).await.unwrap();
+    assert_eq!(store.invite(&token, &ines.id).await.unwrap(), None);
+    assert_eq!(world.accept("door", &ines).await, Admitted::NotFound);
+    assert!(store.invite(&token, &ona.id).await.unwrap().unwrap().is_member, "who is in finds it still");
+    world.clock.advance(HOUR / 2);
+    assert!(store.invite(&token, &ines.id).await.unwrap().is_some());
+    assert_eq!(world.accept("door", &ines).await, Admitted::Joined(id.clone()), "its time is over");
 }
 
 pub async fn people_are_listed_with_their_roles(world: World) {

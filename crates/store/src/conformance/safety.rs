@@ -134,6 +134,18 @@ pub async fn characters_of_the_blocked_and_the_suspended_are_in_no_list(world: W
     assert_eq!((seen(&world, &otto).await, tagged(&world, &otto).await), (all, 3), "it is over by itself");
 }
 
+pub async fn characters_of_a_closed_account_are_in_no_list_until_it_is_had_back(world: World) {
+    let (ines, otto) = (world.user("ines").await, world.user("otto").await);
+    let nobodys = world.character("Mara").await.id;
+    let hers = of(&world, &ines, "Nora").await.id;
+    let all = vec![nobodys.clone(), hers];
+    assert_eq!((seen(&world, &otto).await, tagged(&world, &otto).await), (all.clone(), 2));
+    world.store.close_account(&ines.id, DAY).await.unwrap();
+    assert_eq!((seen(&world, &otto).await, tagged(&world, &otto).await), (vec![nobodys], 1));
+    assert!(world.store.restore_account(&ines.id).await.unwrap());
+    assert_eq!((seen(&world, &otto).await, tagged(&world, &otto).await), (all, 2));
+}
+
 pub async fn an_unlisted_character_is_its_owners_alone_in_lists(world: World) {
     let (tess, ines) = (world.user("tess").await, world.user("ines").await);
     let nora = of(&world, &ines, "Nora").await;

@@ -215,7 +215,7 @@ pub async fn characters_are_found_by_who_made_them(world: World) {
     assert_eq!((found("iris").await.len(), found("tess").await.len()), (1, 0));
 }
 
-pub async fn tags_are_counted_of_public_characters(world: World) {
+pub async fn tags_are_counted_of_what_a_list_shows(world: World) {
     let (store, tess) = (&world.store, world.user("tess").await);
     let first = world.character("Mara").await;
     let mut second = world.new_character("Bo", None);
@@ -223,11 +223,19 @@ pub async fn tags_are_counted_of_public_characters(world: World) {
     world.save(second).await;
     let mut hidden = world.new_character("Hidden", Some(&tess));
     hidden.visibility = Visibility::Private;
-    world.save(hidden).await;
+    hidden.tags = vec!["brass".into(), "brine".into()];
+    let hidden = world.save(hidden).await;
     let viewer = world.user("viewer").await.id;
     let tag = |tag: &str, count: u64| TagCount { tag: tag.into(), count };
     assert_eq!(store.character_tags(&viewer, 10).await.unwrap(), [tag("sea", 2), tag("brass", 1), tag("storms", 1)]);
     assert_eq!(store.character_tags(&viewer, 1).await.unwrap(), [tag("sea", 2)]);
     store.delete_character(&first.id).await.unwrap();
     assert_eq!(store.character_tags(&viewer, 10).await.unwrap(), [tag("brass", 1), tag("sea", 1)]);
+
+    // One's own private characters stand in one's lists, and in nobody else's.
+    let own = [tag("brass", 2), tag("brine", 1), tag("sea", 1)];
+    assert_eq!(store.character_tags(&tess.id, 10).await.unwrap(), own);
+    assert_eq!(store.character_tags(&tess.id, 1).await.unwrap(), own[..1]);
+    store.delete_character(&hidden.id).await.unwrap();
+    assert_eq!(store.character_tags(&tess.id, 10).await.unwrap(), [tag("brass", 1), tag("sea", 1)]);
 }

@@ -5,7 +5,7 @@ use super::faults::Fault;
 use super::rows::{self, CHARACTER, MESSAGE, USER, int, json};
 use super::sessions::{self, millis};
 use super::uploads::{self, UPLOAD};
-use super::{PostgresStore, again, ask};
+use super::{PostgresStore, again, ask, safety};
 use crate::mail::WARNINGS;
 use crate::text::plain;
 use crate::{
@@ -256,22 +256,22 @@ async fn change_email(pg: &Postgres, id: &UserId, email: &str) -> Tried<ChangeEm
 async fn close(pg: &Postgres, id: &UserId, grace: Duration) -> Tried<Option<Closed>> {
     let mut db = pg.begin().await?;
     let update = sql("UPDATE users SET erase_at = coalesce(erase_at, aim_now($2) + $3), version = version + 1
-         WHERE id = $1 RETURNING username, erase_at")
+         WHERE id = $1 RETURNING username, erase_at, aim_now($2)")
     .bind(id.as_str())
     .bind(db.now)
     .bind(millis(grace));
-    let Some((username, erase_at)) = db.one(update, |c| Ok((c.string()?, c.time()?))).await? else {
-        return Ok(None);
-    };
+    let closed = db.one(update, |c| Ok((c.string()?, c.time()?, c.int()?))).await?;
+    let Some((username, erase_at, now)) = closed else { return Ok(None) };
     // Who is leaving is told nothing more, but of what somebody else may have done.
     let mails = sql(format!("DELETE FROM mails WHERE user_id = $1 AND state = 'due' AND kind NOT IN {WARNINGS}"));
     db.run(mails.bind(id.as_str())).await?;
     let mut changes = sessions::revoke_each(&mut db, id, None).await?;
-    let change = Change::User { id: id.clone(), username };
-    db.tell(&change)?;
-    changes.push(change);
+    let mut told = vec![Change::User { id: id.clone(), username }];
+    let withdrawn = safety::withdraw(&mut db, id, now, &mut told).await?;
+    told.iter().try_for_each(|change| db.tell(change))?;
+    changes.append(&mut told);
     db.commit().await?;
-    Ok(Some(Closed { erase_at, changes }))
+    Ok(Some(Closed { erase_at, changes, withdrawn }))
 }
 
 async fn restore(pg: &Postgres, id: &UserId) -> Tried<bool> {

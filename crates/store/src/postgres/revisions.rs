@@ -9,10 +9,11 @@ use super::replies::{by_seq, lock};
 use super::rows::{int, maybe_json};
 use crate::text::plain;
 use crate::{
-    Change, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Result, ReviseReply, Revised, Revisions, Unfit,
+    Change, DueAgain, EditMessage, Edited, MAX_VARIANTS, Redo, RedoReply, Result, ReviseReply, Revised, Revisions,
+    Unfit,
 };
 use aim_domain::message::MAX_TEXT;
-use aim_domain::{Author, Conversation, ConversationId, Kind, Message, MessageId, Timestamp};
+use aim_domain::{Author, Conversation, ConversationId, Kind, Message, MessageId, Timestamp, Variants};
 use async_trait::async_trait;
 
 /// What was said last: a person's message, and its reply where it has one. The conversation is locked.
@@ -90,7 +91,24 @@ async fn redo(pg: &Postgres, redo: &RedoReply) -> Tried<Revised<DueAgain>> {
     Ok(Ok(due))
 }
 
-async fn edit(pg: &Postgres, edit: &EditMessage) -> Tried<Revised<DueAgain>> {
+/// Takes the oldest variant away that is not chosen; those behind it move up. Answers the reply.
+async fn make_room(db: &mut Db, key: i64, reply: &Message, variants: Variants) -> Tried<Message> {
+    let (seq, oldest) = (int(reply.seq), i64::from(variants.selected == 0));
+    let oldest_goes = sql("DELETE FROM variants WHERE conversation = $1 AND seq = $2 AND number = $3");
+    db.run(oldest_goes.bind(key).bind(seq).bind(oldest)).await?;
+    // Past zero and back: a number is there once at any moment.
+    let away = sql("UPDATE variants SET number = -number WHERE conversation = $1 AND seq = $2 AND number > $3");
+    db.run(away.bind(key).bind(seq).bind(oldest)).await?;
+    let back = sql("UPDATE variants SET number = -number - 1 WHERE conversation = $1 AND seq = $2 AND number < 0");
+    db.run(back.bind(key).bind(seq)).await?;
+    let count = sql("UPDATE messages SET variants = variants - 1,
+             selected = CASE WHEN selected > $3 THEN selected - 1 ELSE selected END
+         WHERE conversation = $1 AND seq = $2");
+    db.run(count.bind(key).bind(seq).bind(oldest)).await?;
+    by_seq(db, key, &reply.conversation_id, seq).await?.ok_or_else(vanished)
+}
+
+async fn edit(pg: &Postgres, edit: &EditMessage) -> Tried<Revised<Edited>> {
     let mut db = pg.begin().await?;
     let at = match last_exchange(&mut db, &edit.conversation, &edit.message).await? {
         Ok(at) => at,
@@ -102,9 +120,11 @@ async fn edit(pg: &Postgres, edit: &EditMessage) -> Tried<Revised<DueAgain>> {
     if edit.was.as_ref().is_some_and(|was| *was != at.asked.text) {
         return Ok(Err(Unfit::Changed));
     }
-    if !at.reply.as_ref().is_none_or(has_room) {
-        return Ok(Err(Unfit::Full));
-    }
+    let full = at.reply.as_ref().filter(|reply| !has_room(reply));
+    let reply = match full.and_then(|reply| reply.variants.map(|variants| (reply, variants))) {
+        Some((reply, variants)) => Some(make_room(&mut db, at.key, reply, variants).await?),
+        None => None,
+    };
     let text = sql("UPDATE messages SET text = $3 WHERE conversation = $1 AND seq = $2")
         .bind(at.key)
         .bind(int(at.asked.seq))
@@ -113,7 +133,7 @@ async fn edit(pg: &Postgres, edit: &EditMessage) -> Tried<Revised<DueAgain>> {
     let due = make_due(&mut db, at.key, &at.asked, at.reply.map(|_| Redo::Variant)).await?;
     db.tell(&Change::Conversation { id: edit.conversation.clone() })?;
     db.commit().await?;
-    Ok(Ok(due))
+    Ok(Ok(Edited { due, reply }))
 }
 
 async fn select(
@@ -201,7 +221,7 @@ impl Revisions for PostgresStore {
         self.pg.run(Again::Fine, || select(&self.pg, &conversation.id, reply, selected)).await
     }
 
-    async fn edit_message(&self, ask: EditMessage) -> Result<Revised<DueAgain>> {
+    async fn edit_message(&self, ask: EditMessage) -> Result<Revised<Edited>> {
         self.pg.run(Again::Never, || edit(&self.pg, &ask)).await
     }
 

@@ -16,7 +16,7 @@ use aim_domain::{
 use async_trait::async_trait;
 
 const INVITE: &str = "i.id, i.created_at, i.expires_at, i.uses, i.max_uses";
-/// Whether link `i` lets somebody in still, with the store's clock as `$2`.
+/// Whether link `i` is neither over nor used up, with the store's clock as `$2`.
 const IS_OPEN: &str = "(i.expires_at > aim_now($2) AND (i.max_uses IS NULL OR i.uses < i.max_uses))";
 const PERSON: &str = "u.id, u.username, u.display_name, u.avatar_url";
 
@@ -173,12 +173,21 @@ const WAS_TAKEN_OUT: &str =
     "EXISTS (SELECT 1 FROM removals r WHERE r.conversation = c.key AND r.user_id = $3 AND r.at >= i.created_at)";
 const IS_MEMBER: &str = "EXISTS (SELECT 1 FROM members me WHERE me.conversation = c.key AND me.user_id = $3)";
 
+/// Whether link `i` to conversation `c` of owner `u` lets `$3` in. Blocks count both ways, as for those who are added.
+fn lets_in() -> String {
+    format!(
+        "({IS_OPEN} AND NOT {WAS_TAKEN_OUT} AND coalesce(u.suspended_until <= aim_now($2), true)
+          AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker = u.id AND b.blocked = $3)
+          AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker = $3 AND b.blocked = u.id))"
+    )
+}
+
 async fn look(db: &mut Db, token: &TokenHash, viewer: &UserId) -> Tried<Option<OpenInvite>> {
-    let clock = db.now;
+    let (clock, lets_in) = (db.now, lets_in());
     let text = format!(
         "SELECT {CONVERSATION}, {PERSON}, i.expires_at, {IS_MEMBER} FROM invites i
          JOIN conversations c ON c.key = i.conversation JOIN users u ON u.id = c.owner_id AND u.erase_at IS NULL
-         WHERE i.token_hash = $1 AND ({IS_MEMBER} OR ({IS_OPEN} AND NOT {WAS_TAKEN_OUT}))"
+         WHERE i.token_hash = $1 AND ({IS_MEMBER} OR {lets_in})"
     );
     db.one(sql(text).bind(token.as_str()).bind(clock).bind(viewer.as_str()), |c| {
         let (conversation, invited_by) = (rows::conversation(c)?, person(c)?);
@@ -189,7 +198,7 @@ async fn look(db: &mut Db, token: &TokenHash, viewer: &UserId) -> Tried<Option<O
 
 async fn accept(pg: &Postgres, token: &TokenHash, user: &UserId) -> Tried<Admitted> {
     let mut db = pg.begin().await?;
-    let clock = db.now;
+    let (clock, lets_in) = (db.now, lets_in());
     let lock = sql("SELECT c.key, aim_now($2) FROM conversations c
          WHERE c.key = (SELECT i.conversation FROM invites i WHERE i.token_hash = $1) FOR NO KEY UPDATE")
     .bind(token.as_str())
@@ -197,7 +206,7 @@ async fn accept(pg: &Postgres, token: &TokenHash, user: &UserId) -> Tried<Admitt
     let Some((key, now)) = db.one(lock, |c| Ok((c.int()?, c.int()?))).await? else { return Ok(Admitted::NotFound) };
     // Read once nobody else changes it.
     let read = sql(format!(
-        "SELECT c.id, i.id, {IS_MEMBER}, {IS_OPEN} AND NOT {WAS_TAKEN_OUT} FROM invites i
+        "SELECT c.id, i.id, {IS_MEMBER}, {lets_in} FROM invites i
          JOIN conversations c ON c.key = i.conversation JOIN users u ON u.id = c.owner_id AND u.erase_at IS NULL
          WHERE i.token_hash = $1"
     ))
@@ -206,11 +215,11 @@ async fn accept(pg: &Postgres, token: &TokenHash, user: &UserId) -> Tried<Admitt
     .bind(user.as_str());
     let found =
         db.one(read, |c| Ok((ConversationId::trusted(c.text()?), InviteId::trusted(c.text()?), c.flag()?, c.flag()?)));
-    let Some((id, invite, is_member, is_open)) = found.await? else { return Ok(Admitted::NotFound) };
+    let Some((id, invite, is_member, lets_in)) = found.await? else { return Ok(Admitted::NotFound) };
     if is_member {
         return Ok(Admitted::Already(id));
     }
-    if !is_open || !is_there(&mut db, user).await? {
+    if !lets_in || !is_there(&mut db, user).await? {
         return Ok(Admitted::NotFound);
     }
     if is_full(&mut db, key).await? {

@@ -18,16 +18,18 @@ use aim_domain::{
 use async_trait::async_trait;
 use std::time::Duration;
 
-/// Owners whose characters are in no list: those whom the viewer blocked, and those who are suspended.
+/// Owners whose characters are in no list: those whom the viewer blocked, those who are suspended, and those whose accounts are
+/// closed.
 fn hidden_owners(viewer: usize, now: usize) -> String {
     format!(
         "SELECT b.blocked FROM blocks b WHERE b.blocker = ${viewer}
-         UNION ALL SELECT s.id FROM users s WHERE s.suspended_until > (SELECT aim_now(${now}::bigint))"
+         UNION ALL SELECT s.id FROM users s WHERE s.suspended_until > (SELECT aim_now(${now}::bigint))
+         UNION ALL SELECT e.id FROM users e WHERE e.erase_at IS NOT NULL"
     )
 }
 
 /// Whether a public character `ch` stands in lists of the viewer `$1`, at the time `${now}`: it is not unlisted, and its owner
-/// is neither blocked by the viewer nor suspended. Both sets are small, and read once a statement.
+/// is neither blocked by the viewer nor suspended nor about to be erased. These sets are small, and read once a statement.
 pub(super) fn listed(viewer: usize, now: usize) -> String {
     format!(
         "(ch.owner_id = ${viewer} OR (ch.key NOT IN (SELECT x.character FROM unlisted_characters x)
@@ -181,7 +183,7 @@ async fn suspend(pg: &Postgres, id: &UserId, until: Option<Timestamp>, deed: &De
 }
 
 /// Cancels what somebody waits for; a reply to him that is under way is told to stop.
-async fn withdraw(db: &mut Db, user: &UserId, now: i64, changes: &mut Vec<Change>) -> Tried<Vec<Withdrawn>> {
+pub(super) async fn withdraw(db: &mut Db, user: &UserId, now: i64, changes: &mut Vec<Change>) -> Tried<Vec<Withdrawn>> {
     let waiting = sql("SELECT c.key, c.id, c.character_id FROM conversations c WHERE c.key IN (
              SELECT m.conversation FROM messages m WHERE m.reply_state = 'due' AND m.sender = $1)
          ORDER BY c.id FOR NO KEY UPDATE")

@@ -173,13 +173,17 @@ async fn characters(db: &mut Db, query: &SearchQuery) -> Tried<Vec<FoundCharacte
     Ok(best_characters(found, query))
 }
 
-/// Put together first, those left out are few and hashed; the planner would sort all tags to compare them.
+/// Put together first, those left out are few and hashed; the planner would sort all tags to compare them. One's own private
+/// characters are few as well, and found by their index.
 async fn tags(db: &mut Db, viewer: &UserId, limit: u32) -> Tried<Vec<TagCount>> {
     let read = sql(format!(
         "WITH hidden (character) AS MATERIALIZED ({})
-         SELECT p.tag, count(*) AS uses FROM public_tags p
-         WHERE NOT EXISTS (SELECT 1 FROM hidden h WHERE h.character = p.character)
-         GROUP BY p.tag ORDER BY uses DESC, p.tag LIMIT $2",
+         SELECT a.tag, sum(a.uses)::bigint AS uses FROM (
+             SELECT p.tag, count(*) AS uses FROM public_tags p
+                 WHERE NOT EXISTS (SELECT 1 FROM hidden h WHERE h.character = p.character) GROUP BY p.tag
+             UNION ALL SELECT t.tag, count(*) FROM characters ch JOIN character_tags t ON t.character = ch.key
+                 WHERE ch.owner_id = $1 AND ch.visibility = 'private' AND ch.deleted_at IS NULL GROUP BY t.tag) a
+         GROUP BY a.tag ORDER BY uses DESC, a.tag LIMIT $2",
         safety::unlisted(1, 3)
     ))
     .bind(viewer.as_str())

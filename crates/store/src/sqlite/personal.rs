@@ -3,7 +3,7 @@
 use super::db::Db;
 use super::rows::{self, CHARACTER, Columns, MESSAGE, int, json};
 use super::uploads::UPLOAD;
-use super::{SqliteStore, accounts, feed, sessions, threads, uploads};
+use super::{SqliteStore, accounts, feed, safety, sessions, threads, uploads};
 use crate::mail::WARNINGS;
 use crate::text::plain;
 use crate::{
@@ -203,10 +203,11 @@ fn close(db: &Db, id: &UserId, grace: Duration) -> Result<Option<Closed>> {
     db.run(&mails, [id.as_str()])?;
     let mut changes = sessions::revoke_each(db, id, None)?;
     let Some(user) = accounts::user(db, id)? else { return Ok(None) };
-    let change = Change::User { id: id.clone(), username: user.username };
-    feed::write(db, &change)?;
-    changes.push(change);
-    Ok(user.erase_at.map(|erase_at| Closed { erase_at, changes }))
+    let mut told = vec![Change::User { id: id.clone(), username: user.username }];
+    let withdrawn = safety::withdraw(db, id, &mut told)?;
+    told.iter().try_for_each(|change| feed::write(db, change))?;
+    changes.append(&mut told);
+    Ok(user.erase_at.map(|erase_at| Closed { erase_at, changes, withdrawn }))
 }
 
 fn restore(db: &Db, id: &UserId) -> Result<bool> {

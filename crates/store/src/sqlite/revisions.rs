@@ -8,8 +8,8 @@ use super::replies::by_seq;
 use super::rows::{self, Columns, MESSAGE, int, maybe_json};
 use crate::text::plain;
 use crate::{
-    Change, CommitReply, Committed, DueAgain, EditMessage, MAX_VARIANTS, Redo, RedoReply, Result, ReviseReply, Revised,
-    Revisions, StoreError, Unfit,
+    Change, CommitReply, Committed, DueAgain, EditMessage, Edited, MAX_VARIANTS, Redo, RedoReply, Result, ReviseReply,
+    Revised, Revisions, StoreError, Unfit,
 };
 use aim_domain::message::MAX_TEXT;
 use aim_domain::{Author, Conversation, ConversationId, Kind, Message, MessageId, ReplyState, Timestamp, Variants};
@@ -99,7 +99,24 @@ fn redo(db: &Db, redo: &RedoReply) -> Result<Revised<DueAgain>> {
     make_due(db, at.key, &at.asked, Some(redo.how)).map(Ok)
 }
 
-fn edit(db: &Db, edit: &EditMessage) -> Result<Revised<DueAgain>> {
+/// Takes the oldest variant away that is not chosen; those behind it move up. Answers the reply.
+fn make_room(db: &Db, key: i64, reply: &Message, variants: Variants) -> Result<Message> {
+    let oldest = i64::from(variants.selected == 0);
+    let at = params![key, int(reply.seq), oldest];
+    db.run("DELETE FROM variants WHERE conversation = ?1 AND seq = ?2 AND number = ?3", at)?;
+    // Past zero and back: a number is there once at any moment.
+    db.run("UPDATE variants SET number = -number WHERE conversation = ?1 AND seq = ?2 AND number > ?3", at)?;
+    let back = "UPDATE variants SET number = -number - 1 WHERE conversation = ?1 AND seq = ?2 AND number < 0";
+    db.run(back, params![key, int(reply.seq)])?;
+    db.run(
+        "UPDATE messages SET variants = variants - 1, selected = selected - (selected > ?3)
+         WHERE conversation = ?1 AND seq = ?2",
+        at,
+    )?;
+    by_seq(db, key, &reply.conversation_id, reply.seq)?.ok_or_else(vanished)
+}
+
+fn edit(db: &Db, edit: &EditMessage) -> Result<Revised<Edited>> {
     let at = match last_exchange(db, &edit.conversation, &edit.message)? {
         Ok(at) => at,
         Err(unfit) => return Ok(Err(unfit)),
@@ -110,15 +127,18 @@ fn edit(db: &Db, edit: &EditMessage) -> Result<Revised<DueAgain>> {
     if edit.was.as_ref().is_some_and(|was| *was != at.asked.text) {
         return Ok(Err(Unfit::Changed));
     }
-    if !at.reply.as_ref().is_none_or(has_room) {
-        return Ok(Err(Unfit::Full));
-    }
+    let full = at.reply.as_ref().filter(|reply| !has_room(reply));
+    let reply = match full.and_then(|reply| reply.variants.map(|variants| (reply, variants))) {
+        Some((reply, variants)) => Some(make_room(db, at.key, reply, variants)?),
+        None => None,
+    };
     db.run(
         "UPDATE messages SET text = ?3 WHERE conversation = ?1 AND seq = ?2",
         params![at.key, int(at.asked.seq), plain(&edit.text)],
     )?;
     feed::write(db, &Change::Conversation { id: edit.conversation.clone() })?;
-    make_due(db, at.key, &at.asked, at.reply.map(|_| Redo::Variant)).map(Ok)
+    let due = make_due(db, at.key, &at.asked, at.reply.map(|_| Redo::Variant))?;
+    Ok(Ok(Edited { due, reply }))
 }
 
 fn select(db: &Db, conversation: &ConversationId, message: &MessageId, selected: u32) -> Result<Revised<Message>> {
@@ -270,7 +290,7 @@ impl Revisions for SqliteStore {
         self.write(move |db| select(db, &id, &reply, selected)).await
     }
 
-    async fn edit_message(&self, ask: EditMessage) -> Result<Revised<DueAgain>> {
+    async fn edit_message(&self, ask: EditMessage) -> Result<Revised<Edited>> {
         self.write(move |db| edit(db, &ask)).await
     }
 

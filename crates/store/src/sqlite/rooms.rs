@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use rusqlite::params;
 
 const INVITE: &str = "i.id, i.created_at, i.expires_at, i.uses, i.max_uses";
-/// Whether link `i` lets somebody in still, with the time as `?2`.
+/// Whether link `i` is neither over nor used up, with the time as `?2`.
 const IS_OPEN: &str = "(i.expires_at > ?2 AND (i.max_uses IS NULL OR i.uses < i.max_uses))";
 const PERSON: &str = "u.id, u.username, u.display_name, u.avatar_url";
 
@@ -164,11 +164,21 @@ const WAS_TAKEN_OUT: &str =
     "EXISTS (SELECT 1 FROM removals r WHERE r.conversation = c.key AND r.user = ?3 AND r.at >= i.created_at)";
 const IS_MEMBER: &str = "EXISTS (SELECT 1 FROM members me WHERE me.conversation = c.key AND me.user = ?3)";
 
+/// Whether link `i` to conversation `c` of owner `u` lets `?3` in. Blocks count both ways, as for those who are added.
+fn lets_in() -> String {
+    format!(
+        "({IS_OPEN} AND NOT {WAS_TAKEN_OUT} AND coalesce(u.suspended_until <= ?2, 1)
+          AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker = u.id AND b.blocked = ?3)
+          AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.blocker = ?3 AND b.blocked = u.id))"
+    )
+}
+
 fn look(db: &Db, token: &TokenHash, viewer: &UserId) -> Result<Option<OpenInvite>> {
+    let lets_in = lets_in();
     let sql = format!(
         "SELECT {CONVERSATION}, {PERSON}, i.expires_at, {IS_MEMBER} FROM invites i
          JOIN conversations c ON c.key = i.conversation JOIN users u ON u.id = c.owner AND u.erase_at IS NULL
-         WHERE i.token_hash = ?1 AND ({IS_MEMBER} OR ({IS_OPEN} AND NOT {WAS_TAKEN_OUT}))"
+         WHERE i.token_hash = ?1 AND ({IS_MEMBER} OR {lets_in})"
     );
     db.one(&sql, params![token.as_str(), db.now.0, viewer.as_str()], |row| {
         let mut c = Columns::of(row);
@@ -178,8 +188,9 @@ fn look(db: &Db, token: &TokenHash, viewer: &UserId) -> Result<Option<OpenInvite
 }
 
 fn accept(db: &Db, token: &TokenHash, user: &UserId) -> Result<Admitted> {
+    let lets_in = lets_in();
     let sql = format!(
-        "SELECT c.key, c.id, i.id, {IS_MEMBER}, {IS_OPEN} AND NOT {WAS_TAKEN_OUT} FROM invites i
+        "SELECT c.key, c.id, i.id, {IS_MEMBER}, {lets_in} FROM invites i
          JOIN conversations c ON c.key = i.conversation JOIN users u ON u.id = c.owner AND u.erase_at IS NULL
          WHERE i.token_hash = ?1"
     );
@@ -187,11 +198,11 @@ fn accept(db: &Db, token: &TokenHash, user: &UserId) -> Result<Admitted> {
         let mut c = Columns::of(row);
         Ok((c.int()?, ConversationId::trusted(c.text()?), InviteId::trusted(c.text()?), c.flag()?, c.flag()?))
     })?;
-    let Some((key, id, invite, is_member, is_open)) = found else { return Ok(Admitted::NotFound) };
+    let Some((key, id, invite, is_member, lets_in)) = found else { return Ok(Admitted::NotFound) };
     if is_member {
         return Ok(Admitted::Already(id));
     }
-    if !is_open || !is_there(db, user)? {
+    if !lets_in || !is_there(db, user)? {
         return Ok(Admitted::NotFound);
     }
     if is_full(db, key)? {

@@ -19,14 +19,16 @@ use async_trait::async_trait;
 use rusqlite::params;
 use std::time::Duration;
 
-/// Owners whose characters are in no list: those whom the viewer `?1` blocked, and those who are suspended at `?{now}`.
+/// Owners whose characters are in no list: those whom the viewer `?1` blocked, those who are suspended at `?{now}`, and those
+/// whose accounts are closed.
 fn hidden_owners(now: usize) -> String {
     format!(
-        "SELECT blocked FROM blocks WHERE blocker = ?1 UNION ALL SELECT id FROM users WHERE suspended_until > ?{now}"
+        "SELECT blocked FROM blocks WHERE blocker = ?1 UNION ALL SELECT id FROM users WHERE suspended_until > ?{now}
+         UNION ALL SELECT id FROM users WHERE erase_at IS NOT NULL"
     )
 }
 
-/// Whether a public character `ch` stands in lists of the viewer `?1`; both sets are small, and read once a statement.
+/// Whether a public character `ch` stands in lists of the viewer `?1`; these sets are small, and read once a statement.
 pub(super) fn listed(now: usize) -> String {
     format!(
         "(ch.owner = ?1 OR (ch.key NOT IN (SELECT character FROM unlisted_characters)
@@ -169,7 +171,7 @@ fn suspend(db: &Db, id: &UserId, until: Option<Timestamp>, deed: &Deed) -> Resul
 }
 
 /// Cancels what somebody waits for; a reply to him that is under way is told to stop.
-fn withdraw(db: &Db, user: &UserId, changes: &mut Vec<Change>) -> Result<Vec<Withdrawn>> {
+pub(super) fn withdraw(db: &Db, user: &UserId, changes: &mut Vec<Change>) -> Result<Vec<Withdrawn>> {
     let sql = format!(
         "SELECT DISTINCT c.key, c.id, c.character, c.fence, iif({HOLDER_LIVES}, c.claimed, NULL), c.claimed
          FROM messages m INDEXED BY messages_due_by_id JOIN conversations c ON c.key = m.conversation

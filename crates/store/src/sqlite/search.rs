@@ -167,13 +167,16 @@ fn characters(db: &Db, query: &SearchQuery) -> Result<Vec<FoundCharacter>> {
     Ok(best_characters(found, query))
 }
 
+/// Public ones are counted together, and those that the viewer does not see taken off; one's own private ones are few.
 fn tags(db: &Db, viewer: &UserId, limit: u32) -> Result<Vec<TagCount>> {
     let sql = format!(
-        "SELECT t.tag, t.uses - coalesce(h.uses, 0) AS uses
-         FROM (SELECT tag, count(*) AS uses FROM public_tags GROUP BY tag) t
-         LEFT JOIN (SELECT p.tag, count(*) AS uses FROM public_tags p WHERE p.character IN ({})
-             GROUP BY p.tag) h ON h.tag = t.tag
-         WHERE t.uses > coalesce(h.uses, 0) ORDER BY uses DESC, t.tag LIMIT ?3",
+        "SELECT tag, sum(uses) AS uses FROM (
+             SELECT tag, count(*) AS uses FROM public_tags GROUP BY tag
+             UNION ALL SELECT p.tag, -count(*) FROM public_tags p WHERE p.character IN ({}) GROUP BY p.tag
+             UNION ALL SELECT t.tag, count(*) FROM characters ch INDEXED BY characters_own
+                 CROSS JOIN character_tags t ON t.character = ch.key
+                 WHERE ch.visibility = 'private' AND ch.deleted_at IS NULL AND ch.owner = ?1 GROUP BY t.tag)
+         GROUP BY tag HAVING sum(uses) > 0 ORDER BY uses DESC, tag LIMIT ?3",
         safety::unlisted(2)
     );
     db.all(&sql, params![viewer.as_str(), db.now.0, limit], |row| {

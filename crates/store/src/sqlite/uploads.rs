@@ -75,9 +75,11 @@ const IS_PLAYED: &str = "EXISTS (SELECT 1 FROM personas p
 /// Whether a gallery shows upload `up`.
 const IS_IN_A_GALLERY: &str = "EXISTS (SELECT 1 FROM gallery g WHERE g.upload = up.id)";
 
-/// Whether character `ch` was not taken down: operators left it in the lists, and its owner is not suspended; `?3` is the time.
+/// Whether character `ch` was not taken down: operators left it in the lists, and its owner is neither suspended nor about to be
+/// erased; `?3` is the time.
 const IS_UP: &str = "(NOT EXISTS (SELECT 1 FROM unlisted_characters x WHERE x.character = ch.key)
-     AND NOT EXISTS (SELECT 1 FROM users o WHERE o.id = ch.owner AND o.suspended_until > ?3))";
+     AND NOT EXISTS (SELECT 1 FROM users o
+         WHERE o.id = ch.owner AND (o.suspended_until > ?3 OR o.erase_at IS NOT NULL)))";
 
 /// Whether user `?2` is in a conversation with character `ch`; and whether they are an operator, who sees what was taken down.
 const IS_TALKED_WITH: &str = "EXISTS (SELECT 1 FROM members me JOIN conversations c ON c.key = me.conversation
