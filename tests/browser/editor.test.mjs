@@ -117,6 +117,49 @@ signedIn('errors stand at their step, before the server is asked and after', asy
   assert.deepEqual(character.lorebook.entries.map(({ keys }) => keys), [['tower']]);
 });
 
+/** A character of one's own, made without the page; its id. */
+async function made(page, draft) {
+  const answer = await page.request.post('/api/characters', { data: draft });
+  return (await answer.json()).character.id;
+}
+const asStored = async (page, id) => (await (await page.request.get(`/api/characters/${id}`)).json()).character;
+
+signedIn('saving a kept form leaves alone what was changed elsewhere, and says what it would overwrite', async (page) => {
+  const id = await made(page, { name: 'Ines', description: 'A keeper.', greeting: 'Ahoy.' });
+  await page.goto(`/characters/${id}/edit`);
+  await goTo(page, 2);
+  const saved = kept(page, 'The keeper of the lamp');
+  await page.getByLabel('Description').fill('The keeper of the lamp.');
+  await saved;
+  await page.goto(`/characters/${id}`);
+  await page.request.patch(`/api/characters/${id}`, { data: { avatarUrl: 'https://example.test/ines.png', greeting: 'Welcome.' } });
+  await page.goto(`/characters/${id}/edit`);
+  await page.getByText('You go on where you left this form.').waitFor();
+  await page.getByRole('button', { name: 'Save changes' }).click();
+  await page.waitForURL(`**/characters/${id}`);
+  const { avatarUrl, greeting, description } = await asStored(page, id);
+  assert.deepEqual([avatarUrl, greeting, description], ['https://example.test/ines.png', 'Welcome.', 'The keeper of the lamp.']);
+
+  await page.goto(`/characters/${id}/edit`);
+  await goTo(page, 2);
+  await page.getByLabel('Description').fill('Mine.');
+  await page.getByLabel('Scenario').fill('A storm.');
+  await page.request.patch(`/api/characters/${id}`, { data: { description: 'Theirs.', scenario: 'A calm.' } });
+  await page.getByRole('button', { name: 'Save changes' }).click();
+  await page.getByText('This was changed elsewhere since you began').waitFor();
+  assert.equal((await asStored(page, id)).description, 'Theirs.', 'nothing is overwritten before it was told');
+  await page.getByText('Description: what it says now').click();
+  await page.getByText('Theirs.', { exact: true }).waitFor();
+  await assertAccessible(page, 'the conflicts');
+  await pictured(page, 'editor-conflicts', { fullPage: true });
+  await page.getByRole('button', { name: 'Take Scenario as it is now' }).click();
+  assert.equal(await page.getByLabel('Scenario').inputValue(), 'A calm.');
+  await page.getByRole('button', { name: 'Save mine anyway' }).click();
+  await page.waitForURL(`**/characters/${id}`);
+  const { description: last, scenario } = await asStored(page, id);
+  assert.deepEqual([last, scenario], ['Mine.', 'A calm.']);
+});
+
 for (const [where, settings] of [['a desk', { colorScheme: 'dark' }], ['a phone', { ...PHONE, colorScheme: 'light' }]]) {
   signedIn(`every step is fit for everybody on ${where}`, async (page) => {
     await page.goto('/characters/new');

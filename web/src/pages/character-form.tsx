@@ -4,13 +4,13 @@ import { useLocation } from 'wouter';
 import { ApiError, http } from '../api/client';
 import type { Character } from '../api/types';
 import { useFormDraft } from '../app/form-draft';
-import { loadWholeCharacter, takeWholeCharacter, useWholeCharacter } from '../app/library';
+import { loadCharacter, loadWholeCharacter, takeWholeCharacter, useWholeCharacter } from '../app/library';
 import { useWho } from '../app/who';
 import { useLoad } from '../lib/load';
 import { clockTime } from '../lib/time';
 import { Failure, Loading, Notice } from '../ui/notice';
 import { Page } from '../ui/page';
-import { BLANK, draftOf, type CharacterDraft } from './editor/draft';
+import { BLANK, draftOf, type CharacterForm, type KeptDraft } from './editor/draft';
 import { SteppedForm } from './editor/form';
 
 export function NewCharacterPage() {
@@ -21,6 +21,7 @@ export function NewCharacterPage() {
         start={BLANK}
         action="Create character"
         isWhole={false}
+        readAnew={() => Promise.resolve(BLANK)}
         save={(body) => http.post('/api/characters', body)}
       />
     </Page>
@@ -50,6 +51,7 @@ export function EditCharacterPage({ id }: { id: string }) {
           start={draftOf(character)}
           action="Save changes"
           isWhole
+          readAnew={async () => draftOf(await loadCharacter(id, true))}
           save={(body) => http.patch(`/api/characters/${id}`, body)}
         />
       )}
@@ -60,19 +62,20 @@ export function EditCharacterPage({ id }: { id: string }) {
 /** The form with what was typed into it before, here or on another device. */
 function KeptForm(props: {
   draftKey: string;
-  start: CharacterDraft;
+  start: KeptDraft;
   action: string;
   isWhole: boolean;
+  readAnew: () => Promise<CharacterForm>;
   save: (body: unknown) => Promise<{ character: Character }>;
 }) {
   const { keeper, state } = useFormDraft(props.draftKey, props.start);
   const [, go] = useLocation();
   /** Which text it shows: what was kept, a fresh one, or what another device made of it. */
-  const [shown, setShown] = useState<{ number: number; typed: CharacterDraft }>();
+  const [shown, setShown] = useState<{ number: number; typed: KeptDraft }>();
   const [start] = useState(props.start);
   const { start: kept, elsewhere } = state;
   if (kept === undefined) return <Loading />;
-  const show = (typed: CharacterDraft) => setShown({ number: (shown?.number ?? 0) + 1, typed });
+  const show = (typed: KeptDraft) => setShown({ number: (shown?.number ?? 0) + 1, typed });
   return (
     <>
       {state.restored && shown === undefined && elsewhere === undefined && (
@@ -123,6 +126,7 @@ function KeptForm(props: {
         typed={shown?.typed ?? kept}
         action={props.action}
         isWhole={props.isWhole}
+        readAnew={props.readAnew}
         onKeep={(draft, atOnce) => {
           keeper.keep(draft);
           if (atOnce) void keeper.flush();

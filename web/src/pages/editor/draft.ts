@@ -19,12 +19,21 @@ export interface CharacterForm {
   lorebook: Lorebook;
 }
 
+type Field = keyof CharacterForm;
+
+/** What each field that a person changed said before they did, as `markOf` has it. */
+type Began = Partial<Record<Field, string>>;
+
 /** The form with the step that one is at. */
 export interface CharacterDraft extends CharacterForm {
   step: number;
+  began: Began;
 }
 
-export const BLANK: CharacterDraft = {
+/** As it is kept. What an earlier version of this page kept does not say what was changed in it. */
+export type KeptDraft = CharacterForm & { step: number; began?: Began };
+
+export const BLANK: KeptDraft = {
   step: 0,
   name: '',
   description: '',
@@ -43,7 +52,7 @@ export const BLANK: CharacterDraft = {
   lorebook: {},
 };
 
-export const draftOf = (character: Character): CharacterDraft => ({
+export const draftOf = (character: Character): KeptDraft => ({
   step: 0,
   name: character.name,
   description: character.description,
@@ -62,15 +71,6 @@ export const draftOf = (character: Character): CharacterDraft => ({
   lorebook: character.lorebook ?? {},
 });
 
-/** What is sent only where it was changed: it may be long, and a card may say more of it than this page shows. */
-const DETAILS = [
-  'nickname',
-  'postHistoryInstructions',
-  'creatorNotes',
-  'alternateGreetings',
-  'lorebook',
-] as const;
-
 /** What was kept and came back is another object, and may say the same. */
 const isSame = (one: unknown, other: unknown) =>
   one === other || JSON.stringify(one) === JSON.stringify(other);
@@ -81,21 +81,64 @@ export const tagsOf = (text: string): string[] =>
     .map((tag) => tag.trim())
     .filter((tag) => tag !== '');
 
-/** The body of the call that saves `draft`, which began as `start`. */
-export function bodyOf(draft: CharacterForm, start: CharacterForm): Record<string, unknown> {
-  return {
-    name: draft.name,
-    description: draft.description,
-    personality: draft.personality,
-    scenario: draft.scenario,
-    greeting: draft.greeting,
-    exampleDialogue: draft.exampleDialogue,
-    systemPrompt: draft.systemPrompt,
-    visibility: draft.visibility,
-    tags: tagsOf(draft.tags),
-    ...(draft.avatarUrl.trim() !== start.avatarUrl && { avatarUrl: draft.avatarUrl.trim() }),
-    ...Object.fromEntries(
-      DETAILS.filter((field) => !isSame(draft[field], start[field])).map((field) => [field, draft[field]]),
-    ),
-  };
+/** Tells one value of a field from another (FNV-1a): the value itself may be long, and a draft has no room for it twice. */
+function markOf(value: unknown): string {
+  let hash = 0x811c9dc5;
+  const text = JSON.stringify(value);
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return `${text.length} ${(hash >>> 0).toString(36)}`;
+}
+
+const FIELDS = Object.keys(BLANK).filter((name) => name !== 'step') as Field[];
+
+/** The draft with what somebody changed in it. */
+export function changed(draft: CharacterDraft, change: Partial<CharacterDraft>): CharacterDraft {
+  const fresh = FIELDS.filter((field) => field in change && !(field in draft.began));
+  const began = Object.fromEntries(fresh.map((field) => [field, markOf(draft[field])]));
+  return { ...draft, ...change, began: { ...draft.began, ...began } };
+}
+
+/** A draft that was kept, as one goes on with it: what nobody changed in it is as the character has it now. */
+export function resumed(kept: KeptDraft, now: CharacterForm): CharacterDraft {
+  const { began = changed({ ...kept, ...now, began: {} }, differing(kept, now)).began } = kept;
+  const untouched = FIELDS.filter((field) => !(field in began));
+  return { ...kept, ...only(now, untouched), began };
+}
+
+const only = (form: CharacterForm, fields: readonly Field[]): Partial<CharacterForm> =>
+  Object.fromEntries(fields.map((field) => [field, form[field]]));
+
+const differing = (form: CharacterForm, other: CharacterForm): Partial<CharacterForm> =>
+  only(
+    form,
+    FIELDS.filter((field) => !isSame(form[field], other[field])),
+  );
+
+/** Fields that would be put in the place of what they say `now`. */
+const changesIn = (draft: CharacterDraft, now: CharacterForm): Field[] =>
+  FIELDS.filter((field) => field in draft.began && !isSame(draft[field], now[field]));
+
+/** Fields that somebody else, or the person in another place, changed since the draft was begun, and the draft as well. */
+export const conflictsIn = (draft: CharacterDraft, now: CharacterForm): Field[] =>
+  changesIn(draft, now).filter((field) => draft.began[field] !== markOf(now[field]));
+
+/** Whether anything would be overwritten that was not told while the character said `known`. */
+export const isNews = (draft: CharacterDraft, known: CharacterForm, now: CharacterForm): boolean => {
+  const told = conflictsIn(draft, known);
+  return conflictsIn(draft, now).some((field) => !told.includes(field) || !isSame(known[field], now[field]));
+};
+
+/** The draft with what a field says `now`, as if nobody had changed it here. */
+export function yielded(draft: CharacterDraft, field: Field, now: CharacterForm): CharacterDraft {
+  const { [field]: _, ...began } = draft.began;
+  return { ...draft, [field]: now[field], began };
+}
+
+/**
+ * The body of the call that saves `draft` over what the character says `now`: what was changed, and nothing else. The rest
+ * may be long, may have been changed elsewhere, and a card may say more of it than this page shows.
+ */
+export function bodyOf(draft: CharacterDraft, now: CharacterForm): Record<string, unknown> {
+  const sent = { ...draft, tags: tagsOf(draft.tags), avatarUrl: draft.avatarUrl.trim() };
+  return Object.fromEntries(changesIn(draft, now).map((field) => [field, sent[field]]));
 }

@@ -4,7 +4,18 @@ import { asApiError, type ApiError } from '../../api/client';
 import { useAction } from '../../lib/load';
 import { FormError } from '../../ui/notice';
 import { Icon } from '../../ui/icons';
-import { bodyOf, type CharacterDraft, type CharacterForm } from './draft';
+import { Conflicts } from './conflicts';
+import {
+  bodyOf,
+  changed,
+  conflictsIn,
+  isNews,
+  resumed,
+  yielded,
+  type CharacterDraft,
+  type CharacterForm,
+  type KeptDraft,
+} from './draft';
 import { Basics, Beginnings, Instructions, LoreBook, Nature, type PartProps } from './parts';
 import { Review } from './review';
 import { StepList } from './step-list';
@@ -19,20 +30,28 @@ const PARTS: readonly ((props: PartProps) => JSX.Element)[] = [
 ];
 
 export function SteppedForm(props: {
-  /** What it began as, before anybody typed. */
-  start: CharacterDraft;
-  typed: CharacterDraft;
+  /** What it is made of: the character as it is, or nothing. */
+  start: CharacterForm;
+  typed: KeptDraft;
   action: string;
   /** Whether it can be saved from every step: what it is of is whole already. */
   isWhole: boolean;
   /** `atOnce`: one goes to another step. */
   onKeep: (draft: CharacterDraft, atOnce: boolean) => void;
+  /** What the character says by now, read anew; of a new one nothing. */
+  readAnew: () => Promise<CharacterForm>;
   /** Saves it, and goes on from there. */
   onSave: (body: Record<string, unknown>) => Promise<void>;
 }) {
-  const [draft, setDraft] = useState(() => ({ ...props.typed, step: stepAt(props.typed.step) }));
+  const [draft, setDraft] = useState(() => ({
+    ...resumed(props.typed, props.start),
+    step: stepAt(props.typed.step),
+  }));
+  /** What the character says, as far as this page was told. */
+  const [now, setNow] = useState(props.start);
   /** A picture that was sent comes later than what was typed meanwhile, and changes itself alone. */
   const latest = useRef(draft);
+  const [yields, setYields] = useState(0);
   const { busy, error: refused, run } = useAction();
   /** Of what can be told without the server; looked at again with each change, once it was looked at. */
   const [looked, setLooked] = useState(false);
@@ -51,12 +70,13 @@ export function SteppedForm(props: {
     heading.current?.closest('.page')?.scrollTo({ top: 0 });
   }, [step]);
 
-  const change = (next: Partial<CharacterDraft>, atOnce = false) => {
-    const whole = { ...latest.current, ...next };
+  const take = (whole: CharacterDraft, atOnce = false) => {
     latest.current = whole;
     setDraft(whole);
     props.onKeep(whole, atOnce);
   };
+  const change = (next: Partial<CharacterDraft>, atOnce = false) =>
+    take(changed(latest.current, next), atOnce);
   const go = (to: number) => {
     if (to === step) return;
     moved.current = true;
@@ -71,7 +91,11 @@ export function SteppedForm(props: {
     }
     void run(async () => {
       try {
-        await props.onSave(bodyOf(draft, props.start));
+        const fresh = await props.readAnew();
+        setNow(fresh);
+        // What would be lost by it is shown first, and saved over by who presses again.
+        if (isNews(draft, now, fresh)) return;
+        await props.onSave(bodyOf(draft, fresh));
       } catch (reason) {
         // What the server refuses is shown where it can be changed.
         const [place] = wrongSteps(asApiError(reason));
@@ -96,6 +120,7 @@ export function SteppedForm(props: {
     if (isLast) save();
     else next();
   };
+  const conflicts = conflictsIn(draft, now);
   const Part = PARTS[step];
   return (
     <form className="form editor" onSubmit={submit} noValidate>
@@ -109,7 +134,7 @@ export function SteppedForm(props: {
         ) : (
           <Part
             // Its rows are counted from what it is given first.
-            key={STEPS[step]?.id}
+            key={`${STEPS[step]?.id} ${yields}`}
             form={draft}
             error={error}
             onChange={(part: Partial<CharacterForm>) => change(part)}
@@ -117,6 +142,14 @@ export function SteppedForm(props: {
         )}
       </section>
       <FormError error={error} />
+      <Conflicts
+        fields={conflicts}
+        now={now}
+        onYield={(field) => {
+          setYields(yields + 1);
+          take(yielded(latest.current, field, now), true);
+        }}
+      />
       <div className="form__actions editor__actions">
         {step > 0 && (
           <button type="button" className="button" onClick={() => go(step - 1)}>
@@ -130,7 +163,7 @@ export function SteppedForm(props: {
         )}
         {(isLast || props.isWhole) && (
           <button type="button" className="button button--primary" disabled={busy} onClick={save}>
-            {busy ? 'Saving…' : props.action}
+            {busy ? 'Saving…' : conflicts.length > 0 ? 'Save mine anyway' : props.action}
           </button>
         )}
       </div>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '../../api/client';
-import { BLANK, bodyOf, draftOf } from './draft';
+import { BLANK, bodyOf, changed, conflictsIn, draftOf, isNews, resumed, yielded } from './draft';
 import { isFilled, LAST, missing, stepAt, stepOf, STEPS, wrongSteps } from './steps';
 
 const MARA = {
@@ -63,15 +63,41 @@ describe('the steps of a form', () => {
 });
 
 describe('what is sent', () => {
-  it('has neither the step nor what was not changed of the longer parts', () => {
-    const start = draftOf(MARA);
-    const kept = JSON.parse(JSON.stringify({ ...start, step: 4, name: 'Mara Vale' })) as typeof start;
-    const body = bodyOf(kept, start);
-    expect(body).toMatchObject({ name: 'Mara Vale', tags: ['sea', 'storm'] });
-    expect(Object.keys(body)).not.toEqual(expect.arrayContaining(['lorebook']));
-    expect(body).not.toHaveProperty('step');
-    expect(body).not.toHaveProperty('avatarUrl');
-    const changed = bodyOf({ ...kept, avatarUrl: '/media/x/thumb', nickname: 'Captain' }, start);
-    expect(changed).toMatchObject({ avatarUrl: '/media/x/thumb', nickname: 'Captain' });
+  /** As it comes back from where it was kept. */
+  const kept = <T>(draft: T) => JSON.parse(JSON.stringify(draft)) as T;
+  const start = resumed(draftOf(MARA), draftOf(MARA));
+
+  it('is what was changed, and what it was changed to', () => {
+    const draft = kept(changed(changed(start, { step: 4 }), { name: 'Mara Vale', tags: 'sea, fog' }));
+    expect(bodyOf(draft, start)).toEqual({ name: 'Mara Vale', tags: ['sea', 'fog'] });
+    const more = changed(draft, { avatarUrl: ' /media/x/thumb ', nickname: 'Captain' });
+    expect(bodyOf(more, start)).toMatchObject({ avatarUrl: '/media/x/thumb', nickname: 'Captain' });
+    expect(bodyOf(changed(more, { name: 'Mara' }), start)).not.toHaveProperty('name');
+  });
+
+  it('leaves alone what was changed elsewhere meanwhile', () => {
+    const now = draftOf({ ...MARA, avatarUrl: '/media/y/thumb', greeting: 'Welcome aboard.' });
+    const draft = resumed(kept(changed(start, { description: 'An admiral.' })), now);
+    expect(draft).toMatchObject({ avatarUrl: '/media/y/thumb', greeting: 'Welcome aboard.' });
+    expect(conflictsIn(draft, now)).toEqual([]);
+    expect(bodyOf(draft, now)).toEqual({ description: 'An admiral.' });
+  });
+
+  it('is known to take the place of what was changed elsewhere, unless it says the same', () => {
+    const draft = kept(changed(start, { description: 'An admiral.', lorebook: {} }));
+    const now = draftOf({ ...MARA, description: 'A pilot.' });
+    expect(conflictsIn(draft, start)).toEqual([]);
+    expect(conflictsIn(resumed(draft, now), now)).toEqual(['description']);
+    expect(bodyOf(resumed(draft, now), now)).toEqual({ description: 'An admiral.', lorebook: {} });
+    expect(conflictsIn(draft, draftOf({ ...MARA, description: 'An admiral.' }))).toEqual([]);
+    expect([isNews(draft, start, now), isNews(draft, now, now)]).toEqual([true, false]);
+    expect(isNews(draft, now, draftOf({ ...MARA, description: 'A cook.' }))).toBe(true);
+    const given = yielded(draft, 'description', now);
+    expect([conflictsIn(given, now), bodyOf(given, now)]).toEqual([[], { lorebook: {} }]);
+  });
+
+  it('is all that differs, of a form that an earlier page kept', () => {
+    const { began: _, ...old } = { ...start, name: 'Mara Vale', step: 2 };
+    expect(bodyOf(resumed(old, draftOf(MARA)), draftOf(MARA))).toEqual({ name: 'Mara Vale' });
   });
 });
