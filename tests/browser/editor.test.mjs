@@ -27,6 +27,10 @@ signedIn('a form goes on at its step after a reload and on another device, and t
   await page.getByRole('button', { name: 'Next' }).click();
   await at(page, 3);
   await goTo(page, 4);
+  assert.equal(await page.getByLabel('Messages after it').count(), 0, 'only of a note that says something');
+  await page.getByLabel('Note among the messages').fill('Stay by the lamp.');
+  await page.getByLabel('Messages after it').fill('2');
+  await page.getByLabel('Told as if by').selectOption({ label: 'The user' });
   const saved = kept(page, 'Speak in rhyme');
   await page.getByLabel('System prompt').fill('Speak in rhyme.');
   await saved;
@@ -69,6 +73,7 @@ signedIn('a form goes on at its step after a reload and on another device, and t
   const id = new URL(page.url()).pathname.split('/').at(-1);
   const { character } = await (await page.request.get(`/api/characters/${id}`)).json();
   assert.deepEqual([character.description, character.systemPrompt], ['Keeps the lamp.', 'Speak in verse.']);
+  assert.deepEqual(character.depthPrompt, { prompt: 'Stay by the lamp.', depth: 2, role: 'user' });
   await phone.close();
 });
 

@@ -459,7 +459,7 @@ export interface paths {
     };
     /**
      * The most used tags
-     * @description Of public characters, each with how many have it.
+     * @description Of public characters and one's own, each with how many have it.
      */
     get: operations['tags'];
     put?: never;
@@ -1738,6 +1738,8 @@ export interface components {
        */
       creatorNotes?: string;
       /** @default null */
+      depthPrompt?: components['schemas']['DepthPrompt'] | null;
+      /** @default null */
       lorebook?: components['schemas']['Lorebook'] | null;
       /**
        * @description What `{{char}}` stands for, instead of the name.
@@ -1757,6 +1759,7 @@ export interface components {
       characterVersion?: string;
       creator?: string;
       creatorNotes?: string;
+      depthPrompt?: components['schemas']['DepthPrompt'] | null;
       description?: string;
       exampleDialogue?: string;
       greeting?: string;
@@ -1785,7 +1788,10 @@ export interface components {
     CharacterPatch: {
       /** @default null */
       alternateGreetings?: string[] | null;
-      /** @default null */
+      /**
+       * @description Null, or an empty one, takes the picture away.
+       * @default null
+       */
       avatarUrl?: string | null;
       /** @default null */
       characterVersion?: string | null;
@@ -1793,6 +1799,8 @@ export interface components {
       creator?: string | null;
       /** @default null */
       creatorNotes?: string | null;
+      /** @default null */
+      depthPrompt?: components['schemas']['DepthPrompt'] | null;
       /** @default null */
       description?: string | null;
       /** @default null */
@@ -1942,6 +1950,19 @@ export interface components {
       state: components['schemas']['CaseState'];
     };
     DeedId: string;
+    /** @description A text that stands among the messages of every prompt; SillyTavern's "character's note". */
+    DepthPrompt: {
+      /**
+       * Format: int32
+       * @description How many messages come after it, 10,000 at the most; 4 unless given. Where there are fewer, it stands before them all.
+       * @default 4
+       */
+      depth?: number;
+      /** @default  */
+      prompt?: string;
+      /** @default system */
+      role?: components['schemas']['PromptRole'];
+    };
     /** @description One session of one's own. */
     DeviceItem: {
       createdAt: components['schemas']['Timestamp'];
@@ -2604,6 +2625,11 @@ export interface components {
       avatarUrl?: string | null;
       displayName?: string | null;
     };
+    /**
+     * @description As whose a text is told to the model.
+     * @enum {string}
+     */
+    PromptRole: 'system' | 'user' | 'assistant';
     /** @description In milliseconds; null where nothing was measured. */
     Quantiles: {
       /** Format: int64 */
@@ -2650,6 +2676,7 @@ export interface components {
      */
     Registration: 'open' | 'closed';
     RenameForm: {
+      /** @description One line. */
       title: string;
     };
     /**

@@ -76,6 +76,7 @@ const FIELD_NAMES: Readonly<Record<string, string>> = {
   alternateGreetings: 'One of the other greetings',
   postHistoryInstructions: 'The last instructions',
   creatorNotes: 'The notes',
+  depthPrompt: 'The note among the messages',
   lorebook: 'The lore book',
 };
 

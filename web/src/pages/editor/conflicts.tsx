@@ -15,6 +15,7 @@ const NAMES: Record<keyof CharacterForm, string> = {
   avatarUrl: 'Picture',
   nickname: 'Nickname',
   postHistoryInstructions: 'Last instructions',
+  depthPrompt: 'Note among the messages',
   creatorNotes: 'Notes',
   alternateGreetings: 'Other greetings',
   lorebook: 'Lore book',
@@ -24,6 +25,7 @@ const NAMES: Record<keyof CharacterForm, string> = {
 function told(value: CharacterForm[keyof CharacterForm]): string {
   if (typeof value === 'string') return value || 'Nothing';
   if (Array.isArray(value)) return value.join('\n\n') || 'None';
+  if ('prompt' in value) return value.prompt || 'None';
   const count = value.entries?.length ?? 0;
   return count === 1 ? 'One entry' : `${count} entries`;
 }

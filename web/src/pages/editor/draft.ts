@@ -1,6 +1,17 @@
 /** What the form of a character holds, and what of it is sent. */
 import type { Character, Lorebook } from '../../api/types';
 
+/** A text among the messages of every prompt; one without a text is none. */
+export interface Note {
+  prompt: string;
+  /** How many messages come after it. */
+  depth: number;
+  role: 'system' | 'user' | 'assistant';
+}
+
+export const USUAL_DEPTH = 4;
+const NO_NOTE: Note = { prompt: '', depth: USUAL_DEPTH, role: 'system' };
+
 export interface CharacterForm {
   name: string;
   description: string;
@@ -14,6 +25,7 @@ export interface CharacterForm {
   avatarUrl: string;
   nickname: string;
   postHistoryInstructions: string;
+  depthPrompt: Note;
   creatorNotes: string;
   alternateGreetings: string[];
   lorebook: Lorebook;
@@ -47,6 +59,7 @@ export const BLANK: KeptDraft = {
   avatarUrl: '',
   nickname: '',
   postHistoryInstructions: '',
+  depthPrompt: NO_NOTE,
   creatorNotes: '',
   alternateGreetings: [],
   lorebook: {},
@@ -66,6 +79,7 @@ export const draftOf = (character: Character): KeptDraft => ({
   avatarUrl: character.avatarUrl ?? '',
   nickname: character.nickname ?? '',
   postHistoryInstructions: character.postHistoryInstructions ?? '',
+  depthPrompt: { ...NO_NOTE, ...character.depthPrompt },
   creatorNotes: character.creatorNotes ?? '',
   alternateGreetings: character.alternateGreetings ?? [],
   lorebook: character.lorebook ?? {},
@@ -111,7 +125,8 @@ const only = (form: CharacterForm, fields: readonly Field[]): Partial<CharacterF
 const differing = (form: CharacterForm, other: CharacterForm): Partial<CharacterForm> =>
   only(
     form,
-    FIELDS.filter((field) => !isSame(form[field], other[field])),
+    // What an earlier version of this page kept may lack a field.
+    FIELDS.filter((field) => field in form && !isSame(form[field], other[field])),
   );
 
 /** Fields that would be put in the place of what they say `now`. */

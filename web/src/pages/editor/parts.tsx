@@ -4,9 +4,13 @@ import { PictureField } from '../../app/picture';
 import { fieldError, TextArea, TextField } from '../../ui/field';
 import { Greetings } from '../character-details';
 import { Lore } from '../lore/book';
-import type { CharacterForm } from './draft';
+import { Choice, NumberField } from '../lore/number-field';
+import { USUAL_DEPTH, type CharacterForm } from './draft';
 
-type TextName = Exclude<keyof CharacterForm, 'alternateGreetings' | 'lorebook' | 'visibility'>;
+type TextName = Exclude<
+  keyof CharacterForm,
+  'alternateGreetings' | 'depthPrompt' | 'lorebook' | 'visibility'
+>;
 
 export interface PartProps {
   form: CharacterForm;
@@ -115,6 +119,7 @@ export function Instructions(props: PartProps) {
         hint="Instructions to the model; leave it empty for the usual ones."
         {...bind('systemPrompt')}
       />
+      <NoteFields {...props} />
       <TextArea
         label="Last instructions"
         hint="Told to the model after the messages, where it heeds them most."
@@ -125,6 +130,45 @@ export function Instructions(props: PartProps) {
         hint="For those who use the character; never told to the model."
         {...bind('creatorNotes')}
       />
+    </>
+  );
+}
+
+const TELLERS = [
+  ['system', 'The system'],
+  ['user', 'The user'],
+  ['assistant', 'The character'],
+] as const;
+
+function NoteFields({ form, error, onChange }: PartProps) {
+  const note = form.depthPrompt;
+  return (
+    <>
+      <TextArea
+        label="Note among the messages"
+        hint="Told again in every prompt, so close to what was said last that it is heeded."
+        value={note.prompt}
+        error={fieldError(error, 'depthPrompt')}
+        onChange={(event) => onChange({ depthPrompt: { ...note, prompt: event.target.value } })}
+      />
+      {note.prompt.trim() !== '' && (
+        <div className="form__pair">
+          <NumberField
+            label="Messages after it"
+            value={note.depth}
+            usual={String(USUAL_DEPTH)}
+            min={0}
+            max={10_000}
+            onChange={(depth) => onChange({ depthPrompt: { ...note, depth: depth ?? USUAL_DEPTH } })}
+          />
+          <Choice
+            label="Told as if by"
+            value={note.role}
+            options={TELLERS}
+            onChange={(role) => onChange({ depthPrompt: { ...note, role } })}
+          />
+        </div>
+      )}
     </>
   );
 }

@@ -32,6 +32,7 @@ function told(form: CharacterForm, step: number): [string, string][] {
     case 'instructions':
       return [
         ['System prompt', form.systemPrompt],
+        ['Note among the messages', form.depthPrompt.prompt],
         ['Last instructions', form.postHistoryInstructions],
         ['Notes', form.creatorNotes],
       ];

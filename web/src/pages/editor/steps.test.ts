@@ -56,6 +56,8 @@ describe('the steps of a form', () => {
   });
 
   it('know at which something was said', () => {
+    expect(isFilled({ ...BLANK, depthPrompt: { prompt: ' ', depth: 0, role: 'user' } }, 3)).toBe(false);
+    expect(isFilled({ ...BLANK, depthPrompt: { prompt: 'x', depth: 4, role: 'system' } }, 3)).toBe(true);
     const filled = (draft: typeof BLANK) => STEPS.map((_, n) => isFilled(draft, n));
     expect(filled(BLANK)).toEqual([false, false, false, false, false, false]);
     expect(filled(draftOf(MARA))).toEqual([true, true, true, false, true, false]);
@@ -99,5 +101,11 @@ describe('what is sent', () => {
   it('is all that differs, of a form that an earlier page kept', () => {
     const { began: _, ...old } = { ...start, name: 'Mara Vale', step: 2 };
     expect(bodyOf(resumed(old, draftOf(MARA)), draftOf(MARA))).toEqual({ name: 'Mara Vale' });
+    // It knew of no notes.
+    const { depthPrompt: __, ...older } = old;
+    const noted = draftOf({ ...MARA, depthPrompt: { prompt: 'Be dry.', depth: 2 } });
+    const draft = resumed(older as typeof old, noted);
+    expect(draft.depthPrompt).toEqual({ prompt: 'Be dry.', depth: 2, role: 'system' });
+    expect(bodyOf(draft, noted)).toEqual({ name: 'Mara Vale' });
   });
 });

@@ -20,7 +20,7 @@ export const STEPS: readonly Step[] = [
   {
     id: 'instructions',
     title: 'Instructions',
-    fields: ['systemPrompt', 'postHistoryInstructions', 'creatorNotes'],
+    fields: ['systemPrompt', 'depthPrompt', 'postHistoryInstructions', 'creatorNotes'],
   },
   { id: 'lore', title: 'Lore book', fields: ['lorebook'] },
   { id: 'review', title: 'Review', fields: [] },
@@ -68,6 +68,7 @@ export function isFilled(form: CharacterForm, step: number): boolean {
     const value = form[field];
     if (field === 'visibility') return false;
     if (typeof value === 'string') return value.trim() !== '';
-    return Array.isArray(value) ? value.length > 0 : (value.entries ?? []).length > 0;
+    if (Array.isArray(value)) return value.length > 0;
+    return 'prompt' in value ? value.prompt.trim() !== '' : (value.entries ?? []).length > 0;
   });
 }
