@@ -23,6 +23,7 @@ impl State {
             }
             return;
         }
+        let note = self.told_first(note);
         match &note.event {
             RoomEvent::MessageNew { message } => {
                 let seq = message.seq;
@@ -69,6 +70,20 @@ impl State {
                     self.emit(&note, delivery);
                 }
             }
+        }
+    }
+
+    /// What became of a message may be told before the message itself, by another request or another server: then it is what the
+    /// message is first told as, and the one that comes later says nothing new.
+    fn told_first(&self, note: Arc<RoomNote>) -> Arc<RoomNote> {
+        match &note.event {
+            RoomEvent::MessageUpdated { message }
+                if message.seq > self.last_seq && !self.removed.contains(&message.id) =>
+            {
+                let event = RoomEvent::MessageNew { message: message.clone() };
+                Arc::new(RoomNote { event, origin: note.origin.clone() })
+            }
+            _ => note,
         }
     }
 

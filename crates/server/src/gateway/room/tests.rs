@@ -79,6 +79,27 @@ fn messages_go_out_by_seq_whatever_order_they_come_in() {
 }
 
 #[test]
+fn what_became_of_a_message_is_not_undone_by_the_message_that_comes_late() {
+    let cancelled = |seq| {
+        let message = Message { reply_state: Some(ReplyState::Cancelled), ..message(seq, None) };
+        Arc::new(RoomEvent::MessageUpdated { message }.into())
+    };
+    let room = open_room(1);
+    assert!(!room.deliver(cancelled(2)).gap);
+    assert_eq!(room.last_seq(), 2, "told as a new one");
+    room.deliver(new(2));
+    assert_eq!((room.last_seq(), room.has_gap()), (2, false));
+    // Before others that are missing it waits, as a new one does.
+    assert!(room.deliver(cancelled(4)).gap);
+    room.deliver(new(3));
+    assert_eq!((room.last_seq(), room.has_gap()), (4, false));
+    // Of one that was removed nothing is told.
+    room.deliver(removed(4, 1, &["m4"]));
+    room.deliver(cancelled(4));
+    assert_eq!((room.last_seq(), room.has_gap()), (3, false));
+}
+
+#[test]
 fn a_message_that_went_out_does_not_again() {
     let room = open_room(4);
     room.deliver(new(4));
