@@ -203,6 +203,7 @@ export function Composer(props: {
           <textarea
             ref={area}
             className="composer__text"
+            dir="auto"
             rows={1}
             value={text}
             aria-label={`Message to ${name}`}

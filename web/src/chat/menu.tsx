@@ -178,6 +178,7 @@ export function Renaming(props: { conversation: Conversation; onDone: () => void
       <input
         ref={box}
         className="input renaming__title"
+        dir="auto"
         aria-label="Title of the conversation"
         aria-invalid={error !== undefined}
         maxLength={MAX_TITLE}

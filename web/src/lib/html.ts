@@ -66,9 +66,10 @@ function tagAt(text: string, at: number): Tag | undefined {
     if (close !== null)
       return { name: name.toLowerCase(), closes: slash === '/', attributes, end: end + close[0].length };
     ATTRIBUTE.lastIndex = end;
-    const [said, key, ...values] = ATTRIBUTE.exec(text) ?? [];
+    const found: (string | undefined)[] = ATTRIBUTE.exec(text) ?? [];
+    const [said, key] = found;
     if (said === undefined || key === undefined) return undefined;
-    const value = values.find((one) => one !== undefined);
+    const value = found[2] ?? found[3] ?? found[4];
     if (value === undefined && !BARE.has(key.toLowerCase())) return undefined;
     attributes.set(key.toLowerCase(), value ?? '');
     end += said.length;

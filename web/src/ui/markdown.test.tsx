@@ -5,7 +5,7 @@ import { Markdown } from './markdown';
 
 function rendered(text: string): string {
   const html = renderToStaticMarkup(<Markdown text={text} />);
-  return html.replace(/^<div class="markdown">|<\/div>$/g, '');
+  return html.replace(/^<div class="markdown">|<\/div>$/g, '').replaceAll(' dir="auto"', '');
 }
 
 describe('Markdown of a reply', () => {
@@ -62,6 +62,13 @@ describe('Markdown of a reply', () => {
       '<p>Fish\u00a0&amp; chips — é &amp;unknown;</p>',
     );
     expect(rendered('<b>open *and* on')).toBe('<p><strong>open <em>and</em> on</strong></p>');
+  });
+
+  it('lets each paragraph run as it is written, and lists and quotes as a whole', () => {
+    const html = renderToStaticMarkup(<Markdown text={'שלום Mara\n\nHello\n\n- نعم\n\n> كتاب'} />);
+    expect(html.match(/<(?:p|ul|blockquote) dir="auto">/g)).toHaveLength(4);
+    expect(html).toContain('<blockquote dir="auto"><p>كتاب</p>');
+    expect(html).toContain('<ul dir="auto"><li>نعم</li>');
   });
 
   it('links as Markdown does, and loads no picture of HTML', () => {

@@ -61,10 +61,14 @@ function all(tokens: readonly Token[] | undefined, isLinked = false): ReactNode 
 function One({ token, isLinked }: { token: MarkedToken; isLinked: boolean }): ReactNode {
   switch (token.type) {
     case 'paragraph':
-      return <p>{all(token.tokens, isLinked)}</p>;
+      return <p dir="auto">{all(token.tokens, isLinked)}</p>;
     case 'heading':
       // A reply's headings are no headings of the page.
-      return <p className="markdown__heading">{all(token.tokens, isLinked)}</p>;
+      return (
+        <p className="markdown__heading" dir="auto">
+          {all(token.tokens, isLinked)}
+        </p>
+      );
     case 'text':
       return token.tokens ? all(token.tokens, isLinked) : decoded(token.text);
     case 'escape':
@@ -90,7 +94,7 @@ function One({ token, isLinked }: { token: MarkedToken; isLinked: boolean }): Re
     case 'hr':
       return <hr />;
     case 'blockquote':
-      return <blockquote>{all(token.tokens, isLinked)}</blockquote>;
+      return <blockquote dir="auto">{inside(token.tokens)}</blockquote>;
     case 'link':
       return isLinked ? (
         all(token.tokens, true)
@@ -117,6 +121,17 @@ function One({ token, isLinked }: { token: MarkedToken; isLinked: boolean }): Re
   }
 }
 
+/** What stands in a list or a quote runs as the whole of it does, which looks at no text that says its own direction. */
+function inside(tokens: readonly Token[]): ReactNode {
+  return tokens.map((token, at) =>
+    token.type === 'paragraph' ? (
+      <p key={at}>{all(token.tokens)}</p>
+    ) : (
+      <Fragment key={at}>{all([token])}</Fragment>
+    ),
+  );
+}
+
 function Outward({ href, children }: { href: string; children: ReactNode }) {
   const address = decoded(href);
   // Anything but these could run code or call a program.
@@ -129,8 +144,14 @@ function Outward({ href, children }: { href: string; children: ReactNode }) {
 }
 
 function List({ list }: { list: Tokens.List }) {
-  const items = list.items.map((item, at) => <li key={at}>{all(item.tokens)}</li>);
-  return list.ordered ? <ol start={list.start === '' ? 1 : list.start}>{items}</ol> : <ul>{items}</ul>;
+  const items = list.items.map((item, at) => <li key={at}>{inside(item.tokens)}</li>);
+  return list.ordered ? (
+    <ol dir="auto" start={list.start === '' ? 1 : list.start}>
+      {items}
+    </ol>
+  ) : (
+    <ul dir="auto">{items}</ul>
+  );
 }
 
 function Table({ table }: { table: Tokens.Table }) {
@@ -140,7 +161,7 @@ function Table({ table }: { table: Tokens.Table }) {
         <thead>
           <tr>
             {table.header.map((cell, at) => (
-              <th key={at} scope="col">
+              <th key={at} scope="col" dir="auto">
                 {all(cell.tokens)}
               </th>
             ))}
@@ -150,7 +171,9 @@ function Table({ table }: { table: Tokens.Table }) {
           {table.rows.map((row, at) => (
             <tr key={at}>
               {row.map((cell, column) => (
-                <td key={column}>{all(cell.tokens)}</td>
+                <td key={column} dir="auto">
+                  {all(cell.tokens)}
+                </td>
               ))}
             </tr>
           ))}
