@@ -102,7 +102,7 @@ function Tile({
       {(item.caption !== '' || item.expression) && (
         <p className="gallery__words">
           {item.expression && <span className="tag">{item.expression}</span>}
-          {item.caption}
+          <bdi>{item.caption}</bdi>
         </p>
       )}
       {onEdit && (
@@ -358,6 +358,7 @@ function Edit({
           <input
             id={ids.caption}
             className="input"
+            dir="auto"
             maxLength={500}
             value={caption}
             onChange={(event) => setCaption(event.target.value)}
