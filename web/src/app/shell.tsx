@@ -26,6 +26,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [path] = useLocation();
   const { user } = useWho();
   useSearchKey();
+  useNoFilesOpened();
   useActivity();
   return (
     <div className={path.startsWith('/c/') ? 'shell shell--chat' : 'shell'}>
@@ -92,6 +93,24 @@ function useSearchKey(): void {
     addEventListener('keydown', press);
     return () => removeEventListener('keydown', press);
   }, [go]);
+}
+
+/** A file that is dropped where nothing takes it would be opened in the place of the page, and what is written here be gone. */
+function useNoFilesOpened(): void {
+  useEffect(() => {
+    const refuse = (event: DragEvent) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes('Files')) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = 'none';
+    };
+    // Behind all that take files.
+    addEventListener('dragover', refuse);
+    addEventListener('drop', refuse);
+    return () => {
+      removeEventListener('dragover', refuse);
+      removeEventListener('drop', refuse);
+    };
+  }, []);
 }
 
 export function Brand() {

@@ -179,6 +179,7 @@ export function Editing({
       <textarea
         ref={ref}
         className="editing__text"
+        dir="auto"
         aria-label={isReply ? 'The reply' : 'Your message'}
         rows={isReply ? REPLY_ROWS : Math.min(8, text.split('\n').length + 1)}
         maxLength={8_000}

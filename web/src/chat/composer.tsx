@@ -10,7 +10,6 @@ import {
   useRef,
   useState,
   type ClipboardEvent,
-  type DragEvent,
   type KeyboardEvent,
 } from 'react';
 import type { Usage } from '../api/types';
@@ -91,16 +90,28 @@ export function Composer(props: {
     if (take(event.clipboardData.files)) event.preventDefault();
   };
 
-  const onDragOver = (event: DragEvent) => {
-    if (!event.dataTransfer.types.includes('Files')) return;
+  // A drop is a shortcut: the button beside the text does the same for a keyboard.
+  const onDrag = useEffectEvent((event: DragEvent) => {
+    if (!event.dataTransfer?.types.includes('Files') || document.querySelector('dialog[open]') !== null)
+      return;
     event.preventDefault();
-    setIsOver(true);
-  };
-
-  const onDrop = (event: DragEvent) => {
-    setIsOver(false);
-    if (take(event.dataTransfer.files)) event.preventDefault();
-  };
+    setIsOver(event.type === 'dragover');
+    if (event.type === 'drop') take(event.dataTransfer.files);
+  });
+  const onDragLeave = useEffectEvent((event: DragEvent) => {
+    const to = event.relatedTarget;
+    if (!(to instanceof Node) || !area.current?.closest('main')?.contains(to)) setIsOver(false);
+  });
+  // Anywhere in the conversation: who drops a picture among what was said means to say it.
+  useEffect(() => {
+    const main = area.current?.closest('main');
+    const control = new AbortController();
+    const { signal } = control;
+    main?.addEventListener('dragover', (event) => onDrag(event), { signal });
+    main?.addEventListener('drop', (event) => onDrag(event), { signal });
+    main?.addEventListener('dragleave', (event) => onDragLeave(event), { signal });
+    return () => control.abort();
+  }, []);
 
   const stopReply = () => {
     if (answering && !stop.busy) void stop.run(() => chat.stop());
@@ -151,9 +162,7 @@ export function Composer(props: {
   const remaining = usage?.[kind].remaining;
   const isLow = remaining != null && remaining <= FEW_LEFT;
   return (
-    // A drop is a shortcut: the button beside the text does the same for a keyboard.
-    // eslint-disable-next-line jsx-a11y/no-static-element-interactions
-    <div className="composer" onDragOver={onDragOver} onDragLeave={() => setIsOver(false)} onDrop={onDrop}>
+    <div className="composer">
       <div className="composer__inner">
         <div className="composer__status">
           <span className="composer__state" role="status" aria-live="polite">
@@ -171,6 +180,11 @@ export function Composer(props: {
           <Notice tone="warning">That was quick. You can send again in {lengthOfTime(wait)}.</Notice>
         )}
         {stop.error && <Notice tone="error">The reply could not be stopped. {stop.error.message}</Notice>}
+        {length > MAX_TEXT && (
+          <Notice tone="warning">
+            This is too long to be sent: a message has {MAX_TEXT.toLocaleString()} characters at the most.
+          </Notice>
+        )}
         {trouble !== undefined && <Notice tone="warning">{trouble}</Notice>}
         {attached !== undefined && <AttachmentChip attached={attached} onRemove={remove} />}
         <form
@@ -203,6 +217,7 @@ export function Composer(props: {
           <textarea
             ref={area}
             className="composer__text"
+            dir="auto"
             rows={1}
             value={text}
             aria-label={`Message to ${name}`}

@@ -4,7 +4,7 @@ import { useLocation } from 'wouter';
 import type { Conversation } from '../api/types';
 import { beginConversation, renameConversation } from '../app/library';
 import { deleteConversation, restoreConversation } from '../app/rooms';
-import { useFocusBack } from '../lib/focus';
+import { focusBack, isFocusLost, useFocusBack } from '../lib/focus';
 import { useAction } from '../lib/load';
 import { Icon } from '../ui/icons';
 import { showToast } from '../lib/toasts';
@@ -58,6 +58,10 @@ export function ConversationMenu(props: {
       showToast('Deleted.', 'Undo', async () => {
         const { id: restored } = await restoreConversation(conversation.id);
         go(`/c/${restored}`);
+      });
+      // The way to have it back comes first for who goes by the keyboard; nobody is left at the start of the page.
+      requestAnimationFrame(() => {
+        if (isFocusLost()) focusBack();
       });
     });
   };
@@ -178,6 +182,7 @@ export function Renaming(props: { conversation: Conversation; onDone: () => void
       <input
         ref={box}
         className="input renaming__title"
+        dir="auto"
         aria-label="Title of the conversation"
         aria-invalid={error !== undefined}
         maxLength={MAX_TITLE}

@@ -24,7 +24,9 @@ function BranchedOff({ from }: { from: NonNullable<Conversation['branchOf']> }) 
         {origin === undefined ? (
           'another conversation'
         ) : (
-          <Link href={`/c/${id}?at=${from.seq}`}>{origin.title}</Link>
+          <Link href={`/c/${id}?at=${from.seq}`}>
+            <bdi>{origin.title}</bdi>
+          </Link>
         )}
       </span>
     </p>

@@ -71,7 +71,7 @@ function Said(props: {
       )}
       <div className="said__body">
         {other !== undefined && !props.follows ? (
-          <p className="said__name">
+          <p className="said__name" dir="auto">
             {props.from}
             <span className="sr-only">:</span>
           </p>
@@ -91,7 +91,7 @@ function Quote({ answers }: { answers: Message }) {
   return (
     <p className="said__quote">
       <span className="sr-only">In reply to: </span>
-      {blocked ? 'Message of a blocked person.' : plainText(answers.text)}
+      {blocked ? 'Message of a blocked person.' : <bdi>{plainText(answers.text)}</bdi>}
     </p>
   );
 }

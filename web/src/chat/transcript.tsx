@@ -244,6 +244,7 @@ export function Transcript(props: {
         </button>
       )}
       <Announcer state={state} name={props.character.name} />
+      <RemovalAnnouncer removals={state.removals ?? 0} />
       <PeopleAnnouncer state={state} alone={away || hasLater} />
     </div>
   );
@@ -325,6 +326,18 @@ function PeopleAnnouncer({ state, alone }: { state: ChatState; alone: boolean })
         last !== undefined &&
         seq > since.seq &&
         `${room.name(last.senderId)}: ${plainText(last.text)}`}
+    </p>
+  );
+}
+
+/** What is taken back leaves the log without a word. */
+function RemovalAnnouncer({ removals }: { removals: number }) {
+  const [opened] = useState(removals);
+  return (
+    <p className="sr-only" role="status" aria-live="polite">
+      {/* Said again of the next one, which changes nothing that is seen. */}
+      {removals > opened &&
+        `A message and its reply were deleted.${'\u00a0'.repeat((removals - opened) % 2)}`}
     </p>
   );
 }

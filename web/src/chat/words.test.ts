@@ -75,6 +75,16 @@ describe('texts of others', () => {
     expect(plainText('2 * 3 * 4 is snake_case_too')).toBe('2 * 3 * 4 is snake_case_too');
   });
 
+  it('lose their HTML, and the fences of code', () => {
+    expect(plainText('<div style="x"><b>Mara</b>&nbsp;Vale<br>sails</div><!-- no --><p>On</p>')).toBe(
+      'Mara Vale sails On',
+    );
+    expect(plainText('<img src="https://x.test/a.png" alt="A view"> a < b <3 `<b>`')).toBe(
+      'A view a < b <3 <b>',
+    );
+    expect(plainText('Look:\n```js\nlet a = "<i>";\n```\nso')).toBe('Look: let a = "<i>"; so');
+  });
+
   it('name a device by its browser and system', () => {
     const chrome =
       'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36';

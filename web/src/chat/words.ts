@@ -1,5 +1,6 @@
 /** What goes on, in words: for the line above the composer, for screen readers, for lists. */
 import type { Usage } from '../api/types';
+import { htmlAsMarkdown } from '../lib/html';
 import { lengthOfTime, upcoming } from '../lib/time';
 import type { ConnectionState } from '../live/connection';
 import { answeredSender, nextSender, typingWords } from '../rooms/words';
@@ -80,9 +81,10 @@ const at = (iso: string, now: Date): string => upcoming(iso, now).replace(/^(?=\
 /** Text between two equal marks that no word touches from outside; twice over, for marks within marks. */
 const MARKED = /(?<![\w*])(\*{1,3}|_{1,3}|~~|`+)(\S|\S.*?\S)\1(?![\w*])/g;
 
-/** Markdown without its marks, on one line: for a list or a screen reader. */
+/** Markdown, and HTML in it, without marks, on one line: for a list or a screen reader. */
 export function plainText(markdown: string): string {
-  return markdown
+  return htmlAsMarkdown(markdown, { plain: true })
+    .replace(/^\s*(?:`{3,}|~{3,})[^`\n]*$/gm, '')
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replace(MARKED, '$2')
     .replace(MARKED, '$2')

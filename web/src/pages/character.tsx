@@ -10,10 +10,9 @@ import {
   openConversation,
   useWholeCharacter,
 } from '../app/library';
-import { loadPersonas, personas } from '../app/personas';
+import { useTold } from '../app/told';
 import { useWho } from '../app/who';
 import type { Character, Conversation } from '../api/types';
-import { expandMacros } from '../chat/macros';
 import { useKeptFocus } from '../lib/focus';
 import { useAction, useLoad } from '../lib/load';
 import { SafetyActions } from '../safety/actions';
@@ -65,14 +64,8 @@ function Sheet({ character }: { character: Character }) {
     void talk.run(async () => go(`/c/${(await opened()).id}`));
   const open = lead(() => openConversation(user.id, character.id));
   const begin = (greeting = 0) => lead(() => beginConversation(character.id, greeting));
-  const called = character.nickname ?? character.name;
-  const own = useStore(personas);
-  // Until they are known, and where they cannot be, the name of the account does.
-  useLoad(own === undefined ? 'personas' : undefined, loadPersonas);
-  const played = own?.find((persona) => persona.isDefault);
-  const names = { character: called, user: played?.name ?? user.displayName };
-  const persona = expandMacros(played?.description ?? '', names);
-  const told = (text: string) => expandMacros(text, { ...names, persona });
+  const toldOf = useTold();
+  const told = (text: string) => toldOf(text, character);
   const isKnown = useStore(conversations).items.some(
     (item) => item.characterId === character.id && item.ownerId === user.id && !item.branchOf,
   );
@@ -86,7 +79,7 @@ function Sheet({ character }: { character: Character }) {
       <header className="sheet__head">
         <Avatar id={character.id} name={character.name} url={character.avatarUrl} size="huge" />
         <div className="sheet__about">
-          <h1 className="sheet__name" ref={heading} tabIndex={-1}>
+          <h1 className="sheet__name" dir="auto" ref={heading} tabIndex={-1}>
             {character.name}
           </h1>
           <ul className="tags" aria-label="Tags">

@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { listCharacters, loadTags, popularTags } from '../app/library';
+import { useTold } from '../app/told';
 import { useWho } from '../app/who';
 import type { Character, List, TagCount } from '../api/types';
 import { plainText } from '../chat/words';
@@ -101,6 +102,7 @@ export function CharactersPage() {
           <Icon name="search" />
           <input
             className="input"
+            dir="auto"
             type="search"
             aria-label="Search characters"
             placeholder="Search by name, story or tag"
@@ -202,12 +204,13 @@ function Tags(props: { tags: readonly TagCount[]; chosen: string; onChoose: (tag
 
 function Card({ character }: { character: Character }) {
   const { user } = useWho();
+  const told = useTold();
   const isMine = character.ownerId === user.id;
   return (
     <article className="card">
       <Avatar id={character.id} name={character.name} url={character.avatarUrl} size="large" />
       <div>
-        <h2 className="card__name">
+        <h2 className="card__name" dir="auto">
           <Link href={`/characters/${character.id}`}>{character.name}</Link>
         </h2>
         {isMine && (
@@ -219,7 +222,9 @@ function Card({ character }: { character: Character }) {
           </p>
         )}
       </div>
-      <p className="card__text">{plainText(character.description) || 'No description yet.'}</p>
+      <p className="card__text" dir="auto">
+        {plainText(told(character.description, character)) || 'No description yet.'}
+      </p>
       {character.tags.length > 0 && (
         <ul className="tags" aria-label="Tags">
           {character.tags.slice(0, 4).map((tag) => (

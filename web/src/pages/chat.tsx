@@ -132,7 +132,9 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
                 personality={personality}
               />
               <span className="chat__names">
-                <h1 className="chat__name">{title}</h1>
+                <h1 className="chat__name" dir="auto">
+                  {title}
+                </h1>
                 <span className="chat__mood">
                   {named}
                   {mood === undefined ? about : `seems ${mood}`}

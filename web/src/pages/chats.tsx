@@ -117,7 +117,7 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
         personality={lastMessage?.personality}
       />
       <span className="chat-list__words">
-        <span className="chat-list__name">
+        <span className="chat-list__name" dir="auto">
           {branchOf && <Icon name="branch" />}
           {title}
           {branchOf && <span className="sr-only"> (a branch)</span>}
@@ -126,16 +126,19 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
           {shortTime(updatedAt)}
         </time>
         <span className="chat-list__foot">
-          <span className="chat-list__last">
+          <span className="chat-list__last" dir="auto">
             {draft === undefined ? (
-              <>
-                {lastMessage?.senderId === user.id && 'You: '}
-                {said}
-              </>
+              lastMessage?.senderId === user.id ? (
+                <>
+                  You: <bdi>{said}</bdi>
+                </>
+              ) : (
+                said
+              )
             ) : (
               <>
                 <span className="chat-list__draft">Draft: </span>
-                {draft}
+                <bdi>{draft}</bdi>
               </>
             )}
           </span>

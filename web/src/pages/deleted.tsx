@@ -61,7 +61,9 @@ function Deleted({ conversation }: { conversation: Conversation }) {
     <li className="deleted__one">
       <Avatar id={character.id} name={character.name} url={character.avatarUrl} />
       <div className="deleted__words">
-        <p className="chat-list__name">{title}</p>
+        <p className="chat-list__name" dir="auto">
+          {title}
+        </p>
         <p className="chat-list__last">{said}</p>
         {error ? (
           <p className="said__trouble" role="alert">

@@ -20,6 +20,14 @@ const ACCEPTED = 'image/png,image/jpeg,image/webp,image/gif';
 /** Tries to add a picture that is still being processed. */
 const TRIES = 5;
 
+/** Why a file cannot be one of the pictures at all. */
+function noPicture(file: File): string | undefined {
+  if (file.type.startsWith('image/')) return undefined;
+  if (/\.(?:json|charx)$/i.test(file.name))
+    return 'This is no picture. Cards are imported on the page of all characters.';
+  return 'This is no picture.';
+}
+
 export function Gallery({ character, isMine }: { character: Character; isMine: boolean }) {
   const { error, again } = useLoad(character.id, () => loadGallery(character.id));
   const items = useStore(galleries)[character.id];
@@ -94,7 +102,7 @@ function Tile({
       {(item.caption !== '' || item.expression) && (
         <p className="gallery__words">
           {item.expression && <span className="tag">{item.expression}</span>}
-          {item.caption}
+          <bdi>{item.caption}</bdi>
         </p>
       )}
       {onEdit && (
@@ -169,15 +177,15 @@ function Adding({ characterId, isFirst }: { characterId: string; isFirst: boolea
       if (!isGone()) update(id, { error: asApiError(error).message });
     }
   };
-  /** True when there was a picture among them. */
+  /** True when there were files; those that are no pictures are told of. */
   const take = (files: Iterable<File>): boolean => {
-    const pictures = [...files].filter((file) => file.type.startsWith('image/'));
-    if (pictures.length === 0 || document.querySelector('dialog[open]') !== null) return false;
-    for (const file of pictures) {
+    const all = [...files];
+    if (all.length === 0 || document.querySelector('dialog[open]') !== null) return false;
+    for (const file of all) {
       const id = freshId();
       const control = new AbortController();
       ways.current.set(id, control);
-      const error = unfit(file);
+      const error = noPicture(file) ?? unfit(file);
       setComing((list) => [
         ...list,
         { id, name: file.name, sent: { part: 0, waiting: false }, ...(error && { error }) },
@@ -350,6 +358,7 @@ function Edit({
           <input
             id={ids.caption}
             className="input"
+            dir="auto"
             maxLength={500}
             value={caption}
             onChange={(event) => setCaption(event.target.value)}

@@ -45,7 +45,7 @@ export function Personas() {
                 <li className="row persona" key={persona.id}>
                   <Avatar id={persona.id} name={persona.name} url={persona.avatarUrl} />
                   <div className="row__words">
-                    {persona.name}
+                    <bdi>{persona.name}</bdi>
                     <small className="persona__about">
                       {persona.isDefault ? 'Played unless you choose another' : persona.description}
                     </small>

@@ -1,9 +1,10 @@
 /** Search as one types: characters, and what was said. */
-import { useEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { Fragment, useEffect, useRef, useState, type KeyboardEvent } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { http } from '../api/client';
 import type { Answer, FoundPart } from '../api/types';
 import { takeCharacters } from '../app/library';
+import { useTold } from '../app/told';
 import { plainText } from '../chat/words';
 import { useLoad } from '../lib/load';
 import { shortTime } from '../lib/time';
@@ -64,6 +65,7 @@ export function SearchPage() {
             <input
               ref={box}
               className="input"
+              dir="auto"
               type="search"
               aria-label="Search characters and messages"
               placeholder="Characters, and what was said"
@@ -102,6 +104,7 @@ export function SearchPage() {
 }
 
 function Found({ answer }: { answer: Answer<'Search'> }) {
+  const told = useTold();
   return (
     <>
       {answer.characters.length > 0 && (
@@ -112,12 +115,14 @@ function Found({ answer }: { answer: Answer<'Search'> }) {
               <li className="row row--link" key={character.id}>
                 <Avatar id={character.id} name={character.name} url={character.avatarUrl} size="small" />
                 <div className="row__words">
-                  <Link href={`/characters/${character.id}`}>{character.name}</Link>
-                  <small className="row__line">
+                  <Link href={`/characters/${character.id}`} dir="auto">
+                    {character.name}
+                  </Link>
+                  <small className="row__line" dir="auto">
                     {snippet.some((part) => part.hit) ? (
-                      <Snippet parts={snippet} />
+                      <Snippet parts={snippet} told={(text) => told(text, character)} />
                     ) : (
-                      plainText(character.description)
+                      plainText(told(character.description, character))
                     )}
                   </small>
                 </div>
@@ -143,8 +148,15 @@ function Found({ answer }: { answer: Answer<'Search'> }) {
                     {message.role === 'user'
                       ? `To ${conversation.character.name}`
                       : conversation.character.name}
+                    {/* There may be several with one character. */}
+                    {conversation.title !== conversation.character.name && (
+                      <span className="row__title">
+                        {' · '}
+                        <bdi>{conversation.title}</bdi>
+                      </span>
+                    )}
                   </Link>
-                  <small>
+                  <small dir="auto">
                     <Snippet parts={snippet} />
                   </small>
                 </div>
@@ -160,7 +172,26 @@ function Found({ answer }: { answer: Answer<'Search'> }) {
   );
 }
 
-function Snippet({ parts }: { parts: readonly FoundPart[] }) {
+/** Signs that no text uses, around what was found while its marks are taken away. */
+const HIT = ['\ue000', '\ue001'] as const;
+
+function Snippet(props: { parts: readonly FoundPart[]; told?: (text: string) => string }) {
+  const { parts, told = (text: string) => text } = props;
+  const marked = parts
+    .map(({ text, hit }) => [text.replace(/[\ue000\ue001]/g, ''), hit] as const)
+    .map(([text, hit]) => (hit ? HIT[0] + text + HIT[1] : text));
+  // An excerpt may begin or end between two marks.
+  const line = plainText(told(marked.join(''))).replace(/\*{2,}|~~|`+/g, '');
   // Pieces have no names of their own, and their order does not change.
-  return parts.map((part, at) => (part.hit ? <mark key={at}>{part.text}</mark> : part.text));
+  return line.split(HIT[0]).map((piece, at) => {
+    const [found = '', rest] = piece.split(HIT[1]);
+    return rest === undefined ? (
+      found
+    ) : (
+      <Fragment key={at}>
+        <mark>{found}</mark>
+        {rest}
+      </Fragment>
+    );
+  });
 }

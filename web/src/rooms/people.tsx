@@ -73,7 +73,7 @@ function People({ conversation, onClose }: { conversation: Conversation; onClose
               <li key={one.user.id} className="people__one">
                 <Avatar id={one.user.id} name={one.user.displayName} url={one.user.avatarUrl} size="small" />
                 <span className="people__names">
-                  <span className="people__name">
+                  <span className="people__name" dir="auto">
                     {one.user.displayName}
                     {one.user.id === user.id && ' (you)'}
                   </span>

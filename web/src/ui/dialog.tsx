@@ -31,7 +31,9 @@ export function Dialog({
       onClose={onClose}
     >
       <header className="dialog__head">
-        <h2 id={titleId}>{title}</h2>
+        <h2 id={titleId} dir="auto">
+          {title}
+        </h2>
         <button type="button" className="icon-button" aria-label="Close" onClick={onClose}>
           <Icon name="close" />
         </button>

@@ -50,7 +50,7 @@ export function TextField({
 }: Labelled & InputHTMLAttributes<HTMLInputElement>) {
   return (
     <Field label={label} hint={hint} error={error}>
-      {(ids) => <input className="input" {...input} {...ids} />}
+      {(ids) => <input className="input" dir="auto" {...input} {...ids} />}
     </Field>
   );
 }
@@ -63,7 +63,7 @@ export function TextArea({
 }: Labelled & TextareaHTMLAttributes<HTMLTextAreaElement>) {
   return (
     <Field label={label} hint={hint} error={error}>
-      {(ids) => <textarea className="input input--area" {...area} {...ids} />}
+      {(ids) => <textarea className="input input--area" dir="auto" {...area} {...ids} />}
     </Field>
   );
 }

@@ -44,7 +44,7 @@ export function Page(props: {
               <Icon name="back" />
             </Link>
           )}
-          <h1 className="page__title" ref={heading} tabIndex={-1}>
+          <h1 className="page__title" dir="auto" ref={heading} tabIndex={-1}>
             {props.title}
           </h1>
           {props.actions && <div className="page__actions">{props.actions}</div>}

@@ -1,8 +1,9 @@
 /** What a card says, before it is saved, and what is wrong with it. */
 import type { ApiError } from '../../api/client';
 import type { CardPreview } from '../../api/types';
-import { plainText } from '../../chat/words';
+import { useTold } from '../../app/told';
 import { Icon } from '../../ui/icons';
+import { Markdown } from '../../ui/markdown';
 import { Notice } from '../../ui/notice';
 
 /** The form that fields could be marked in is not here: each says its own. */
@@ -48,6 +49,7 @@ export function Warnings({ warnings }: { warnings: readonly string[] }) {
 /** What would be saved. */
 export function Look({ preview }: { preview: CardPreview }) {
   const { character, picture, warnings } = preview;
+  const told = useTold();
   const facts = factsOf(preview);
   const texts = [
     ['Description', character.description],
@@ -78,7 +80,9 @@ export function Look({ preview }: { preview: CardPreview }) {
             text && (
               <div key={title}>
                 <dt>{title}</dt>
-                <dd>{plainText(text)}</dd>
+                <dd>
+                  <Markdown text={told(text, character)} />
+                </dd>
               </div>
             ),
         )}
