@@ -119,9 +119,10 @@ signedIn('errors stand at their step, before the server is asked and after', asy
 
 /** A character of one's own, made without the page; its id. */
 async function made(page, draft) {
-  const answer = await page.request.post('/api/characters', { data: draft });
+  const answer = await page.request.post('/api/characters', { data: draft, headers: { origin: new URL(page.url()).origin } });
   return (await answer.json()).character.id;
 }
+const put = (page, id, data) => page.request.patch(`/api/characters/${id}`, { data, headers: { origin: new URL(page.url()).origin } });
 const asStored = async (page, id) => (await (await page.request.get(`/api/characters/${id}`)).json()).character;
 
 signedIn('saving a kept form leaves alone what was changed elsewhere, and says what it would overwrite', async (page) => {
@@ -132,7 +133,7 @@ signedIn('saving a kept form leaves alone what was changed elsewhere, and says w
   await page.getByLabel('Description').fill('The keeper of the lamp.');
   await saved;
   await page.goto(`/characters/${id}`);
-  await page.request.patch(`/api/characters/${id}`, { data: { avatarUrl: 'https://example.test/ines.png', greeting: 'Welcome.' } });
+  await put(page, id, { avatarUrl: 'https://example.test/ines.png', greeting: 'Welcome.' });
   await page.goto(`/characters/${id}/edit`);
   await page.getByText('You go on where you left this form.').waitFor();
   await page.getByRole('button', { name: 'Save changes' }).click();
@@ -144,7 +145,7 @@ signedIn('saving a kept form leaves alone what was changed elsewhere, and says w
   await goTo(page, 2);
   await page.getByLabel('Description').fill('Mine.');
   await page.getByLabel('Scenario').fill('A storm.');
-  await page.request.patch(`/api/characters/${id}`, { data: { description: 'Theirs.', scenario: 'A calm.' } });
+  await put(page, id, { description: 'Theirs.', scenario: 'A calm.' });
   await page.getByRole('button', { name: 'Save changes' }).click();
   await page.getByText('This was changed elsewhere since you began').waitFor();
   assert.equal((await asStored(page, id)).description, 'Theirs.', 'nothing is overwritten before it was told');
@@ -152,7 +153,7 @@ signedIn('saving a kept form leaves alone what was changed elsewhere, and says w
   await page.getByText('Theirs.', { exact: true }).waitFor();
   await assertAccessible(page, 'the conflicts');
   await pictured(page, 'editor-conflicts', { fullPage: true });
-  await page.getByRole('button', { name: 'Take Scenario as it is now' }).click();
+  await page.getByRole('button', { name: 'Take that for Scenario' }).click();
   assert.equal(await page.getByLabel('Scenario').inputValue(), 'A calm.');
   await page.getByRole('button', { name: 'Save mine anyway' }).click();
   await page.waitForURL(`**/characters/${id}`);

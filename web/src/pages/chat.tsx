@@ -12,9 +12,10 @@ import {
   usages,
 } from '../app/library';
 import { useReading } from '../app/activity';
+import { useAgainOnceBack } from '../app/again';
 import { gone, takeRemoved } from '../app/rooms';
 import { useWho } from '../app/who';
-import { Chat } from '../chat/chat';
+import { chatOf, leaveChat, openChat } from '../chat/chats';
 import { Composer } from '../chat/composer';
 import { Face, useFace } from '../chat/face';
 import { ConversationMenu, Renaming } from '../chat/menu';
@@ -41,6 +42,7 @@ export function ChatPage({ id }: { id: string }) {
   const { error, again } = useLoad(conversation === undefined && !isGone ? id : undefined, () =>
     loadConversation(id),
   );
+  useAgainOnceBack(error, again);
   if (isGone && conversation === undefined) return <Redirect to="/" replace />;
   if (conversation !== undefined)
     return (
@@ -66,7 +68,7 @@ export function ChatPage({ id }: { id: string }) {
 function OpenConversation({ conversation }: { conversation: Conversation }) {
   const { id, character, title, removals, lastSeq } = conversation;
   const { user, connection } = useWho();
-  const [chat] = useState(() => new Chat(id, character.id, user.id, connection, removals));
+  const [chat] = useState(() => chatOf(id, character.id, user.id, connection, removals));
   const [renames, setRenames] = useState(false);
   const main = useRef<HTMLElement>(null);
   useKeptFocus(main);
@@ -81,8 +83,8 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   useTitle(title);
 
   useEffect(() => {
-    chat.open();
-    return () => chat.close();
+    openChat(chat);
+    return () => leaveChat(chat);
   }, [chat]);
 
   const { state, error } = open;
