@@ -117,6 +117,18 @@ signedIn('errors stand at their step, before the server is asked and after', asy
   assert.deepEqual(character.lorebook.entries.map(({ keys }) => keys), [['tower']]);
 });
 
+signedIn('what was typed last is there after a reload that did not wait for it to be kept', async (page) => {
+  await page.goto('/characters/new');
+  await page.getByLabel('Name', { exact: true }).waitFor();
+  for (const name of ['Tilda', 'Tilda Crane', 'Tilda Crane of the Lamp']) {
+    await page.getByLabel('Name', { exact: true }).fill(name);
+    await page.reload();
+    await page.getByText('You go on where you left this form.').waitFor();
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), name);
+    assert.equal(await page.getByText('Another device changed this form').count(), 0);
+  }
+});
+
 /** A character of one's own, made without the page; its id. */
 async function made(page, draft) {
   const answer = await page.request.post('/api/characters', { data: draft, headers: { origin: new URL(page.url()).origin } });
