@@ -413,6 +413,30 @@ describe('the editor of a message', () => {
     expect(edits()).toEqual({});
   });
 
+  it('gives back what was typed when its message is gone, here or before one came back', async () => {
+    const lost: string[] = [];
+    const type = () => {
+      chat.beginEdit(history[0] ?? message(1));
+      chat.typeEdit('m1', 'Good day.');
+    };
+    type();
+    chat.onLost(({ text }) => lost.push(text));
+    const payload = { conversationId: CONVERSATION, fromSeq: 1, removals: 1, messageIds: ['m1'] };
+    wire.emit({ name: 'message:removed', payload });
+    expect([lost, edits()]).toEqual([['Good day.'], {}]);
+    chat.close();
+    chat = open();
+    await settle();
+    expect(lost).toHaveLength(1);
+    type();
+    chat.close();
+    history = [];
+    chat = open();
+    chat.onLost(({ text }) => lost.push(text));
+    await settle();
+    expect([lost, edits()]).toEqual([['Good day.', 'Good day.'], {}]);
+  });
+
   it('stays open while all is read anew', async () => {
     chat.beginEdit(history[0] ?? message(1));
     chat.typeEdit('m1', 'Good day.');

@@ -42,6 +42,7 @@ export class Chat {
   #closed = true;
   /** What to do once nothing waits any more, where nobody looks at it now. */
   #onEnd: (() => void) | undefined;
+  #tellLost: ((edit: Edit) => void) | undefined;
   #sending = false;
   #joins = 0;
   #lastJoin = 0;
@@ -109,7 +110,8 @@ export class Chat {
       const type = this.store.get().state.needsReload ? 'anew' : 'history';
       this.#do({ type, messages: page.items, hasMore: page.hasMore });
       this.#do({ type: 'restored', unsent: kept });
-      this.#patch({ edits: { ...recallEdits(this.id, page.items), ...this.store.get().edits } });
+      this.#patch({ edits: { ...recallEdits(this.id), ...this.store.get().edits } });
+      this.#giveBack();
       this.#join();
     } catch (error) {
       this.#patch({ error: asApiError(error) });
@@ -184,6 +186,12 @@ export class Chat {
   /** Shows another variant of the last reply, counted from 0. */
   async choose(reply: string, selected: number): Promise<void> {
     await http.put(`/api/conversations/${this.id}/messages/${reply}/variant`, { selected });
+  }
+
+  /** Who is told what was typed into an editor whose message is gone; answers how to be told no more. */
+  onLost(tell: (edit: Edit) => void): () => void {
+    this.#tellLost = tell;
+    return () => (this.#tellLost = undefined);
   }
 
   /** Opens the editor of a message. */
@@ -367,6 +375,7 @@ export class Chat {
     if (state === before) return;
     this.#patch({ state });
     if (state.unsent !== before.unsent) rememberUnsent(this.id, state.unsent);
+    if (state.messages !== before.messages) this.#giveBack();
     this.#endOnceSent();
     if (state.needsReload) {
       if (!before.needsReload) void this.#reload();
@@ -381,6 +390,18 @@ export class Chat {
   #takeEdits(edits: Edits): void {
     this.#patch({ edits });
     rememberEdits(this.id, edits);
+  }
+
+  /** Closes the editors of messages that are gone. While nobody is there to be told they are kept. */
+  #giveBack(): void {
+    const { state, edits } = this.store.get();
+    const tell = this.#tellLost;
+    const lost = Object.entries(edits).filter(([id]) => !state.messages.some((message) => message.id === id));
+    if (tell === undefined || lost.length === 0) return;
+    for (const [id, edit] of lost) {
+      this.endEdit(id);
+      if (edit.text !== edit.of.text && edit.text.trim() !== '') tell(edit);
+    }
   }
 
   #isOutOfReach(): boolean {

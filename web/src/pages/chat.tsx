@@ -1,5 +1,5 @@
 /** A conversation with a character. */
-import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { useEffect, useEffectEvent, useRef, useState, type ReactNode } from 'react';
 import { Link, Redirect, useSearchParams } from 'wouter';
 import type { Conversation } from '../api/types';
 import {
@@ -17,6 +17,7 @@ import { gone, takeRemoved } from '../app/rooms';
 import { useWho } from '../app/who';
 import { chatOf, leaveChat, openChat } from '../chat/chats';
 import { Composer } from '../chat/composer';
+import type { Edit } from '../chat/edits';
 import { Face, useFace } from '../chat/face';
 import { ConversationMenu, Renaming } from '../chat/menu';
 import { Origin } from '../chat/origin';
@@ -28,6 +29,7 @@ import { useUnblocked } from '../safety/blocked';
 import { loadBlocks } from '../safety/safety';
 import { recall, remember } from '../lib/storage';
 import { useStore } from '../lib/store';
+import { showToast } from '../lib/toasts';
 import { PeopleButton } from '../rooms/people';
 import { RoomContext, useRoomOf } from '../rooms/room';
 import { Avatar, moodWord } from '../ui/avatar';
@@ -106,6 +108,17 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
     setText(next);
     remember(`draft.${id}`, next);
   };
+
+  const onLost = useEffectEvent(({ text: typed }: Edit) => {
+    write([text, typed].filter((one) => one !== '').join('\n\n'));
+    const words =
+      'What you were changing was deleted in another place. What you wrote is in the message box.';
+    showToast(words, 'Take it out', () => {
+      write((recall(`draft.${id}`) ?? '').replace(typed, '').trim());
+      return Promise.resolve();
+    });
+  });
+  useEffect(() => chat.onLost((edit) => onLost(edit)), [chat]);
 
   const personality = state.messages.findLast((message) => message.role === 'character')?.personality;
   const mood = moodWord(personality);
