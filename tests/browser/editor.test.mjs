@@ -122,11 +122,26 @@ signedIn('errors stand at their step, before the server is asked and after', asy
   assert.deepEqual(character.lorebook.entries.map(({ keys }) => keys), [['tower']]);
 });
 
+signedIn('what was typed last is there after a reload that did not wait for it to be kept', async (page) => {
+  await page.goto('/characters/new');
+  await page.getByLabel('Name', { exact: true }).waitFor();
+  // As if it were closed before any of it came to the server.
+  await page.route('**/api/drafts/*', (route) => (route.request().method() === 'PUT' ? route.abort() : route.continue()));
+  for (const name of ['Tilda', 'Tilda Crane', 'Tilda Crane of the Lamp']) {
+    await page.getByLabel('Name', { exact: true }).fill(name);
+    await page.reload();
+    await page.getByText('You go on where you left this form.').waitFor();
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), name);
+    assert.equal(await page.getByText('Another device changed this form').count(), 0);
+  }
+});
+
 /** A character of one's own, made without the page; its id. */
 async function made(page, draft) {
-  const answer = await page.request.post('/api/characters', { data: draft });
+  const answer = await page.request.post('/api/characters', { data: draft, headers: { origin: new URL(page.url()).origin } });
   return (await answer.json()).character.id;
 }
+const put = (page, id, data) => page.request.patch(`/api/characters/${id}`, { data, headers: { origin: new URL(page.url()).origin } });
 const asStored = async (page, id) => (await (await page.request.get(`/api/characters/${id}`)).json()).character;
 
 signedIn('saving a kept form leaves alone what was changed elsewhere, and says what it would overwrite', async (page) => {
@@ -137,7 +152,7 @@ signedIn('saving a kept form leaves alone what was changed elsewhere, and says w
   await page.getByLabel('Description').fill('The keeper of the lamp.');
   await saved;
   await page.goto(`/characters/${id}`);
-  await page.request.patch(`/api/characters/${id}`, { data: { avatarUrl: 'https://example.test/ines.png', greeting: 'Welcome.' } });
+  await put(page, id, { avatarUrl: 'https://example.test/ines.png', greeting: 'Welcome.' });
   await page.goto(`/characters/${id}/edit`);
   await page.getByText('You go on where you left this form.').waitFor();
   await page.getByRole('button', { name: 'Save changes' }).click();
@@ -149,7 +164,7 @@ signedIn('saving a kept form leaves alone what was changed elsewhere, and says w
   await goTo(page, 2);
   await page.getByLabel('Description').fill('Mine.');
   await page.getByLabel('Scenario').fill('A storm.');
-  await page.request.patch(`/api/characters/${id}`, { data: { description: 'Theirs.', scenario: 'A calm.' } });
+  await put(page, id, { description: 'Theirs.', scenario: 'A calm.' });
   await page.getByRole('button', { name: 'Save changes' }).click();
   await page.getByText('This was changed elsewhere since you began').waitFor();
   assert.equal((await asStored(page, id)).description, 'Theirs.', 'nothing is overwritten before it was told');
@@ -157,7 +172,7 @@ signedIn('saving a kept form leaves alone what was changed elsewhere, and says w
   await page.getByText('Theirs.', { exact: true }).waitFor();
   await assertAccessible(page, 'the conflicts');
   await pictured(page, 'editor-conflicts', { fullPage: true });
-  await page.getByRole('button', { name: 'Take Scenario as it is now' }).click();
+  await page.getByRole('button', { name: 'Take that for Scenario' }).click();
   assert.equal(await page.getByLabel('Scenario').inputValue(), 'A calm.');
   await page.getByRole('button', { name: 'Save mine anyway' }).click();
   await page.waitForURL(`**/characters/${id}`);

@@ -1,6 +1,6 @@
 // Personas on the page: made in the settings, chosen in a chat, seen on what one says.
 import assert from 'node:assert/strict';
-import { say } from './chromium.mjs';
+import { register, say } from './chromium.mjs';
 import { assertAccessible, assertFits, drawn, PHONE, pictured, product } from './harness.mjs';
 
 const { aim, signedIn } = product({ answers: 'nobody' });
@@ -34,6 +34,38 @@ signedIn('a picture of a persona is given up while it is sent', async (page) => 
   release();
   await page.waitForFunction(() => document.activeElement?.textContent === 'Choose a picture');
   assert.equal(await dialog.locator('.avatar img').count(), 0);
+});
+
+signedIn('another persona is seen by others with the next message, and by oneself once the connection is back', async (page, { context, open }) => {
+  const chat = await talk(page);
+  const headers = { origin: aim.url };
+  const at = `/api/conversations/${chat.split('/').at(-1)}`;
+  const persona = async (name) => (await (await page.request.post('/api/users/me/personas', { data: { name }, headers })).json()).persona.id;
+  const play = async (personaId) => {
+    const answer = await page.request.put(`${at}/persona`, { data: { personaId }, headers });
+    assert.equal(answer.status(), 200, await answer.text());
+  };
+  const [rook, wren] = [await persona('Captain Rook'), await persona('Wren')];
+  await play(rook);
+  const { invite } = await (await page.request.post(`${at}/invites`, { data: { expiresIn: 3_600 }, headers })).json();
+  const guest = await open();
+  await register(guest.page);
+  const came = await guest.page.request.post(`/api/invites/${invite.token ?? invite.url.split('/').at(-1)}`, { headers });
+  assert.equal(came.status(), 200, await came.text());
+  await page.goto(chat);
+  await say(page, 'Is she out there?');
+  await guest.page.goto(chat);
+  await guest.page.locator('.said__name', { hasText: 'Captain Rook' }).first().waitFor();
+  await play(wren);
+  await say(page, 'I see a light.');
+  await guest.page.locator('.said__name', { hasText: 'Wren' }).first().waitFor();
+  assert.equal(await guest.page.locator('.said__name', { hasText: 'Captain Rook' }).count(), 0);
+
+  await page.getByRole('button', { name: 'Speaking as Captain Rook' }).waitFor();
+  await context.setOffline(true);
+  await page.getByText('You are offline.').waitFor();
+  await context.setOffline(false);
+  await page.getByRole('button', { name: 'Speaking as Wren' }).waitFor();
 });
 
 for (const [where, settings] of [

@@ -112,3 +112,21 @@ signedIn('a reply is continued in its place, and each of its answers by itself',
   assert.ok(width <= 0, 'nothing sticks out');
   model.plan = { ...model.plan, fail: undefined };
 });
+
+signedIn('what was typed into an open editor is not lost when another tab deletes the exchange', async (page, { context }) => {
+  await meet(page);
+  await say(page, 'Are you afraid of the storm?');
+  await quiet(page, 2);
+  const there = await context.newPage();
+  await there.goto(page.url());
+  await there.getByRole('button', { name: 'Edit the reply' }).click();
+  await there.getByRole('textbox', { name: 'The reply' }).fill('Never of the storm.');
+  await page.getByRole('button', { name: 'Delete', exact: true }).click();
+  await page.getByRole('button', { name: 'Delete both' }).click();
+  await there.getByText('What you were changing was deleted in another place.').waitFor();
+  await pictured(there, 'edit-lost');
+  const box = there.getByRole('textbox', { name: /^Message to/ });
+  assert.equal(await box.inputValue(), 'Never of the storm.');
+  await there.getByRole('button', { name: 'Take it out' }).click();
+  await there.waitForFunction(() => document.querySelector('.composer__text').value === '');
+});

@@ -42,6 +42,8 @@ interface Options {
   signal?: AbortSignal;
   /** A 401 is an answer here, not the end of the session, and it is told to whoever is here when it comes. */
   quiet?: boolean;
+  /** Comes to its end though the page is closed; for short bodies. */
+  keepalive?: boolean;
   /** The tag of what may be replaced, and nothing else: a 409 where it is another by now. */
   ifMatch?: string | undefined;
   /** Is told the tag of an answer. */
@@ -134,6 +136,7 @@ async function ask<T>(
     init.body = JSON.stringify(options.body);
   }
   if (options.ifMatch !== undefined) headers.set('if-match', options.ifMatch);
+  if (options.keepalive === true) init.keepalive = true;
   if (options.signal) init.signal = options.signal;
   let response: Response;
   try {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError } from '../api/client';
-import { DraftKeeper, PAUSE, type DraftPlace, type KeptDraft } from './draft-keeper';
+import { DraftKeeper, PAUSE, type Copy, type DraftPlace, type KeptDraft } from './draft-keeper';
 
 interface Form {
   name: string;
@@ -16,10 +16,12 @@ class Server {
   /** Why it does not take a draft. */
   refusal: ApiError | undefined;
   saves = 0;
+  removals = 0;
   #clock = 0;
   readonly #pages: DraftKeeper<Form>[] = [];
 
-  page(name: string): DraftKeeper<Form> {
+  /** `tab` is what the page's tab has at hand. */
+  page(name: string, tab: { copy?: Copy<Form> | undefined } = {}): DraftKeeper<Form> {
     const check = () => {
       if (this.away) throw new ApiError('offline', 'away');
     };
@@ -42,11 +44,15 @@ class Server {
       remove: async () => {
         await Promise.resolve();
         check();
+        this.removals += 1;
         this.kept = undefined;
         this.#tell();
       },
     };
-    const keeper = new DraftKeeper<Form>(place, BLANK, name);
+    const keeper = new DraftKeeper<Form>(place, BLANK, name, {
+      read: () => tab.copy,
+      write: (copy) => (tab.copy = copy),
+    });
     this.#pages.push(keeper);
     return keeper;
   }
@@ -219,5 +225,81 @@ describe('a draft', () => {
     await page.leave();
     expect(page.isKept).toBe(true);
     expect(page.store.get().start).toEqual(BLANK);
+  });
+
+  it('that was never kept is not removed, as far as that can be told', async () => {
+    const server = new Server();
+    const page = server.page('desk');
+    await page.open();
+    page.keep({ name: 'Desk', step: 1 });
+    await page.drop();
+    expect(server.removals).toBe(0);
+    page.keep({ name: 'Desk', step: 1 });
+    void page.flush();
+    await page.drop();
+    expect([server.removals, server.kept]).toEqual([1, undefined]);
+  });
+});
+
+describe('what was typed last before the page was closed', () => {
+  beforeEach(() => void vi.useFakeTimers({ now: Date.parse('2026-11-30T12:00:00.000Z') }));
+  afterEach(() => void vi.useRealTimers());
+  const typed = { name: 'Mara', step: 2 };
+
+  /** A tab with a form that was typed into and closed before anything was sent. */
+  async function closed(server: Server) {
+    const tab: { copy?: Copy<Form> } = {};
+    const page = server.page('before', tab);
+    await page.open();
+    page.keep({ name: 'M', step: 0 });
+    await page.flush();
+    server.away = true;
+    page.keep(typed);
+    return { tab, page };
+  }
+
+  it('is there again at once, and then kept', async () => {
+    const server = new Server();
+    const { tab } = await closed(server);
+    const offline = server.page('after', tab);
+    await offline.open();
+    expect(offline.store.get()).toMatchObject({ start: typed, restored: true, elsewhere: undefined });
+    server.away = false;
+    const page = server.page('after', tab);
+    await page.open();
+    expect(page.store.get()).toMatchObject({ start: typed, restored: true, elsewhere: undefined });
+    await vi.advanceTimersByTimeAsync(PAUSE);
+    expect(server.kept?.data).toMatchObject(typed);
+    expect(tab.copy).toBeUndefined();
+  });
+
+  it('is no news from elsewhere when it comes to the server after all', async () => {
+    const server = new Server();
+    const { tab, page: before } = await closed(server);
+    server.away = false;
+    const page = server.page('after', tab);
+    await page.open();
+    await before.flush();
+    await settle();
+    expect(page.store.get().elsewhere).toBeUndefined();
+    await page.look();
+    expect(page.store.get().elsewhere).toBeUndefined();
+  });
+
+  it('gives way to what another device saved later, and is told of what it saved before', async () => {
+    for (const [savedAt, shown] of [
+      ['2026-11-30T13:00:00.000Z', 'Phone'],
+      ['2026-11-30T11:00:00.000Z', 'Mara'],
+    ] as const) {
+      const server = new Server();
+      const { tab } = await closed(server);
+      server.away = false;
+      server.kept = { data: { name: 'Phone', step: 4, savedBy: 'phone' }, savedAt };
+      const page = server.page('after', tab);
+      await page.open();
+      expect(page.store.get().start?.name).toBe(shown);
+      const elsewhere = shown === 'Mara' ? { savedAt, value: { name: 'Phone', step: 4 } } : undefined;
+      expect(page.store.get().elsewhere).toEqual(elsewhere);
+    }
   });
 });

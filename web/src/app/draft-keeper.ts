@@ -21,6 +21,22 @@ export interface DraftPlace {
   remove: () => Promise<void>;
 }
 
+/** What was typed last and the server did not take yet, as the page has it at hand that is closed before it does. */
+export interface Copy<T> {
+  value: T;
+  at: string;
+  /** When the version was saved that it came after; null where there was none. */
+  after: string | null;
+  /** The page that saved, and would have saved this. */
+  page: string;
+}
+
+/** Where such a copy lies: at once there, and on this device alone. */
+export interface CopyPlace<T> {
+  read: () => Copy<T> | undefined;
+  write: (copy: Copy<T> | undefined) => void;
+}
+
 export type Elsewhere<T> = { savedAt: string; value: T } | { savedAt: null };
 
 export interface DraftState<T> {
@@ -49,20 +65,25 @@ export class DraftKeeper<T extends object> {
   });
   readonly #place: DraftPlace;
   readonly #blank: T;
-  readonly #page: string;
+  readonly #copies: CopyPlace<T>;
+  #page: string;
   #waiting: T | undefined;
   /** The last change, until the server has it. */
   #unkept: T | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Saves and the removal come one after the other. */
   #saving: Promise<void> = Promise.resolve();
-  /** When the version was saved that this page knows; null where there is none. */
-  #known: string | null = null;
+  /** What the page shows. */
+  #shown: T;
+  /** When the version was saved that this page knows; null where there is none, undefined where that could not be told. */
+  #known: string | null | undefined;
 
   /** `page` is this page's own id; fields that a kept form lacks are taken from `blank`. */
-  constructor(place: DraftPlace, blank: T, page: string) {
+  constructor(place: DraftPlace, blank: T, page: string, copies: CopyPlace<T>) {
     this.#place = place;
     this.#blank = blank;
+    this.#shown = blank;
+    this.#copies = copies;
     this.#page = page;
   }
 
@@ -80,19 +101,24 @@ export class DraftKeeper<T extends object> {
       if (this.#unkept === left && this.store.get().elsewhere === undefined) this.keep(left);
       return;
     }
+    const copy = this.#copies.read();
     try {
       const kept = await this.#place.read();
       this.#known = kept?.savedAt ?? null;
-      this.#patch({ start: kept ? this.#valueOf(kept) : this.#blank, restored: kept !== undefined });
+      if (copy !== undefined && isNewer(copy, kept)) this.#goOn(copy, kept);
+      else this.#begin(kept ? this.#valueOf(kept) : this.#blank, kept !== undefined);
     } catch {
       // The form is of more use than the draft.
-      this.#patch({ start: this.#blank });
+      if (copy !== undefined) this.#goOn(copy, undefined);
+      else this.#begin(this.#blank, false);
     }
   }
 
   /** Keeps this, a little later. */
   keep(value: T): void {
-    this.#waiting = this.#unkept = value;
+    this.#waiting = this.#unkept = this.#shown = value;
+    const { page, after } = { page: this.#page, after: this.#known ?? null };
+    this.#copies.write({ value, at: new Date().toISOString(), after, page });
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.flush(), PAUSE);
   }
@@ -106,7 +132,10 @@ export class DraftKeeper<T extends object> {
     return this.#next(async () => {
       const saved = await this.#place.save({ ...value, [SAVED_BY]: this.#page });
       this.#known = saved.savedAt;
-      if (this.#unkept === value) this.#unkept = undefined;
+      if (this.#unkept === value) {
+        this.#unkept = undefined;
+        this.#copies.write(undefined);
+      }
       // This one is the last now.
       this.#patch({ elsewhere: undefined, trouble: undefined });
     });
@@ -125,9 +154,13 @@ export class DraftKeeper<T extends object> {
   async drop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#waiting = this.#unkept = undefined;
-    this.#known = null;
+    this.#copies.write(undefined);
     this.#patch({ elsewhere: undefined, trouble: undefined });
-    return this.#next(() => this.#place.remove());
+    return this.#next(async () => {
+      const wasKept = this.#known !== null;
+      this.#known = null;
+      if (wasKept) await this.#place.remove();
+    });
   }
 
   /** The server tells when the draft was saved, or that it is gone. What this page did itself is no news. */
@@ -143,18 +176,39 @@ export class DraftKeeper<T extends object> {
     // Not to be told now, or this page saved meanwhile.
     if (kept === null) return;
     if (kept === undefined) {
-      if (this.#known !== null) this.#patch({ elsewhere: { savedAt: null } });
+      if (this.#known) this.#patch({ elsewhere: { savedAt: null } });
       this.#known = null;
       return;
     }
     if (kept.savedAt === this.#known || kept.data[SAVED_BY] === this.#page) return;
     this.#known = kept.savedAt;
-    this.#patch({ elsewhere: { savedAt: kept.savedAt, value: this.#valueOf(kept) } });
+    const value = this.#valueOf(kept);
+    // It says what is shown here: the page that saved it was this one before it was loaded anew.
+    if (!isSame(value, this.#shown)) this.#patch({ elsewhere: { savedAt: kept.savedAt, value } });
   }
 
   /** One goes on with what one has. */
   dismiss(): void {
     this.#patch({ elsewhere: undefined });
+  }
+
+  #begin(start: T, restored: boolean): void {
+    this.#shown = start;
+    this.#patch({ start, restored });
+  }
+
+  /** Goes on with what a page had at hand when it was closed, and tells what another device made of the rest since. */
+  #goOn(copy: Copy<T>, kept: KeptDraft | undefined): void {
+    const value = { ...this.#blank, ...copy.value };
+    this.#page = copy.page;
+    this.#begin(value, true);
+    if (isOwn(copy, kept)) this.keep(value);
+    else this.#unkept = value;
+    if (this.#known !== undefined && !isOwn(copy, kept))
+      this.#patch({
+        elsewhere:
+          kept === undefined ? { savedAt: null } : { savedAt: kept.savedAt, value: this.#valueOf(kept) },
+      });
   }
 
   #valueOf(kept: KeptDraft): T {
@@ -178,4 +232,22 @@ export class DraftKeeper<T extends object> {
   #patch(change: Partial<DraftState<T>>): void {
     this.store.set({ ...this.store.get(), ...change });
   }
+}
+
+/** Whether nobody else changed what a copy came after. */
+function isOwn<T>({ after, page }: Copy<T>, kept: KeptDraft | undefined): boolean {
+  return kept === undefined ? after === null : kept.savedAt === after || kept.data[SAVED_BY] === page;
+}
+
+/** Of this page's own the copy always is: what it held was not saved yet. */
+const isNewer = <T>(copy: Copy<T>, kept: KeptDraft | undefined): boolean =>
+  kept === undefined || isOwn(copy, kept) || copy.at > kept.savedAt;
+
+/** The server may answer the names of an object in another order. */
+function isSame(one: unknown, other: unknown): boolean {
+  const sorted = (_: string, value: unknown): unknown =>
+    value !== null && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value;
+  return JSON.stringify(one, sorted) === JSON.stringify(other, sorted);
 }

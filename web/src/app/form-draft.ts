@@ -4,8 +4,30 @@ import { ApiError, http, visitNow } from '../api/client';
 import type { Answer } from '../api/types';
 import { freshId } from '../lib/id';
 import { useStore } from '../lib/store';
-import { DraftKeeper, type DraftPlace, type DraftState } from './draft-keeper';
+import { recall, remember } from '../lib/storage';
+import { DraftKeeper, type Copy, type CopyPlace, type DraftPlace, type DraftState } from './draft-keeper';
 import { useWho } from './who';
+
+/** A browser lets a call of a page that is closed come to its end if it is no longer than 64 KB together with all others. */
+const MOST_BEYOND_CLOSE = 30_000;
+/** As long as the server keeps a draft. */
+const COPY_LASTS = 24 * 3_600_000;
+
+/** By whose it is: who signs in next finds nothing. Of this tab alone, since another one may have the form open too. */
+function copiesOf<T>(user: string, key: string): CopyPlace<T> {
+  const name = `form.${user}.${key}`;
+  return {
+    read: () => {
+      try {
+        const copy = JSON.parse(recall(name, 'sessionStorage') ?? 'null') as Copy<T> | null;
+        return copy !== null && Date.now() - Date.parse(copy.at) < COPY_LASTS ? copy : undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    write: (copy) => remember(name, copy && JSON.stringify(copy), 'sessionStorage'),
+  };
+}
 
 function placeOf(key: string): DraftPlace {
   const path = `/api/drafts/${key}`;
@@ -15,7 +37,10 @@ function placeOf(key: string): DraftPlace {
   };
   return {
     read: () => http.get<Answer<'Draft'>>(path).then(({ draft }) => draft, absent),
-    save: (data) => http.put<Answer<'Draft'>>(path, data).then(({ draft }) => draft),
+    save: (data) => {
+      const keepalive = JSON.stringify(data).length < MOST_BEYOND_CLOSE;
+      return http.put<Answer<'Draft'>>(path, data, { keepalive }).then(({ draft }) => draft);
+    },
     remove: () => http.delete(path).then(() => undefined, absent),
   };
 }
@@ -57,9 +82,11 @@ export function useFormDraft<T extends object>(
   key: string,
   blank: T,
 ): { keeper: DraftKeeper<T>; state: DraftState<T> } {
-  const { connection } = useWho();
+  const { user, connection } = useWho();
   const [keeper] = useState(
-    () => (left.get(key) as DraftKeeper<T> | undefined) ?? new DraftKeeper<T>(placeOf(key), blank, freshId()),
+    () =>
+      (left.get(key) as DraftKeeper<T> | undefined) ??
+      new DraftKeeper<T>(placeOf(key), blank, freshId(), copiesOf<T>(user.id, key)),
   );
   const state = useStore(keeper.store);
 

@@ -1,6 +1,7 @@
 /** Who is signed in here, and the connection that belongs to it. */
 import { ApiError, beginVisit, http, onSignedOut } from '../api/client';
 import type { Answer, RegisterForm, User } from '../api/types';
+import { forgetChats } from '../chat/chats';
 import { createStore } from '../lib/store';
 import { enterPerson, forgetPerson } from '../lib/storage';
 import { LiveConnection } from '../live/connection';
@@ -97,6 +98,7 @@ function leave(notice?: string): void {
 /** What was read, and what is still under way, is of somebody who is no longer here. */
 function forgetAll(): void {
   beginVisit();
+  forgetChats();
   closeConnection();
   clearToasts();
   clearLibrary();

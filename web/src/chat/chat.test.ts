@@ -5,6 +5,7 @@ import type { Connection, ConnectionState } from '../live/connection';
 import type { ClientEvents, ServerEvent } from '../live/events';
 import { Chat } from './chat';
 import { CHARACTER, CONVERSATION, ME, message } from './model';
+import { recallUnsent } from './unsent';
 
 type Asked = { [N in keyof ClientEvents]: { name: N; ask: ClientEvents[N]['ask'] } }[keyof ClientEvents];
 
@@ -118,6 +119,21 @@ describe('an open conversation', () => {
     const payload = { conversationId: CONVERSATION, fromSeq: 3, removals: 2, messageIds: ['new'] };
     wire.emit({ name: 'message:removed', payload });
     expect(state().messages.map(({ id }) => id)).toEqual(['m1', 'm2']);
+  });
+
+  it('that could not be read is read by itself once the connection is back', async () => {
+    chat.close();
+    const { fetch } = globalThis;
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('away')));
+    wire.state.set('offline');
+    chat = open();
+    await settle();
+    expect(chat.store.get().error?.code).toBe('offline');
+    vi.stubGlobal('fetch', fetch);
+    wire.state.set('connected');
+    await settle(1_000);
+    expect(chat.store.get().error).toBeUndefined();
+    expect(state()).toMatchObject({ loaded: true, joined: true });
   });
 
   it('does not hammer a server that keeps refusing', async () => {
@@ -283,6 +299,57 @@ describe('sending', () => {
     expect(state().unsent).toMatchObject([{ text: 'left behind', status: 'refused' }]);
   });
 
+  it('that was refused says why when one comes back', async () => {
+    const answer = wire.answers;
+    const error = { code: 'rate_limited', detail: 'Too quick.', retryAfter: 7 };
+    wire.answers = (asked) => (asked.name === 'message:send' ? { ok: false, error } : answer(asked));
+    chat.send('hello');
+    await settle();
+    const refused = state().unsent;
+    chat.leave(() => undefined);
+    chat = open();
+    await settle();
+    expect(state().unsent).toEqual(refused);
+  });
+
+  it('goes on when one looks elsewhere, in order, and then the conversation is left', async () => {
+    const release: (() => void)[] = [];
+    const answer = wire.answers;
+    wire.answers = (asked) =>
+      asked.name === 'message:send'
+        ? new Promise((resolve) => release.push(() => resolve(stored(asked.ask, 1 + release.length))))
+        : answer(asked);
+    for (const text of ['one', 'two', 'three']) chat.send(text);
+    await settle();
+    const onEnd = vi.fn();
+    chat.leave(onEnd);
+    for (let n = 0; n < 3; n += 1) {
+      expect([release.length, onEnd.mock.calls.length]).toEqual([n + 1, 0]);
+      release[n]?.();
+      await settle();
+    }
+    expect(wire.sends().map(({ text }) => text)).toEqual(['one', 'two', 'three']);
+    expect(onEnd).toHaveBeenCalledOnce();
+    expect(wire.asked.at(-1)?.name).toBe('conversation:leave');
+    expect(recallUnsent(CONVERSATION)).toEqual([]);
+  });
+
+  it('goes on once the connection is back, whichever place one looks at', async () => {
+    wire.state.set('offline');
+    chat.send('hello');
+    const { clientId } = state().unsent[0] ?? {};
+    chat.leave(() => undefined);
+    chat.open();
+    expect(state().unsent).toMatchObject([{ clientId, status: 'waiting' }]);
+    chat.leave(() => undefined);
+    const answer = wire.answers;
+    wire.answers = (asked) => (asked.name === 'message:send' ? stored(asked.ask, 2) : answer(asked));
+    wire.state.set('connected');
+    await settle(1_000);
+    expect(wire.sends()).toMatchObject([{ clientId, text: 'hello' }]);
+    expect(state().unsent).toEqual([]);
+  });
+
   it('that the server had stored before the page closed is not offered again', async () => {
     const answer = wire.answers;
     wire.answers = (asked) => (asked.name === 'message:send' ? new Promise(() => undefined) : answer(asked));
@@ -344,6 +411,30 @@ describe('the editor of a message', () => {
     chat = open();
     await settle();
     expect(edits()).toEqual({});
+  });
+
+  it('gives back what was typed when its message is gone, here or before one came back', async () => {
+    const lost: string[] = [];
+    const type = () => {
+      chat.beginEdit(history[0] ?? message(1));
+      chat.typeEdit('m1', 'Good day.');
+    };
+    type();
+    chat.onLost(({ text }) => lost.push(text));
+    const payload = { conversationId: CONVERSATION, fromSeq: 1, removals: 1, messageIds: ['m1'] };
+    wire.emit({ name: 'message:removed', payload });
+    expect([lost, edits()]).toEqual([['Good day.'], {}]);
+    chat.close();
+    chat = open();
+    await settle();
+    expect(lost).toHaveLength(1);
+    type();
+    chat.close();
+    history = [];
+    chat = open();
+    chat.onLost(({ text }) => lost.push(text));
+    await settle();
+    expect([lost, edits()]).toEqual([['Good day.', 'Good day.'], {}]);
   });
 
   it('stays open while all is read anew', async () => {

@@ -7,11 +7,11 @@ import { ApiError, asApiError, http } from '../api/client';
 import type { Answer, List, Message, Upload } from '../api/types';
 import { freshId } from '../lib/id';
 import { createStore, type Store } from '../lib/store';
-import { recall, remember } from '../lib/storage';
 import type { Connection } from '../live/connection';
 import type { EventError } from '../live/events';
 import { editOf, NO_EDITS, recallEdits, rememberEdits, variantOf, type Edit, type Edits } from './edits';
 import { emptyChat, reduceChat, resumeSeq, type ChatAction, type ChatState, type Unsent } from './state';
+import { recallUnsent, rememberUnsent } from './unsent';
 import { settled } from './upload';
 
 const PAGE = 50;
@@ -36,10 +36,13 @@ export interface OpenChat {
 
 export class Chat {
   readonly store: Store<OpenChat>;
-  readonly #id: string;
+  readonly id: string;
   readonly #connection: Connection;
   readonly #stops: (() => void)[] = [];
-  #closed = false;
+  #closed = true;
+  /** What to do once nothing waits any more, where nobody looks at it now. */
+  #onEnd: (() => void) | undefined;
+  #tellLost: ((edit: Edit) => void) | undefined;
   #sending = false;
   #joins = 0;
   #lastJoin = 0;
@@ -57,44 +60,58 @@ export class Chat {
     connection: Connection,
     removals?: number,
   ) {
-    this.#id = conversationId;
+    this.id = conversationId;
     this.#connection = connection;
     const state = emptyChat(conversationId, characterId, userId, removals);
     this.store = createStore<OpenChat>({ state, error: undefined, loadingEarlier: false, edits: NO_EDITS });
   }
 
   open(): void {
+    this.#onEnd = undefined;
+    if (!this.#closed) {
+      if (this.store.get().error !== undefined) void this.load();
+      return;
+    }
     this.#closed = false;
     this.#stops.push(this.#connection.onEvent((event) => this.#do({ type: 'event', event })));
     this.#stops.push(
       this.#connection.state.subscribe(() => {
-        if (this.#connection.state.get() === 'connected') this.#join();
-        else this.#do({ type: 'disconnected' });
+        if (this.#connection.state.get() !== 'connected') this.#do({ type: 'disconnected' });
+        else if (this.#isOutOfReach()) void this.load();
+        else this.#join();
       }),
     );
     void this.load();
   }
 
-  close(): void {
-    this.#closed = true;
+  /** One looks elsewhere: what waits is sent all the same, and then this ends. */
+  leave(onEnd: () => void): void {
     this.setTyping(false);
+    this.#onEnd = onEnd;
+    this.#endOnceSent();
+  }
+
+  close(): void {
+    this.setTyping(false);
+    this.#closed = true;
     clearTimeout(this.#joinTimer);
     for (const stop of this.#stops.splice(0)) stop();
     if (this.#connection.state.get() === 'connected') {
-      this.#connection.ask('conversation:leave', { conversationId: this.#id }).catch(() => undefined);
+      this.#connection.ask('conversation:leave', { conversationId: this.id }).catch(() => undefined);
     }
   }
 
-  /** The newest page, then the room. Called again by a person when it failed. */
+  /** The newest page, then the room. Called again when it failed, by a person or once the connection is back. */
   async load(): Promise<void> {
     this.#patch({ error: undefined });
     try {
       const page = await this.#page();
-      const kept = this.#recallUnsent();
+      const kept = recallUnsent(this.id);
       const type = this.store.get().state.needsReload ? 'anew' : 'history';
       this.#do({ type, messages: page.items, hasMore: page.hasMore });
       this.#do({ type: 'restored', unsent: kept });
-      this.#patch({ edits: { ...recallEdits(this.#id, page.items), ...this.store.get().edits } });
+      this.#patch({ edits: { ...recallEdits(this.id), ...this.store.get().edits } });
+      this.#giveBack();
       this.#join();
     } catch (error) {
       this.#patch({ error: asApiError(error) });
@@ -146,29 +163,35 @@ export class Chat {
 
   /** Stops the reply under way. */
   async stop(): Promise<void> {
-    const answer = await this.#connection.ask('message:cancel', { conversationId: this.#id });
+    const answer = await this.#connection.ask('message:cancel', { conversationId: this.id });
     if (!answer.ok) throw refusal(answer.error);
   }
 
   /** Asks once more for the reply to a message whose reply failed or was stopped. */
   async retryReply(messageId: string): Promise<void> {
     // The message itself comes by the socket, in its place among the events of the reply.
-    await http.post(`/api/conversations/${this.#id}/messages/${messageId}/retry`);
+    await http.post(`/api/conversations/${this.id}/messages/${messageId}/retry`);
   }
 
   /** Asks for another variant of the last reply; it streams in its place. */
   async regenerate(reply: string): Promise<void> {
-    await http.post(`/api/conversations/${this.#id}/messages/${reply}/regenerate`);
+    await http.post(`/api/conversations/${this.id}/messages/${reply}/regenerate`);
   }
 
   /** Asks the character to go on with its last reply. */
   async continueReply(reply: string): Promise<void> {
-    await http.post(`/api/conversations/${this.#id}/messages/${reply}/continue`);
+    await http.post(`/api/conversations/${this.id}/messages/${reply}/continue`);
   }
 
   /** Shows another variant of the last reply, counted from 0. */
   async choose(reply: string, selected: number): Promise<void> {
-    await http.put(`/api/conversations/${this.#id}/messages/${reply}/variant`, { selected });
+    await http.put(`/api/conversations/${this.id}/messages/${reply}/variant`, { selected });
+  }
+
+  /** Who is told what was typed into an editor whose message is gone; answers how to be told no more. */
+  onLost(tell: (edit: Edit) => void): () => void {
+    this.#tellLost = tell;
+    return () => (this.#tellLost = undefined);
   }
 
   /** Opens the editor of a message. */
@@ -195,21 +218,20 @@ export class Chat {
     const isShown = of.variant === variantOf(message);
     if (!isShown) await this.choose(message.id, of.variant);
     const was = isShown ? message.text : of.text;
-    await http.patch(`/api/conversations/${this.#id}/messages/${message.id}`, { text, was });
+    await http.patch(`/api/conversations/${this.id}/messages/${message.id}`, { text, was });
     this.endEdit(message.id);
   }
 
   /** Removes one's last message with its reply; the socket tells when it is gone. */
   async removeExchange(message: string): Promise<void> {
-    await http.delete(`/api/conversations/${this.#id}/messages/${message}`);
+    await http.delete(`/api/conversations/${this.id}/messages/${message}`);
   }
 
   /** A conversation of one's own that goes on from here; its id. */
   async branch(messageId: string): Promise<string> {
-    const { conversation } = await http.post<Answer<'Conversation'>>(
-      `/api/conversations/${this.#id}/branch`,
-      { messageId },
-    );
+    const { conversation } = await http.post<Answer<'Conversation'>>(`/api/conversations/${this.id}/branch`, {
+      messageId,
+    });
     return conversation.id;
   }
 
@@ -220,12 +242,12 @@ export class Chat {
     if (typing) {
       if (this.#typingSince === undefined || now - this.#typingSince > TYPING_EVERY) {
         this.#typingSince = now;
-        this.#connection.tell('typing', { conversationId: this.#id, typing });
+        this.#connection.tell('typing', { conversationId: this.id, typing });
       }
       this.#typingTimer = setTimeout(() => this.setTyping(false), TYPING_ENDS_AFTER);
     } else if (this.#typingSince !== undefined) {
       this.#typingSince = undefined;
-      this.#connection.tell('typing', { conversationId: this.#id, typing });
+      this.#connection.tell('typing', { conversationId: this.id, typing });
     }
   }
 
@@ -245,7 +267,7 @@ export class Chat {
   }
 
   #page(before?: number): Promise<List<'Message'>> {
-    return http.get(`/api/conversations/${this.#id}/messages`, { before, limit: PAGE });
+    return http.get(`/api/conversations/${this.id}/messages`, { before, limit: PAGE });
   }
 
   /** What was here counts no more: the newest page takes its place. */
@@ -278,7 +300,7 @@ export class Chat {
     this.#do({ type: 'joining' });
     try {
       const answer = await this.#connection.ask('conversation:join', {
-        conversationId: this.#id,
+        conversationId: this.id,
         afterSeq: resumeSeq(state),
       });
       if (answer.ok) {
@@ -323,7 +345,7 @@ export class Chat {
     try {
       const { text, upload } = unsent;
       const answer = await this.#connection.ask('message:send', {
-        conversationId: this.#id,
+        conversationId: this.id,
         clientId,
         type: upload?.kind ?? 'text',
         text,
@@ -352,7 +374,9 @@ export class Chat {
     const state = reduceChat(before, action);
     if (state === before) return;
     this.#patch({ state });
-    if (state.unsent !== before.unsent) this.#rememberUnsent(state.unsent);
+    if (state.unsent !== before.unsent) rememberUnsent(this.id, state.unsent);
+    if (state.messages !== before.messages) this.#giveBack();
+    this.#endOnceSent();
     if (state.needsReload) {
       if (!before.needsReload) void this.#reload();
     } else if (state.needsSync && !state.joining) this.#join();
@@ -360,26 +384,40 @@ export class Chat {
 
   #patch(change: Partial<OpenChat>): void {
     this.store.set({ ...this.store.get(), ...change });
+    if (change.error !== undefined) this.#endOnceSent();
   }
 
   #takeEdits(edits: Edits): void {
     this.#patch({ edits });
-    rememberEdits(this.#id, edits);
+    rememberEdits(this.id, edits);
   }
 
-  #rememberUnsent(unsent: readonly Unsent[]): void {
-    remember(`unsent.${this.#id}`, unsent.length === 0 ? undefined : JSON.stringify(unsent));
-  }
-
-  /** What a closed page left unsent is not sent behind the person's back: it waits to be sent or discarded. */
-  #recallUnsent(): Unsent[] {
-    try {
-      const kept = JSON.parse(recall(`unsent.${this.#id}`) ?? '[]') as Unsent[];
-      const error: EventError = { code: 'unavailable', detail: 'The page was closed before this was sent.' };
-      return kept.map((unsent) => ({ ...unsent, status: 'refused', error }));
-    } catch {
-      return [];
+  /** Closes the editors of messages that are gone. While nobody is there to be told they are kept. */
+  #giveBack(): void {
+    const { state, edits } = this.store.get();
+    const tell = this.#tellLost;
+    const lost = Object.entries(edits).filter(([id]) => !state.messages.some((message) => message.id === id));
+    if (tell === undefined || lost.length === 0) return;
+    for (const [id, edit] of lost) {
+      this.endEdit(id);
+      if (edit.text !== edit.of.text && edit.text.trim() !== '') tell(edit);
     }
+  }
+
+  #isOutOfReach(): boolean {
+    const { error } = this.store.get();
+    return error?.code === 'offline' || error?.code === 'unavailable';
+  }
+
+  #endOnceSent(): void {
+    const { state, error } = this.store.get();
+    if (this.#onEnd === undefined) return;
+    // What cannot be read will not take what waits.
+    const waits = state.unsent.some(({ status }) => status !== 'refused');
+    if (waits && (error === undefined || this.#isOutOfReach())) return;
+    if (!this.#closed) this.close();
+    this.#onEnd();
+    this.#onEnd = undefined;
   }
 }
 

@@ -40,13 +40,10 @@ export function rememberEdits(conversation: string, edits: Edits): void {
   remember(placeOf(conversation), Object.keys(edits).length === 0 ? undefined : JSON.stringify(edits));
 }
 
-/** What was being edited here when the page was left, of these messages. */
-export function recallEdits(conversation: string, messages: readonly Message[]): Edits {
+/** What was being edited here when the page was left. */
+export function recallEdits(conversation: string): Edits {
   try {
-    const kept = JSON.parse(recall(placeOf(conversation)) ?? '{}') as Edits;
-    return Object.fromEntries(
-      Object.entries(kept).filter(([id]) => messages.some((message) => message.id === id)),
-    );
+    return JSON.parse(recall(placeOf(conversation)) ?? '{}') as Edits;
   } catch {
     return NO_EDITS;
   }

@@ -79,6 +79,22 @@ describe('the rows of a transcript', () => {
     expect(imported()).toEqual([false, false, false, false]);
   });
 
+  it('leave the last exchange open where a message after it was refused, not where one is about to be said', () => {
+    const model = new Model();
+    model.send();
+    model.start('r', 'm1');
+    model.commit('m1');
+    const follower = new Follower(model, model.told.length);
+    const open = () =>
+      transcriptRows(follower.state).flatMap((row) => (row.kind === 'message' ? [row.isOpen] : []));
+    const { createdAt } = message(1);
+    follower.do({ type: 'typed', unsent: { clientId: 'k9', text: 'and', createdAt, status: 'waiting' } });
+    expect(open()).toEqual([false, false]);
+    const error = { code: 'rate_limited', detail: 'Too quick.' } as const;
+    follower.do({ type: 'refused', clientId: 'k9', error });
+    expect(open()).toEqual([true, true]);
+  });
+
   it('begin each day anew and stand together within five minutes', () => {
     const model = new Model();
     const at = (createdAt: string) => model.send({ role: 'character', senderId: CHARACTER, createdAt });

@@ -1,7 +1,8 @@
 /** Who speaks in a conversation: the persona that each plays there, and choosing one's own. */
-import { createContext, use, useMemo, useState, type ReactNode } from 'react';
+import { createContext, use, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { Link } from 'wouter';
 import type { Played } from '../api/types';
+import { useOnceBack } from '../app/again';
 import { choosePersona, loadPersonas, personas, readChoice, readPlayed } from '../app/personas';
 import { useWho } from '../app/who';
 import { useAction, useLoad } from '../lib/load';
@@ -24,8 +25,26 @@ const SpeakersContext = createContext<Speakers | undefined>(undefined);
 /** For all that is shown of one conversation. */
 export function SpeakersOf({ conversation, children }: { conversation: string; children: ReactNode }) {
   const [played, take] = useState<All>({});
+  const { user, connection } = useWho();
   // The conversation works without: everybody is then called as before.
-  useLoad(`speakers ${conversation}`, async () => take(await readPlayed(conversation)));
+  const { again } = useLoad(`speakers ${conversation}`, async (signal) => {
+    const read = await readPlayed(conversation);
+    if (!signal.aborted) take(read);
+  });
+  // Nothing tells that somebody plays another one: it is seen by what they say next.
+  useEffect(
+    () =>
+      connection.onEvent((event) => {
+        if (event.name === 'message:new') {
+          const { conversationId, role, senderId } = event.payload.message;
+          if (conversationId === conversation && role === 'user' && senderId !== user.id) again();
+        } else if (event.name === 'conversation:updated') {
+          if (event.payload.conversation.id === conversation) again();
+        }
+      }),
+    [connection, conversation, user.id, again],
+  );
+  useOnceBack(again);
   const speakers = useMemo(() => ({ conversation, played, take }), [conversation, played]);
   return <SpeakersContext value={speakers}>{children}</SpeakersContext>;
 }
@@ -130,7 +149,10 @@ function Choose({ speakers, onClose }: { speakers: Speakers; onClose: () => void
         </fieldset>
       )}
       <FormError error={saving.error} />
-      <p className="field__hint">It holds for all you say here, from the next reply on.</p>
+      <p className="field__hint">
+        All that you said in this chat is shown under this name as well. The character knows of it from its
+        next reply on.
+      </p>
       <div className="dialog__actions">
         <Link href="/settings#personas" className="button">
           <Icon name="people" /> Your personas

@@ -205,10 +205,12 @@ export function resumeSeq(state: ChatState): number {
   return Math.min(last, (open ?? asked ?? { seq: Infinity }).seq - 1, (asked?.seq ?? Infinity) - 1);
 }
 
-/** The last reply and the message that it answers, where nothing was said after them: they can be changed. */
+/**
+ * The last reply and the message that it answers, where nothing was said after them nor is about to be: they can be changed.
+ */
 export function lastExchange(state: ChatState): { asked: Message; reply: Message | undefined } | undefined {
   const last = state.messages.at(-1);
-  if (last === undefined || state.unsent.length > 0) return undefined;
+  if (last === undefined || state.unsent.some(({ status }) => status !== 'refused')) return undefined;
   if (last.role === 'user') return { asked: last, reply: undefined };
   const asked = state.messages.find((message) => message.id === last.inReplyTo);
   return asked === undefined ? undefined : { asked, reply: last };

@@ -1,21 +1,24 @@
-/** `localStorage` that is never in the way: blocked or full, it forgets. */
+/** Storage of the browser that is never in the way: blocked or full, it forgets. */
 
 const PREFIX = 'aim.';
 /** What belongs to a person begins so. */
-const PERSONAL = ['draft.', 'unsent.', 'edits.'].map((kind) => PREFIX + kind);
+const PERSONAL = ['draft.', 'unsent.', 'edits.', 'form.'].map((kind) => PREFIX + kind);
 
-export function recall(key: string): string | undefined {
+/** All tabs share the one; the other is of this tab, and stays with it through a reload. */
+type Whose = 'localStorage' | 'sessionStorage';
+
+export function recall(key: string, whose: Whose = 'localStorage'): string | undefined {
   try {
-    return localStorage.getItem(PREFIX + key) ?? undefined;
+    return window[whose].getItem(PREFIX + key) ?? undefined;
   } catch {
     return undefined;
   }
 }
 
-export function remember(key: string, value: string | undefined): void {
+export function remember(key: string, value: string | undefined, whose: Whose = 'localStorage'): void {
   try {
-    if (value === undefined || value === '') localStorage.removeItem(PREFIX + key);
-    else localStorage.setItem(PREFIX + key, value);
+    if (value === undefined || value === '') window[whose].removeItem(PREFIX + key);
+    else window[whose].setItem(PREFIX + key, value);
   } catch {
     // Nothing depends on it.
   }
@@ -31,8 +34,10 @@ export function enterPerson(id: string): void {
 /** Drops what belongs to the one who leaves this browser; the theme stays. */
 export function forgetPerson(): void {
   try {
-    for (const key of Object.keys(localStorage)) {
-      if (PERSONAL.some((kind) => key.startsWith(kind))) localStorage.removeItem(key);
+    for (const storage of [localStorage, sessionStorage]) {
+      for (const key of Object.keys(storage)) {
+        if (PERSONAL.some((kind) => key.startsWith(kind))) storage.removeItem(key);
+      }
     }
   } catch {
     // Nothing was kept then.

@@ -1,5 +1,5 @@
 /** A conversation with a character. */
-import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { useEffect, useEffectEvent, useRef, useState, type ReactNode } from 'react';
 import { Link, Redirect, useSearchParams } from 'wouter';
 import type { Conversation } from '../api/types';
 import {
@@ -12,10 +12,12 @@ import {
   usages,
 } from '../app/library';
 import { useReading } from '../app/activity';
+import { useAgainOnceBack } from '../app/again';
 import { gone, takeRemoved } from '../app/rooms';
 import { useWho } from '../app/who';
-import { Chat } from '../chat/chat';
+import { chatOf, leaveChat, openChat } from '../chat/chats';
 import { Composer } from '../chat/composer';
+import type { Edit } from '../chat/edits';
 import { Face, useFace } from '../chat/face';
 import { ConversationMenu, Renaming } from '../chat/menu';
 import { Origin } from '../chat/origin';
@@ -27,6 +29,7 @@ import { useUnblocked } from '../safety/blocked';
 import { loadBlocks } from '../safety/safety';
 import { recall, remember } from '../lib/storage';
 import { useStore } from '../lib/store';
+import { showToast } from '../lib/toasts';
 import { PeopleButton } from '../rooms/people';
 import { RoomContext, useRoomOf } from '../rooms/room';
 import { Avatar, moodWord } from '../ui/avatar';
@@ -41,6 +44,7 @@ export function ChatPage({ id }: { id: string }) {
   const { error, again } = useLoad(conversation === undefined && !isGone ? id : undefined, () =>
     loadConversation(id),
   );
+  useAgainOnceBack(error, again);
   if (isGone && conversation === undefined) return <Redirect to="/" replace />;
   if (conversation !== undefined)
     return (
@@ -66,7 +70,7 @@ export function ChatPage({ id }: { id: string }) {
 function OpenConversation({ conversation }: { conversation: Conversation }) {
   const { id, character, title, removals, lastSeq } = conversation;
   const { user, connection } = useWho();
-  const [chat] = useState(() => new Chat(id, character.id, user.id, connection, removals));
+  const [chat] = useState(() => chatOf(id, character.id, user.id, connection, removals));
   const [renames, setRenames] = useState(false);
   const main = useRef<HTMLElement>(null);
   useKeptFocus(main);
@@ -81,8 +85,8 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
   useTitle(title);
 
   useEffect(() => {
-    chat.open();
-    return () => chat.close();
+    openChat(chat);
+    return () => leaveChat(chat);
   }, [chat]);
 
   const { state, error } = open;
@@ -104,6 +108,17 @@ function OpenConversation({ conversation }: { conversation: Conversation }) {
     setText(next);
     remember(`draft.${id}`, next);
   };
+
+  const onLost = useEffectEvent(({ text: typed }: Edit) => {
+    write([text, typed].filter((one) => one !== '').join('\n\n'));
+    const words =
+      'What you were changing was deleted in another place. What you wrote is in the message box.';
+    showToast(words, 'Take it out', () => {
+      write((recall(`draft.${id}`) ?? '').replace(typed, '').trim());
+      return Promise.resolve();
+    });
+  });
+  useEffect(() => chat.onLost((edit) => onLost(edit)), [chat]);
 
   const personality = state.messages.findLast((message) => message.role === 'character')?.personality;
   const mood = moodWord(personality);

@@ -1,9 +1,13 @@
 /** One's conversations: a page of its own on a phone, the sidebar on a desk. */
 import { Link, useLocation } from 'wouter';
+import { useAgainOnceBack } from '../app/again';
 import { conversations, loadConversations } from '../app/library';
 import { shownCount } from '../app/listing';
 import { useWho } from '../app/who';
 import type { Conversation } from '../api/types';
+import { isFollowed } from '../chat/chats';
+import { useFirstUnsent } from '../chat/unsent';
+import { plainText } from '../chat/words';
 import { useAction, useLoad } from '../lib/load';
 import { recall } from '../lib/storage';
 import { useStore } from '../lib/store';
@@ -49,6 +53,7 @@ export function ChatList({ empty }: { empty?: React.ReactNode }) {
   const { items, nextCursor } = useStore(conversations);
   const { error, again } = useLoad(nextCursor === undefined ? 'conversations' : undefined, loadConversations);
   const more = useAction();
+  useAgainOnceBack(error, again);
   if (error) return <Failure error={error} onRetry={again} />;
   if (nextCursor === undefined && items.length === 0) {
     return (
@@ -102,7 +107,16 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
   const { user } = useWho();
   const { id, character, title, branchOf, lastMessage, updatedAt, unread } = conversation;
   const isOpen = path === `/c/${id}`;
-  const draft = isOpen ? undefined : recall(`draft.${id}`);
+  const unsent = useFirstUnsent(id);
+  const draft = recall(`draft.${id}`);
+  /** What of one's own is not said yet. */
+  const [sign, mine] =
+    unsent !== undefined
+      ? [
+          isFollowed(id) && unsent.status !== 'refused' ? 'Waiting: ' : 'Not sent: ',
+          plainText(unsent.text) || (unsent.upload?.kind === 'audio' ? 'Voice message' : 'Picture'),
+        ]
+      : ['Draft: ', draft];
   const said = useLastWords(lastMessage) ?? 'Say hello';
   return (
     <Link
@@ -127,7 +141,7 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
         </time>
         <span className="chat-list__foot">
           <span className="chat-list__last" dir="auto">
-            {draft === undefined ? (
+            {isOpen || mine === undefined ? (
               lastMessage?.senderId === user.id ? (
                 <>
                   You: <bdi>{said}</bdi>
@@ -137,8 +151,8 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
               )
             ) : (
               <>
-                <span className="chat-list__draft">Draft: </span>
-                <bdi>{draft}</bdi>
+                <span className="chat-list__draft">{sign}</span>
+                <bdi>{mine}</bdi>
               </>
             )}
           </span>

@@ -47,13 +47,8 @@ export function Conflicts(props: {
               <summary>{NAMES[field]}: what it says now</summary>
               <p className="conflicts__text">{told(props.now[field])}</p>
             </details>
-            <button
-              type="button"
-              className="button"
-              aria-label={`Take ${NAMES[field]} as it is now`}
-              onClick={() => props.onYield(field)}
-            >
-              Take that
+            <button type="button" className="button" onClick={() => props.onYield(field)}>
+              Take that<span className="sr-only"> for {NAMES[field]}</span>
             </button>
           </li>
         ))}
