@@ -117,12 +117,6 @@ impl Checks {
         }
     }
 
-    /// `text` has no control characters, nor the two of Unicode's that end a line and are none.
-    pub fn one_line(&mut self, field: &str, text: &str) {
-        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-        self.require(!text.chars().any(breaks), field, "must be one line, without control characters");
-    }
-
     pub fn finish(self) -> Result<(), Refusal> {
         if self.0.is_empty() { Ok(()) } else { Err(Refusal::fields(self.0)) }
     }
