@@ -279,7 +279,7 @@ async fn nothing_is_asked_of_a_character_that_was_deleted() {
     server.until(&ann, &failed, ReplyState::Failed).await;
     server.quiet().await;
     assert!(server.platform.store.delete_character(&mara.id).await.unwrap());
-    eventually("the change is taken in", async || server.platform.character(&ann.who, &mara.id).await.is_err()).await;
+    eventually("it is taken in", || async { server.platform.character(&ann.who, &mara.id).await.is_err() }).await;
     let (before, calls) = (server.heard.all().len(), world.model.asked().len());
     for of in [&asked.id, &reply.id] {
         for how in [Redo::Variant, Redo::Continue] {

@@ -101,9 +101,9 @@ async fn select_variant(
 /// Changes the text of what was said last
 ///
 /// Of the last message, a text of one's own: it keeps its id and `seq` and is asked again. Its reply is answered anew as with
-/// `regenerate`; the earlier ones stay among its variants. Counts `messaging` and `ai`, and no usage. Of the last reply, by
-/// whoever may have it regenerated: its chosen variant says what is told, and is what the character knows of it from then on. No
-/// model is asked, and nothing counts but `api`.
+/// `regenerate`; the earlier ones stay among its variants, of which the oldest goes where there are 20, unless it is chosen.
+/// Counts `messaging` and `ai`, and no usage. Of the last reply, by whoever may have it regenerated: its chosen variant says what
+/// is told, and is what the character knows of it from then on. No model is asked, and nothing counts but `api`.
 #[utoipa::path(
     patch, path = "/api/conversations/{id}/messages/{messageId}", tag = "messages",
     params(("id" = ConversationId, Path), ("messageId" = MessageId, Path)), request_body = EditForm,
