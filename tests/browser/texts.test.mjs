@@ -1,7 +1,7 @@
 // Texts as models and people write them: too long for the line, full of HTML, from right to left, with macros.
 import assert from 'node:assert/strict';
 import { meet, quiet, say } from './chromium.mjs';
-import { assertFits, pictured, product, PHONE } from './harness.mjs';
+import { assertAccessible, assertFits, pictured, product, PHONE } from './harness.mjs';
 
 const { model, signedIn } = product();
 
@@ -53,6 +53,7 @@ for (const [device, settings] of Object.entries({ desk: DESK, phone: { ...PHONE,
         .evaluate((one) => [one.clientWidth, one.scrollWidth]);
       assert.ok(whole > seen + 50, `${box} scrolls: ${whole} in ${seen}`);
     }
+    await assertAccessible(page, 'what scrolls in a bubble');
     await pictured(page, `texts-wide-${device}`);
     await page.emulateMedia({ colorScheme: 'dark' });
     await pictured(page, `texts-wide-${device}-dark`);

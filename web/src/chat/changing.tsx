@@ -21,7 +21,11 @@ const REPLY_ROWS = 8;
 function usesArrows(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target instanceof HTMLTextAreaElement) return target.value !== '';
-  return target.closest('input, select, audio, video, dialog, [role="menu"], [role="dialog"]') !== null;
+  return (
+    target.closest(
+      'input, select, audio, video, dialog, pre, .markdown__table, [role="menu"], [role="dialog"]',
+    ) !== null
+  );
 }
 
 /**

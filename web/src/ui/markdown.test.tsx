@@ -5,7 +5,9 @@ import { Markdown } from './markdown';
 
 function rendered(text: string): string {
   const html = renderToStaticMarkup(<Markdown text={text} />);
-  return html.replace(/^<div class="markdown">|<\/div>$/g, '').replaceAll(' dir="auto"', '');
+  return html
+    .replace(/^<div class="markdown">|<\/div>$/g, '')
+    .replaceAll(/ dir="auto"| tabindex="0" role="region" aria-label="Code"/g, '');
 }
 
 describe('Markdown of a reply', () => {
