@@ -818,9 +818,9 @@ export interface paths {
     /**
      * Changes the text of what was said last
      * @description Of the last message, a text of one's own: it keeps its id and `seq` and is asked again. Its reply is answered anew as with
-     *     `regenerate`; the earlier ones stay among its variants. Counts `messaging` and `ai`, and no usage. Of the last reply, by
-     *     whoever may have it regenerated: its chosen variant says what is told, and is what the character knows of it from then on. No
-     *     model is asked, and nothing counts but `api`.
+     *     `regenerate`; the earlier ones stay among its variants, of which the oldest goes where there are 20, unless it is chosen.
+     *     Counts `messaging` and `ai`, and no usage. Of the last reply, by whoever may have it regenerated: its chosen variant says what
+     *     is told, and is what the character knows of it from then on. No model is asked, and nothing counts but `api`.
      */
     patch: operations['edit_message'];
     trace?: never;
