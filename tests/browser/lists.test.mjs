@@ -159,6 +159,35 @@ signedIn('characters are narrowed to a tag and put in order', async (page, { ope
   assert.deepEqual([counts[tag], counts['other-mills']], [2, 1]);
 });
 
+signedIn('who comes back from a character is where they were in the list, and nothing is asked for again', async (page) => {
+  for (let n = 0; n < 30; n += 1) {
+    const data = { name: `Keeper ${n}`, description: 'Keeps a lamp.', tags: ['lamps'] };
+    assert.equal((await page.request.post('/api/characters', { data, headers: { origin: aim.url } })).status(), 201);
+  }
+  await page.goto('/characters?q=keeper');
+  await page.getByRole('link', { name: 'Keeper 29', exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Show more' }).click();
+  const card = page.getByRole('link', { name: 'Keeper 1', exact: true });
+  await card.scrollIntoViewIfNeeded();
+  const top = () => page.evaluate(() => document.getElementById('content').scrollTop);
+  const [before, cards] = [await top(), await page.locator('.card').count()];
+  assert.ok(before > 200, `it is scrolled: ${before}`);
+  const asked = [];
+  page.on('request', (request) => {
+    if (/\/api\/characters(\/tags)?\?/.test(request.url())) asked.push(request.url());
+  });
+  for (const back of [() => page.goBack(), () => page.getByRole('link', { name: 'All characters' }).click()]) {
+    await card.click();
+    await page.getByRole('heading', { level: 1, name: 'Keeper 1', exact: true }).waitFor();
+    await back();
+    await card.waitFor();
+    assert.ok(Math.abs((await top()) - before) < 5, `${await top()} instead of ${before}`);
+    assert.equal(await page.locator('.card').count(), cards);
+    assert.equal(await page.evaluate(() => document.activeElement?.textContent), 'Keeper 1');
+  }
+  assert.deepEqual(asked, []);
+});
+
 signedIn('what is too large to be kept while one writes is said, and saved all the same', async (page, { username, open }) => {
   await page.setViewportSize(PHONE.viewport);
   await page.goto('/characters/new');

@@ -2,6 +2,7 @@
  * Calls of the HTTP API. The session is a cookie that scripts cannot read, so there is no token here; every failure
  * is an `ApiError`, a lost connection too. An answer belongs to whoever asked: once somebody else is here, nobody gets it.
  */
+import { plainDetail } from '../lib/limits';
 import type { Code, FieldError, Problem } from './types';
 
 /** Why there is no answer: the server is out of reach, or whoever asked has left. */
@@ -78,15 +79,12 @@ function address(path: string, query: Query): string {
 
 /** What an answer that is no success says; `retryAfter` is the header of that name. */
 export function refusal(status: number, retryAfter: string | null, body: Partial<Problem>): ApiError {
-  const seconds = Number.parseInt(retryAfter ?? '', 10);
+  const read = Number.parseInt(retryAfter ?? '', 10);
+  const seconds = Number.isNaN(read) ? undefined : read;
   return new ApiError(
     body.code ?? (status >= 500 ? 'unavailable' : 'internal'),
-    body.detail ?? body.title ?? `The server answered ${status}.`,
-    {
-      status,
-      errors: body.errors ?? [],
-      retryAfter: Number.isNaN(seconds) ? undefined : seconds,
-    },
+    plainDetail(body.detail ?? body.title ?? `The server answered ${status}.`, seconds),
+    { status, errors: body.errors ?? [], retryAfter: seconds },
   );
 }
 

@@ -18,6 +18,7 @@ import type {
 import { createStore, useStore } from '../lib/store';
 import { clearGalleries } from './gallery';
 import { inOrder, placed, saidIn, type Listing } from './listing';
+import { forgetList } from './way-back';
 
 export const characters = createStore<Readonly<Record<string, Character>>>({});
 export const conversations = createStore<Listing>({ items: [], nextCursor: undefined });
@@ -43,6 +44,9 @@ export function clearLibrary(): void {
   charactersAsked.clear();
   whole.clear();
   dropped.clear();
+  popularTags.set([]);
+  tagsReadAt = 0;
+  forgetList();
   clearGalleries();
 }
 
@@ -57,6 +61,8 @@ export function takeCharacters(items: readonly Character[]): void {
 /** A character with all that it has. */
 export function takeWholeCharacter(character: Character): void {
   whole.add(character.id);
+  // The list does not have it yet.
+  if (!(character.id in characters.get())) forgetList();
   characters.set({ ...characters.get(), [character.id]: character });
 }
 
@@ -104,12 +110,19 @@ export async function listCharacters(
 /** The most used tags of public characters. */
 export const popularTags = createStore<readonly TagCount[]>([]);
 
+/** How long the tags are taken to be the same, in ms, by who comes and goes. */
+const TAGS_LAST = 30_000;
+let tagsReadAt = 0;
+
 export async function loadTags(signal: AbortSignal): Promise<void> {
+  if (Date.now() - tagsReadAt < TAGS_LAST) return;
   popularTags.set((await http.get<List<'Tag'>>('/api/characters/tags', { limit: 12 }, { signal })).items);
+  tagsReadAt = Date.now();
 }
 
 export async function deleteCharacter(id: string): Promise<void> {
   await http.delete(`/api/characters/${id}`);
+  forgetList();
   const { [id]: _, ...rest } = characters.get();
   characters.set(rest);
   const { items, nextCursor } = conversations.get();

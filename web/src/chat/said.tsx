@@ -4,6 +4,7 @@ import { flushSync } from 'react-dom';
 import type { CharacterSummary, Message, Personality, Played } from '../api/types';
 import { useWho } from '../app/who';
 import { useFocusBack } from '../lib/focus';
+import { withoutTime } from '../lib/limits';
 import { useAction } from '../lib/load';
 import { SafetyActions } from '../safety/actions';
 import { Folded } from '../safety/blocked';
@@ -338,7 +339,7 @@ function Refused({ unsent, chat, onEdit }: { unsent: Unsent; chat: Chat; onEdit:
   const cannotPass = unsent.error?.code === 'validation' || unsent.error?.code === 'payload_too_large';
   return (
     <p className="said__meta" role="alert">
-      <span className="said__trouble">Not sent. {unsent.error?.detail}</span>
+      <span className="said__trouble">Not sent. {withoutTime(unsent.error?.detail ?? '')}</span>
       {cannotPass ? (
         <button
           type="button"

@@ -11,6 +11,7 @@ import {
   useWholeCharacter,
 } from '../app/library';
 import { useTold } from '../app/told';
+import { useListPath } from '../app/way-back';
 import { useWho } from '../app/who';
 import type { Character, Conversation } from '../api/types';
 import { useKeptFocus } from '../lib/focus';
@@ -31,13 +32,14 @@ import { ImportChat } from './import/import-chat';
 export function CharacterPage({ id }: { id: string }) {
   const character = useWholeCharacter(id);
   const { error, again } = useLoad(character === undefined ? id : undefined, () => loadWholeCharacter(id));
+  const list = useListPath();
   const main = useRef<HTMLElement>(null);
   useKeptFocus(main);
   return (
     <main className="page" id="content" ref={main}>
       <div className="page__inner page__inner--narrow">
         <header className="page__head">
-          <Link href="/characters" className="icon-button page__back" aria-label="All characters">
+          <Link href={list} className="icon-button page__back" aria-label="All characters">
             <Icon name="back" />
           </Link>
         </header>

@@ -1,8 +1,10 @@
 /** Characters to meet: searched, narrowed to a tag, sorted, read page by page. */
-import { useEffect, useState } from 'react';
+import { useEffect, useEffectEvent, useLayoutEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
-import { listCharacters, loadTags, popularTags } from '../app/library';
+import { useAgainOnceBack } from '../app/again';
+import { characters, listCharacters, loadTags, popularTags } from '../app/library';
 import { useTold } from '../app/told';
+import { forgetList, leaveList, leftList, type LeftList } from '../app/way-back';
 import { useWho } from '../app/who';
 import type { Character, List, TagCount } from '../api/types';
 import { plainText } from '../chat/words';
@@ -36,14 +38,21 @@ export function CharactersPage() {
   const tags = useStore(popularTags);
   useLoad('tags', loadTags);
   const [words, setWords] = useState(q);
-  const [found, setFound] = useState<Found>();
   const key = JSON.stringify([q, tag, sort, favourite]);
+  /** As it was left for one of them: it is not asked for again. */
+  const [left, setLeft] = useState(() => (leftList()?.key === key ? leftList() : undefined));
+  const [found, setFound] = useState<Found | undefined>(
+    left && { key, items: [...left.items], nextCursor: left.nextCursor },
+  );
   const query = { q, tag, sort, favourite } as const;
-  const { pending, error, again } = useLoad(key, async (signal) => {
+  const { pending, error, again } = useLoad(left?.key === key ? undefined : key, async (signal) => {
     const page = await listCharacters(query, signal);
+    setLeft(undefined);
     setFound({ ...page, key });
   });
   const more = useAction();
+  useAgainOnceBack(error, again);
+  useWayBack(left, found, search);
 
   const change = (changed: Partial<Record<'q' | 'tag' | 'sort' | 'favourite', string>>) =>
     setSearch(
@@ -83,14 +92,16 @@ export function CharactersPage() {
       setFound((now) => (now?.key === key ? { ...page, key, items: [...now.items, ...page.items] } : now));
     });
 
-  const items = found?.items ?? [];
+  // What was changed of one since stands in its place.
+  const known = useStore(characters);
+  const items = (found?.items ?? []).map((item) => known[item.id] ?? item);
   const isFiltered = q !== '' || tag !== '' || favourite !== '' || sort === 'recent';
   return (
     <Page
       title="Characters"
       actions={
         <>
-          <ImportCard onImported={again} />
+          <ImportCard onImported={left === undefined ? again : () => setLeft(undefined)} />
           <Link href="/characters/new" className="button">
             <Icon name="plus" /> New character
           </Link>
@@ -182,6 +193,37 @@ export function CharactersPage() {
       {more.error && <Failure error={more.error} />}
     </Page>
   );
+}
+
+/** Who goes to one of them and comes back is where they were. */
+function useWayBack(left: LeftList | undefined, found: Found | undefined, search: URLSearchParams): void {
+  const page = () => document.getElementById('content');
+  const restore = useEffectEvent(() => {
+    if (left === undefined) return;
+    page()?.scrollTo({ top: left.scroll });
+    // The heading has it where one did not go by a link of the list.
+    const link = left.href && page()?.querySelector<HTMLElement>(`.cards a[href="${CSS.escape(left.href)}"]`);
+    if (link) link.focus({ preventScroll: true });
+  });
+  const leave = useEffectEvent(() => {
+    if (!/^\/characters\/[^/]/.test(location.pathname) || found === undefined) return;
+    const { key, items, nextCursor } = found;
+    const text = search.toString();
+    leaveList({
+      key,
+      items,
+      nextCursor: nextCursor ?? null,
+      search: text === '' ? '' : `?${text}`,
+      scroll: page()?.scrollTop ?? 0,
+      href: document.activeElement?.getAttribute('href') ?? undefined,
+    });
+  });
+  useEffect(() => {
+    restore();
+    forgetList();
+  }, []);
+  // While the page is still there.
+  useLayoutEffect(() => () => leave(), []);
 }
 
 /** The most used tags, and the one chosen. */

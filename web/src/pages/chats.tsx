@@ -34,7 +34,10 @@ export function ChatsPage() {
 }
 
 function NoChats() {
-  const hasSome = useStore(conversations).items.length > 0;
+  const { items, nextCursor } = useStore(conversations);
+  const hasSome = items.length > 0;
+  // Whether there are any is not known before the list was read, and the list says why it was not.
+  if (nextCursor === undefined && !hasSome) return null;
   return (
     <Empty icon="chats" title={hasSome ? 'Where were you?' : 'No conversations yet'}>
       <p className="empty__text">

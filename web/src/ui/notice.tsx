@@ -1,7 +1,8 @@
 /** Short things to say: notices, empty places, what is loading, and what went wrong with a way to try again. */
 import { useState, type ReactNode } from 'react';
 import type { ApiError } from '../api/client';
-import { lengthOfTime, useNow } from '../lib/time';
+import { waitingTime, withoutTime } from '../lib/limits';
+import { useNow } from '../lib/time';
 import { Icon, type IconName } from './icons';
 
 export function Notice({
@@ -39,7 +40,7 @@ export function Failure({ error, onRetry }: { error: ApiError; onRetry?: (() => 
         <Icon name="warning" />
       </span>
       <h2 className="empty__title">{error.code === 'not_found' ? 'Not found' : 'That did not work'}</h2>
-      <p className="empty__text">{error.message}</p>
+      <p className="empty__text">{withoutTime(error.message)}</p>
       {error.retryAfter !== undefined && <Wait seconds={error.retryAfter} key={error.message} />}
       {onRetry && error.code !== 'not_found' && (
         <button type="button" className="button" onClick={onRetry}>
@@ -55,7 +56,7 @@ export function FormError({ error }: { error: ApiError | undefined }) {
   if (error === undefined) return null;
   return (
     <Notice tone="error">
-      {error.errors.length > 0 ? 'Please look at the marked fields.' : error.message}
+      {error.errors.length > 0 ? 'Please look at the marked fields.' : withoutTime(error.message)}
       {error.retryAfter !== undefined && <Wait seconds={error.retryAfter} key={error.retryAfter} />}
     </Notice>
   );
@@ -67,7 +68,7 @@ function Wait({ seconds }: { seconds: number }) {
   return (
     <span className="wait">
       {' '}
-      {now < until ? `Try again in ${lengthOfTime(until - now)}.` : 'You can try again now.'}
+      {now < until ? `Try again in ${waitingTime(until - now)}.` : 'You can try again now.'}
     </span>
   );
 }
