@@ -11,6 +11,7 @@ import './styles/cards.css';
 import './styles/editor.css';
 import './styles/personas.css';
 import './styles/chat.css';
+import './styles/composer.css';
 import './styles/rooms.css';
 import './styles/threads.css';
 import './styles/gallery.css';
