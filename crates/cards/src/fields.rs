@@ -161,8 +161,9 @@ fn tags(said: Vec<String>, warnings: &mut Vec<String>) -> Vec<String> {
         }
     }
     if left_out > 0 {
+        let were = if left_out == 1 { "tag was" } else { "tags were" };
         warnings.push(format!(
-            "{left_out} tags were left out: a character has {MOST_TAGS} at the most, of {LONGEST_TAG} characters each."
+            "{left_out} {were} left out: a character has {MOST_TAGS} at the most, of {LONGEST_TAG} characters each."
         ));
     }
     tags

@@ -179,8 +179,9 @@ impl Platform {
             })?;
             let unusable = card.draft.lorebook.as_ref().map_or(0, |book| Book::of(book).unusable_keys());
             if unusable > 0 {
+                let what = if unusable == 1 { "regular expression" } else { "regular expressions" };
                 card.warnings.push(format!(
-                    "{unusable} regular expressions of the lore book cannot be used here (too large, too many, or with look-around)."
+                    "{unusable} {what} of the lore book cannot be used here (wrong, too large, too many, or with look-around)."
                 ));
             }
             Ok(card)

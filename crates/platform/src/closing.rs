@@ -2,6 +2,7 @@
 
 use crate::Platform;
 use crate::faults::OrRefuse;
+use crate::letters::minute;
 use aim_domain::{Code, FieldError, Member, Refusal, Timestamp, User};
 use aim_store::{Change, StoreError};
 
@@ -9,7 +10,8 @@ use aim_store::{Change, StoreError};
 const ERASED_AT_ONCE: u32 = 50;
 
 impl Platform {
-    /// Signs one's account out everywhere and closes it, and has nothing more answered to it; tells when it is erased. Until then its owner may have it back.
+    /// Signs one's account out everywhere and closes it, and has nothing more answered to it; tells when it is erased. Until then its
+    /// owner may have it back.
     pub async fn close_account(&self, who: &Member) -> Result<Timestamp, Refusal> {
         let closed = self.store.close_account(who.user_id(), self.settings.erasure_grace).await.or_refuse()?;
         let closed = closed.ok_or_else(|| Refusal::not_found("user"))?;
@@ -27,7 +29,8 @@ impl Platform {
     pub(crate) async fn opened(&self, mut user: User, restore: bool) -> Result<User, Refusal> {
         let Some(erase_at) = user.erase_at else { return Ok(user) };
         if !restore {
-            let detail = format!("This account was deleted, and is erased for good on {erase_at}. You may restore it.");
+            let at = minute(erase_at);
+            let detail = format!("This account was deleted, and is erased for good at {at} (UTC). You may restore it.");
             let message = "must be true to have the account back".to_owned();
             let errors = vec![FieldError { field: "restore".to_owned(), message }];
             return Err(Refusal { errors, ..Refusal::new(Code::Conflict, detail) });

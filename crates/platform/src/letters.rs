@@ -337,6 +337,6 @@ fn in_short(address: &str) -> String {
 }
 
 /// `2026-11-23 04:25`.
-fn minute(at: Timestamp) -> String {
+pub(crate) fn minute(at: Timestamp) -> String {
     at.to_string().get(..16).unwrap_or_default().replace('T', " ")
 }

@@ -241,7 +241,8 @@ function Unanswered(props: {
   const isFailed = props.message.replyState === 'failed';
   const why = isFailed
     ? `${props.name} could not reply. ${props.failure?.detail ?? ''}`
-    : 'Stopped before there was a reply.';
+    : // Stopped, or left behind where a branch begins.
+      'There is no reply to this.';
   return (
     <p className="said__meta" role={isFailed ? 'alert' : undefined}>
       <span className={isFailed ? 'said__trouble' : undefined}>{error?.message ?? why.trim()}</span>

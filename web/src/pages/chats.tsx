@@ -109,6 +109,8 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
   const [path] = useLocation();
   const { user } = useWho();
   const { id, character, title, branchOf, lastMessage, updatedAt, unread } = conversation;
+  // A new name is news as well, but not something that was said.
+  const at = lastMessage?.createdAt ?? updatedAt;
   const isOpen = path === `/c/${id}`;
   const unsent = useFirstUnsent(id);
   const draft = recall(`draft.${id}`);
@@ -139,8 +141,8 @@ function ChatLink({ conversation }: { conversation: Conversation }) {
           {title}
           {branchOf && <span className="sr-only"> (a branch)</span>}
         </span>
-        <time className="chat-list__time" dateTime={updatedAt}>
-          {shortTime(updatedAt)}
+        <time className="chat-list__time" dateTime={at}>
+          {shortTime(at)}
         </time>
         <span className="chat-list__foot">
           <span className="chat-list__last" dir="auto">

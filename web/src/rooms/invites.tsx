@@ -21,14 +21,16 @@ const USES: readonly (readonly [number, string])[] = [
   [10, '10 people'],
 ];
 
-export function Invites({ conversation }: { conversation: string }) {
+export function Invites({ conversation, people }: { conversation: string; people: number | undefined }) {
   const [expiresIn, setExpiresIn] = useState(7 * DAY);
   const [maxUses, setMaxUses] = useState(0);
   const [made, setMade] = useState<NewInvite>();
   const [items, setItems] = useState<readonly Invite[]>();
   const making = useAction();
   const revoking = useAction();
-  const { error } = useLoad(`invites ${conversation}`, async () => setItems(await listInvites(conversation)));
+  // Read again when somebody comes: a link was used, maybe for the last time.
+  const key = people === undefined ? undefined : `invites ${conversation} ${people}`;
+  const { error } = useLoad(key, async () => setItems(await listInvites(conversation)));
 
   const make = async (event: SyntheticEvent) => {
     event.preventDefault();

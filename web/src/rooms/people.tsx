@@ -96,7 +96,7 @@ function People({ conversation, onClose }: { conversation: Conversation; onClose
           </ul>
         )}
         {isOwner ? (
-          <Invites conversation={id} />
+          <Invites conversation={id} people={items?.length} />
         ) : (
           <div className="dialog__actions">
             <button
