@@ -170,9 +170,7 @@ pub(crate) fn kind_of(word: &str) -> AssetKind {
 
 /// As RisuAI wrote them before V3: pairs of a name and a place.
 fn of_risu(json: &Map<String, Value>, beside: &Beside, assets: &mut Vec<Asset>) {
-    let Some(risu) = fields::data(json).get("extensions").and_then(|extensions| extensions.get("risuai")) else {
-        return;
-    };
+    let Some(risu) = fields::extension(fields::data(json), "risuai") else { return };
     for (list, kind) in [("emotions", AssetKind::Emotion), ("additionalAssets", AssetKind::Other)] {
         for pair in risu.get(list).and_then(Value::as_array).into_iter().flatten() {
             let text = |n| pair.get(n).and_then(Value::as_str);

@@ -113,17 +113,9 @@ pub(crate) fn extension<'d>(data: &'d Map<String, Value>, name: &str) -> Option<
 /// None for one that says nothing, as SillyTavern writes into every card.
 fn depth_prompt(said: &Value) -> Option<DepthPrompt> {
     let prompt = said.get("prompt")?.as_str().filter(|prompt| !prompt.trim().is_empty())?.to_owned();
-    let depth = match said.get("depth") {
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        Some(value) => value.as_f64(),
-        None => None,
-    };
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a cast of a float ends at the ends of the type"
-    )]
-    let depth = depth.map_or(DepthPrompt::default().depth, |depth: f64| (depth as u32).min(MAX_DEPTH));
+    let depth = said.as_object().and_then(|said| lore::number(said, "depth"));
+    let depth = depth.map(|depth| u32::try_from(depth.clamp(0, MAX_DEPTH.into())).unwrap_or(MAX_DEPTH));
+    let depth = depth.unwrap_or(DepthPrompt::default().depth);
     let role = said.get("role").and_then(Value::as_str).and_then(|role| role.parse().ok());
     Some(DepthPrompt { prompt, depth, role: role.unwrap_or_default() })
 }

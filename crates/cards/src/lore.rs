@@ -99,7 +99,7 @@ fn maybe_flag(of: &Map<String, Value>, name: &str) -> Option<bool> {
 }
 
 /// Some editors write numbers with a point, or as texts.
-fn number(of: &Map<String, Value>, name: &str) -> Option<i64> {
+pub(crate) fn number(of: &Map<String, Value>, name: &str) -> Option<i64> {
     let value = of.get(name)?;
     let float = || value.as_str().map_or_else(|| value.as_f64(), |text| text.trim().parse().ok());
     #[allow(clippy::cast_possible_truncation, reason = "a cast of a float ends at the ends of the type")]

@@ -103,6 +103,13 @@ impl Checks {
         self.require(!text.contains('\0'), field, "must not have the character U+0000");
     }
 
+    /// `text` is one line, as names and titles are.
+    pub fn one_line(&mut self, field: &str, text: &str) {
+        // The two of Unicode's that end a line are no control characters.
+        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        self.require(!text.chars().any(breaks), field, "must be one line, without control characters");
+    }
+
     /// `text` has `min` to `max` characters, and can be stored.
     pub fn length(&mut self, field: &str, text: &str, min: usize, max: usize) {
         self.storable(field, text);

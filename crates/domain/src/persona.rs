@@ -55,17 +55,12 @@ pub fn check(name: Option<&str>, description: Option<&str>) -> Result<(), Refusa
     let mut checks = Checks::default();
     if let Some(name) = name {
         checks.length("name", name.trim(), 1, MAX_NAME);
-        checks.require(!name.trim().chars().any(breaks_lines), "name", "must be one line, without control characters");
+        checks.one_line("name", name.trim());
     }
     if let Some(description) = description {
         checks.length("description", description.trim(), 0, MAX_DESCRIPTION);
     }
     checks.finish()
-}
-
-/// Control characters, and the two of Unicode's that end a line and are none.
-fn breaks_lines(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]

@@ -164,8 +164,7 @@ impl Platform {
     ) -> Result<ConversationItem, Refusal> {
         let mut checks = Checks::default();
         checks.length("title", title.trim(), 1, MAX_TITLE);
-        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-        checks.require(!title.trim().chars().any(breaks), "title", "must be one line, without control characters");
+        checks.one_line("title", title.trim());
         checks.finish()?;
         self.entered(who, id).await?;
         let done = self.store.rename_conversation(id, who.user_id(), title.trim()).await.or_refuse()?;
